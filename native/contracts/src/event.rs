@@ -1,0 +1,301 @@
+//! Events: the facts of the ledger. Their canonical JSON bytes are hashed, stored and streamed as they are.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::fault::ErrorCode;
+use crate::grant::{ApprovePolicy, Decision, EffectiveDecision, Grant, Question};
+use crate::identity::{Actor, Label};
+use crate::model::{ProviderConfig, Usage};
+use crate::plan::Plan;
+use crate::run::{DeviceRole, RunStatus, SandboxReport, SignInMethod};
+use crate::tool::{Artifact, FileEntry};
+
+/// One fact with its place. The sequence is not part of the bytes; it is hashed beside them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    /// Milliseconds since the epoch.
+    pub at: i64,
+    pub actor: Actor,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
+    /// A task of the plan, or `planner` / `answer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u32>,
+    #[serde(flatten)]
+    pub fact: Fact,
+}
+
+/// What happened. `…_requested` is on disk before the effect starts, `…_finished` after it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    tag = "type",
+    rename_all = "snake_case",
+    rename_all_fields = "camelCase"
+)]
+pub enum Fact {
+    // Installation.
+    CoreStarted {
+        version: String,
+        contracts_hash: String,
+    },
+    CoreStopped {},
+    SandboxProbed {
+        report: SandboxReport,
+    },
+    ProjectOpened {
+        name: String,
+        path: String,
+    },
+    ProviderAdded {
+        provider: ProviderConfig,
+    },
+    ProviderRemoved {
+        provider_id: String,
+    },
+    SecretStored {
+        name: String,
+    },
+    SecretRemoved {
+        name: String,
+    },
+    LaunchLinkIssued {},
+    SignedIn {
+        device_id: String,
+        method: SignInMethod,
+        role: DeviceRole,
+    },
+    // Run.
+    RunCreated {
+        goal: String,
+        run_date: String,
+        model: String,
+        slots: u32,
+        approve: ApprovePolicy,
+        project_hash: String,
+        workflow_hash: String,
+    },
+    PlanProposed {
+        version: u32,
+        plan_hash: String,
+        plan: Plan,
+        bundle: Vec<String>,
+    },
+    PlanAccepted {
+        version: u32,
+        plan_hash: String,
+        accepted_after: u32,
+        base_hash: String,
+    },
+    PlanRejected {
+        version: u32,
+        reason: Option<String>,
+    },
+    /// The planner answered with words instead of a plan.
+    PlanRefused {
+        message: String,
+    },
+    GrantIssued {
+        grant: Grant,
+    },
+    GrantRevoked {
+        grant_id: String,
+    },
+    ApprovalRequested {
+        question: Question,
+    },
+    ApprovalResolved {
+        approval_id: String,
+        decision: Decision,
+    },
+    /// Nobody needs to answer any more (the run ended, or the asker is gone).
+    ApprovalWithdrawn {
+        approval_id: String,
+    },
+    RunPaused {},
+    RunResumed {},
+    SlotsChanged {
+        slots: u32,
+    },
+    /// Stop was asked for; nothing starts after this.
+    RunStopping {
+        reason: String,
+    },
+    RunFinished {
+        status: RunStatus,
+        run_digest: Option<String>,
+        record_hash: Option<String>,
+        answer_hash: Option<String>,
+        answer: Option<String>,
+        artifacts: Vec<Artifact>,
+        error: Option<FailureNote>,
+    },
+    // Tasks. The envelope names task and attempt.
+    TaskStarted {
+        worker_id: String,
+        role: String,
+        base: BaseNote,
+        closure: Vec<String>,
+        head: bool,
+    },
+    /// The attempt waits for an answer and holds no slot.
+    TaskWaiting {
+        approval_id: String,
+    },
+    /// The answer is there; the attempt wants a slot again.
+    TaskReady {},
+    TaskCompleted {
+        result_hash: String,
+        change_set_hash: String,
+        paths: Vec<String>,
+        preview: String,
+    },
+    TaskFailed {
+        code: ErrorCode,
+        message: String,
+    },
+    TaskNeedsHead {},
+    /// The change set is about to be committed to the project.
+    CommitRequested {
+        change_set_hash: String,
+        commit_hash: String,
+    },
+    /// Settled. `treeHash` is the project's tree afterwards.
+    TaskRetired {
+        ordinal: u32,
+        tree_hash: String,
+        files: Vec<FileEntry>,
+    },
+    TaskReopened {
+        because_of: String,
+        paths: Vec<String>,
+    },
+    TaskCanceled {
+        reason: String,
+    },
+    TaskSquashed {},
+    ReplanRequested {
+        reason: String,
+    },
+    // Steps. The envelope names task, attempt and step.
+    ModelRequested {
+        route: String,
+        request_hash: String,
+    },
+    ModelFinished {
+        route: String,
+        request_hash: String,
+        result_hash: Option<String>,
+        usage: Usage,
+        latency_ms: u32,
+        tries: u32,
+        tool_calls: u32,
+        preview: String,
+        error: Option<FailureNote>,
+    },
+    ToolRequested {
+        tool: String,
+        call_id: String,
+        request_hash: String,
+        /// Blob of the canonical arguments.
+        arguments_hash: String,
+        /// One line for a person: the command, the path.
+        summary: String,
+        needs: Vec<String>,
+        grant_ids: Vec<String>,
+        decision: EffectiveDecision,
+    },
+    ToolFinished {
+        tool: String,
+        call_id: String,
+        result_hash: String,
+        change_set_hash: Option<String>,
+        is_error: bool,
+        duration_ms: u32,
+        labels: Vec<Label>,
+        artifacts: Vec<Artifact>,
+        preview: String,
+    },
+    /// The call never ran: bad arguments, unknown tool, or refused. It is a finished step.
+    ToolRefused {
+        tool: String,
+        call_id: String,
+        request_hash: String,
+        arguments_hash: String,
+        summary: String,
+        code: ErrorCode,
+        decision: Option<EffectiveDecision>,
+        result_hash: String,
+        preview: String,
+    },
+    // Undo.
+    UndoRequested {
+        tasks: Vec<String>,
+    },
+    UndoFinished {
+        tasks: Vec<String>,
+        reverted: Vec<String>,
+        conflicts: Vec<String>,
+        tree_hash: String,
+    },
+    // Egress.
+    Connected {
+        host: String,
+        port: u32,
+        address: String,
+        purpose: String,
+    },
+    ConnectionRefused {
+        host: String,
+        port: u32,
+        reason: String,
+        purpose: String,
+    },
+}
+
+/// Where an attempt's view starts from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum BaseNote {
+    /// The project when this plan version was accepted.
+    Plan { version: u32 },
+    /// The project after this many tasks had retired.
+    Retired { count: u32 },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FailureNote {
+    pub code: ErrorCode,
+    pub message: String,
+}
+
+/// A row as it left the ledger: the bytes are never rebuilt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    pub sequence: u64,
+    pub hash: [u8; 32],
+    pub bytes: bytes::Bytes,
+}
+
+impl Event {
+    /// Reads the stored bytes back.
+    ///
+    /// # Errors
+    /// `LEDGER_BROKEN` when the bytes are no event of this version.
+    pub fn from_bytes(bytes: &[u8]) -> crate::Outcome<Self> {
+        serde_json::from_slice(bytes).map_err(|error| {
+            crate::Fault::new(
+                ErrorCode::LedgerBroken,
+                format!("an event could not be read: {error}"),
+            )
+        })
+    }
+}

@@ -1,0 +1,21 @@
+//! Types, ports and tables every other part shares. Depends on nothing of ours.
+
+pub mod ap;
+pub mod canonical;
+pub mod change;
+pub mod event;
+pub mod fault;
+pub mod grant;
+pub mod identity;
+pub mod limits;
+pub mod method;
+pub mod model;
+pub mod plan;
+pub mod ports;
+pub mod record;
+pub mod run;
+pub mod schema;
+pub mod spawn;
+pub mod tool;
+
+pub use fault::{ErrorCode, Fault, Outcome};

@@ -1,0 +1,93 @@
+//! Every limit of the product, in one place. Sizes in bytes, times in milliseconds.
+
+macro_rules! limits {
+    ($( $(#[$doc:meta])* $name:ident : $type:ty = $value:expr; )*) => {
+        $( $(#[$doc])* pub const $name: $type = $value; )*
+
+        /// Name and value of every limit, for documentation and the generated client.
+        pub const ALL: &[(&str, u64)] = &[ $( (stringify!($name), { let value: $type = $value; value as u64 }), )* ];
+    };
+}
+
+limits! {
+    /// A goal, a reason, a message of a person.
+    GOAL_BYTES_MAX: usize = 16 * 1024;
+    /// Tasks of one plan.
+    PLAN_TASKS_MAX: usize = 500;
+    /// Unretired tasks that may be under way at once.
+    WINDOW_TASKS: usize = 64;
+    /// Attempts running at once.
+    SLOTS_MAX: usize = 64;
+    /// Steps of one attempt.
+    ATTEMPT_STEPS_MAX: usize = 60;
+    /// Failed tries of one task before a replan is asked for.
+    TASK_RETRIES: usize = 1;
+    /// Plan versions of one run.
+    PLAN_VERSIONS_MAX: usize = 5;
+    /// Tool calls in one model answer.
+    TOOL_CALLS_PER_ANSWER_MAX: usize = 16;
+    /// Canonical JSON of the arguments of one tool call.
+    TOOL_ARGUMENTS_BYTES_MAX: usize = 1024 * 1024;
+    /// Part of a tool result a model sees; the rest stays in a blob.
+    TOOL_RESULT_BYTES_MAX: usize = 48 * 1024;
+    /// A task's result text handed on.
+    TASK_RESULT_BYTES_MAX: usize = 48 * 1024;
+    /// Paths listed in a prompt.
+    PROMPT_FILES_MAX: usize = 200;
+    /// Preview text inside an event.
+    PREVIEW_BYTES_MAX: usize = 400;
+    /// A blob up to this size lives in the database, a larger one in its own file.
+    BLOB_INLINE_BYTES_MAX: usize = 64 * 1024;
+    /// One blob.
+    BLOB_BYTES_MAX: usize = 256 * 1024 * 1024;
+    /// Canonical bytes of one event.
+    EVENT_BYTES_MAX: usize = 1024 * 1024;
+    /// Events of one group commit.
+    COMMIT_EVENTS_MAX: usize = 512;
+    /// Appends waiting for the writer.
+    LEDGER_QUEUE_MAX: usize = 4096;
+    /// Events of one page of a listing.
+    PAGE_EVENTS_MAX: usize = 2000;
+    /// Frames waiting for one stream before it is resent from the ledger.
+    STREAM_QUEUE_MAX: usize = 1024;
+    /// Frames handed over in one batch.
+    STREAM_BATCH_MAX: usize = 64;
+    /// Open streams of one installation.
+    STREAMS_MAX: usize = 64;
+    /// Files of a project that are copied into a base.
+    PROJECT_FILES_MAX: usize = 20_000;
+    /// Bytes of a project that are copied into a base.
+    PROJECT_BYTES_MAX: usize = 200 * 1024 * 1024;
+    /// One file read by a tool.
+    FILE_READ_BYTES_MAX: usize = 64 * 1024 * 1024;
+    /// One file written by a tool.
+    FILE_WRITE_BYTES_MAX: usize = 64 * 1024 * 1024;
+    /// Output kept of one process, each of stdout and stderr.
+    PROCESS_OUTPUT_BYTES_MAX: usize = 8 * 1024 * 1024;
+    /// Wall time of one process unless the call asks for less.
+    PROCESS_WALL_MS_MAX: u64 = 600_000;
+    /// Resident memory of one process tree.
+    PROCESS_MEMORY_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+    /// Processes and threads of one process tree.
+    PROCESS_TASKS_MAX: usize = 256;
+    /// One request body of the HTTP API.
+    REQUEST_BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+    /// One answer of a model, all parts.
+    MODEL_ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+    /// Tokens asked of a model for one answer.
+    MODEL_OUTPUT_TOKENS: usize = 8192;
+    /// A model call without any byte.
+    MODEL_IDLE_MS_MAX: u64 = 120_000;
+    /// A model call, all of it.
+    MODEL_WALL_MS_MAX: u64 = 900_000;
+    /// Tries of one model call (first try included).
+    MODEL_TRIES_MAX: usize = 4;
+    /// Runs under way at once.
+    RUNS_MAX: usize = 16;
+    /// Pending questions of one run.
+    APPROVALS_PENDING_MAX: usize = 256;
+    /// A launch link.
+    LAUNCH_LINK_MS: u64 = 600_000;
+    /// Events between two snapshots of the fold.
+    SNAPSHOT_EVENTS: usize = 10_000;
+}

@@ -1,0 +1,179 @@
+//! The method table: every command and query of the product, from which routes, client, OpenAPI and checks derive.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+
+use crate::grant::{ApprovePolicy, Decision};
+use crate::model::ProviderConfig;
+use crate::run::{DeviceRole, Overview, Project, RunSummary};
+use crate::tool::FileEntry;
+
+/// What a caller must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MethodAccess {
+    /// Nobody needs to be signed in (health, sign-in itself).
+    Open,
+    /// The command line's token only; never a browser.
+    CommandLine,
+    /// A signed-in device with at least this role, cookie and tab secret (or the command line's token).
+    Watch,
+    Approve,
+    Drive,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Verb {
+    Get,
+    Post,
+}
+
+type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// One row of the table.
+pub struct Method {
+    /// `noun.verb`.
+    pub name: &'static str,
+    pub verb: Verb,
+    /// Path under the origin; GET parameters travel in the query.
+    pub path: &'static str,
+    pub access: MethodAccess,
+    pub about: &'static str,
+    pub params: SchemaOf,
+    pub result: SchemaOf,
+}
+
+macro_rules! methods {
+    ($( $name:literal $verb:ident $path:literal $access:ident ($params:ty) -> $result:ty : $about:literal; )*) => {
+        /// All methods, by name within their noun.
+        pub const METHODS: &[Method] = &[ $( Method {
+            name: $name, verb: Verb::$verb, path: $path, access: MethodAccess::$access, about: $about,
+            params: |generator| generator.subschema_for::<$params>(),
+            result: |generator| generator.subschema_for::<$result>(),
+        }, )* ];
+    };
+}
+
+methods! {
+    "health.get" Get "/api/health" Open (Empty) -> Health: "Whether the core runs and what is switched off.";
+    "session.redeem" Post "/api/session/redeem" Open (RedeemParams) -> SignIn: "Trades a one-time launch code for a device cookie and a tab secret.";
+    "session.challenge" Post "/api/session/challenge" Open (ChallengeParams) -> Challenge: "A nonce for the device key to sign.";
+    "session.prove" Post "/api/session/prove" Open (ProveParams) -> TabSecret: "Trades a signed challenge for a tab secret.";
+    "session.register_key" Post "/api/session/key" Watch (RegisterKeyParams) -> Done: "Keeps the public half of this browser's device key.";
+    "launch.create" Post "/api/launch" CommandLine (Empty) -> LaunchLink: "A new one-time launch link.";
+    "overview.get" Get "/api/overview" Watch (Empty) -> Overview: "Every durable fact the start page needs, at one sequence.";
+    "project.open" Post "/api/projects" Drive (ProjectOpenParams) -> Project: "Lets the workforce work in a folder.";
+    "project.sample" Post "/api/projects/sample" Drive (Empty) -> Project: "Creates the sample project and opens it.";
+    "project.files" Get "/api/projects/files" Watch (ProjectFilesParams) -> FileList: "Files of a project, by path.";
+    "run.create" Post "/api/runs" Drive (RunCreateParams) -> RunSummary: "Starts a run: the planner makes a plan, a person approves it.";
+    "run.get" Get "/api/runs/one" Watch (RunParams) -> RunSummary: "One run.";
+    "run.events" Get "/api/runs/events" Watch (RunEventsParams) -> EventPage: "Events of a run after a sequence, oldest first.";
+    "run.pause" Post "/api/runs/pause" Drive (RunCommand) -> Done: "No new step starts until resumed.";
+    "run.resume" Post "/api/runs/resume" Drive (RunCommand) -> Done: "Goes on after a pause.";
+    "run.stop" Post "/api/runs/stop" Approve (RunCommand) -> Stopped: "Stops everything of the run within 250 ms.";
+    "run.undo" Post "/api/runs/undo" Drive (UndoParams) -> UndoResult: "Takes back what a task, or the whole run, changed in the project.";
+    "run.replay" Post "/api/runs/replay" Drive (ReplayParams) -> ReplayResult: "Runs scheduler, grants and deterministic tools again from the record and compares digest and files.";
+    "run.record" Get "/api/runs/record" Watch (RunParams) -> crate::record::RunRecord: "The run record of a completed run.";
+    "approval.resolve" Post "/api/approvals" Approve (ApprovalResolveParams) -> Done: "Answers a question.";
+    "provider.add" Post "/api/providers" Drive (ProviderConfig) -> Done: "Adds or replaces a provider.";
+    "provider.remove" Post "/api/providers/remove" Drive (ProviderParams) -> Done: "Removes a provider and its key.";
+    "secret.public_key" Get "/api/secrets/key" Drive (Empty) -> PublicKey: "The core's public key to which secrets are sealed.";
+    "secret.store" Post "/api/secrets" Drive (SecretStoreParams) -> Done: "Keeps a secret that was sealed to the public key.";
+    "audit.verify" Post "/api/audit/verify" Watch (Empty) -> AuditReport: "Recomputes the chain, every blob hash and the head.";
+    "blob.get" Get "/api/blobs" Watch (BlobParams) -> BlobText: "Content of a blob named by an event, as text.";
+    "doctor.get" Get "/api/doctor" Watch (Empty) -> Doctor: "What this system offers and lacks.";
+}
+
+/// Params of a method that takes none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Empty {}
+
+/// Result of a method that only does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Done {
+    /// Sequence after which the effect is visible in the stream.
+    pub sequence: u32,
+}
+
+macro_rules! wire {
+    ($( $(#[$doc:meta])* $name:ident { $( $(#[$field_meta:meta])* $field:ident : $type:ty ),* $(,)? } )*) => { $(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        pub struct $name { $( $(#[$field_meta])* pub $field: $type, )* }
+    )* };
+}
+
+wire! {
+    Health { ok: bool, version: String, #[serde(rename = "contractsHash")] contracts_hash: String, disabled: Vec<crate::run::DisabledFeature> }
+    RedeemParams { code: String }
+    /// The cookie value goes into an HttpOnly cookie, never to the page.
+    SignIn { device_id: String, cookie: String, tab_secret: String, role: DeviceRole }
+    ChallengeParams { device_id: String }
+    Challenge { nonce: String }
+    /// `signature`: Ed25519 over `openwrap/device/1` ‖ nonce, base64url.
+    ProveParams { device_id: String, nonce: String, signature: String }
+    TabSecret { tab_secret: String }
+    /// Raw Ed25519 public key, base64url.
+    RegisterKeyParams { public_key: String }
+    LaunchLink { url: String, expires_at: i64 }
+    ProjectOpenParams { path: String, #[serde(default, skip_serializing_if = "Option::is_none")] name: Option<String> }
+    ProjectFilesParams { project_id: String }
+    FileList { files: Vec<FileEntry> }
+    RunCreateParams {
+        /// Repeating a request id answers as the first time.
+        request_id: String,
+        project_id: String,
+        goal: String,
+        /// `provider/model`, or `rehearsal`.
+        model: String,
+        approve: ApprovePolicy,
+        #[serde(default, skip_serializing_if = "Option::is_none")] slots: Option<u32>,
+        /// Capabilities given beforehand, as on the command line.
+        #[serde(default)] allow: Vec<String>,
+    }
+    RunParams { run_id: String }
+    RunCommand { request_id: String, run_id: String }
+    /// Events are the stored bytes, parsed; `sequences` runs parallel to `events`.
+    EventPage { events: Vec<crate::event::Event>, sequences: Vec<u32>, last_sequence: u32 }
+    RunEventsParams { run_id: String, after: u32, #[serde(default, skip_serializing_if = "Option::is_none")] limit: Option<u32> }
+    /// Milliseconds from the command to "nothing runs any more".
+    Stopped { sequence: u32, quiet_after_ms: u32, effects: Vec<String> }
+    UndoParams { request_id: String, run_id: String, #[serde(default, skip_serializing_if = "Option::is_none")] task_id: Option<String> }
+    UndoResult { reverted: Vec<String>, conflicts: Vec<String>, tree_hash: String, sequence: u32 }
+    ReplayParams { run_id: String, #[serde(default, skip_serializing_if = "Option::is_none")] slots: Option<u32> }
+    ReplayResult { run_id: String, recorded_digest: String, run_digest: String, equal: bool, files_equal: bool, diverged: Vec<String> }
+    ApprovalResolveParams { request_id: String, approval_id: String, decision: Decision }
+    ProviderParams { provider_id: String }
+    /// X25519 public key, base64url.
+    PublicKey { public_key: String }
+    /// `sealed`: ephemeral X25519 key ‖ nonce ‖ XChaCha20-Poly1305 ciphertext, base64url.
+    SecretStoreParams { name: String, sealed: String }
+    AuditReport { ok: bool, events: u32, blobs: u32, head_hash: String, #[serde(default, skip_serializing_if = "Option::is_none")] first_bad_sequence: Option<u32>, #[serde(default, skip_serializing_if = "Option::is_none")] problem: Option<String> }
+    BlobParams { hash: String, #[serde(default, skip_serializing_if = "Option::is_none")] offset: Option<u32>, #[serde(default, skip_serializing_if = "Option::is_none")] limit: Option<u32> }
+    BlobText { text: String, size: u32, #[serde(default, skip_serializing_if = "Option::is_none")] next_offset: Option<u32> }
+    Doctor { sandbox: crate::run::SandboxReport, home: String, work: String, version: String, notes: Vec<String> }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_routes_are_unique() {
+        let mut names = std::collections::BTreeSet::new();
+        let mut routes = std::collections::BTreeSet::new();
+        for method in METHODS {
+            assert!(names.insert(method.name), "{}", method.name);
+            assert!(
+                routes.insert((format!("{:?}", method.verb), method.path)),
+                "{}",
+                method.path
+            );
+            assert!(method.path.starts_with("/api/"));
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! Ports: what the parts ask of each other. Only `runtime` names concrete types.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value;
+pub use tokio_util::sync::CancellationToken;
+
+use crate::change::{ChangeSet, Manifest};
+use crate::event::{Event, StoredEvent};
+use crate::fault::Outcome;
+use crate::grant::{EffectiveDecision, Question};
+use crate::identity::{Label, StepRef};
+use crate::model::{ModelCall, ModelReply, ToolOffer};
+use crate::tool::{ToolDefinition, ToolOutput, ToolStep};
+
+/// A boxed future, so that heavy libraries are compiled where they are used and nowhere else.
+pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Wall clock.
+pub trait Clock: Send + Sync {
+    /// Milliseconds since the epoch.
+    fn now_ms(&self) -> i64;
+}
+
+/// Fresh identifiers.
+pub trait Ids: Send + Sync {
+    /// `prefix` + `_` + 16 characters of `[0-9a-z]`, not guessable.
+    fn fresh(&self, prefix: &str) -> String;
+}
+
+/// Secure randomness.
+pub trait Random: Send + Sync {
+    /// Fills `bytes`.
+    ///
+    /// # Errors
+    /// `INTERNAL` when the system gives none.
+    fn fill(&self, bytes: &mut [u8]) -> Outcome<()>;
+}
+
+/// The ledger: the one truth.
+pub trait Ledger: Send + Sync {
+    /// Appends in order, atomically; answers when the rows are on disk.
+    ///
+    /// # Errors
+    /// `STORAGE_FAILED`, `LIMIT_EXCEEDED` (one event over `EVENT_BYTES_MAX`).
+    fn append(&self, events: Vec<Event>) -> Task<'_, Outcome<Vec<StoredEvent>>>;
+
+    /// Rows after a sequence, oldest first, of one run when given, at most `limit`.
+    ///
+    /// # Errors
+    /// `STORAGE_FAILED`.
+    fn read(
+        &self,
+        after: u64,
+        run_id: Option<String>,
+        limit: usize,
+    ) -> Task<'_, Outcome<Vec<StoredEvent>>>;
+
+    /// Newest sequence and hash on disk.
+    fn head(&self) -> (u64, [u8; 32]);
+
+    /// Every row appended from now on, in order, in commit batches. A receiver that falls behind is closed and reads again.
+    fn tail(&self) -> Tail;
+}
+
+/// One group commit of the tail.
+pub type EventBatch = Arc<Vec<StoredEvent>>;
+
+/// The receiving end of the ledger's tail; an error from `recv` means closed or behind.
+pub type Tail = tokio::sync::broadcast::Receiver<EventBatch>;
+
+/// Content named by its SHA-256.
+pub trait Blobs: Send + Sync {
+    /// Keeps the bytes, on disk before it answers; returns the hash. Keeping what is there costs nothing.
+    ///
+    /// # Errors
+    /// `STORAGE_FAILED`, `LIMIT_EXCEEDED`.
+    fn put(&self, bytes: Bytes) -> Task<'_, Outcome<String>>;
+
+    /// The bytes, checked against the hash.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `LEDGER_BROKEN` (bytes do not match), `STORAGE_FAILED`.
+    fn get(&self, hash: &str) -> Task<'_, Outcome<Bytes>>;
+
+    /// Whether the blob is there.
+    ///
+    /// # Errors
+    /// `STORAGE_FAILED`.
+    fn has(&self, hash: &str) -> Task<'_, Outcome<bool>>;
+}
+
+/// Sealed secrets. Opened only inside `models`, `gateway` and `egress`.
+pub trait Vault: Send + Sync {
+    /// The secret, in a type that cannot be printed.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `VAULT_LOCKED`.
+    fn open(&self, name: &str) -> Task<'_, Outcome<Secret>>;
+}
+
+/// Bytes that are never printed and are wiped when dropped.
+pub struct Secret(zeroize::Zeroizing<Vec<u8>>);
+
+impl Secret {
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(zeroize::Zeroizing::new(bytes))
+    }
+
+    /// The bytes, for the moment of use only.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// Where a task's view starts from: a base and the change sets on top, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewSpec {
+    pub run_id: String,
+    pub task_id: String,
+    pub attempt: u32,
+    /// Tree hash of a base that was accepted before.
+    pub base_hash: String,
+    /// Blob hashes of change sets, applied in order (retired ones, dependency closure, finished steps of this attempt).
+    pub layers: Vec<String>,
+    /// How many of the last layers are steps of this attempt: they count as its own changes.
+    pub own_layers: usize,
+}
+
+/// A view on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// Names the view in later calls.
+    pub view_id: String,
+    /// The tree the worker sees as its project.
+    pub root: PathBuf,
+    /// Private HOME of the worker's processes.
+    pub home: PathBuf,
+    /// Private TMPDIR.
+    pub temp: PathBuf,
+}
+
+/// Result of committing a change set to the project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommitOutcome {
+    /// The project's tree afterwards.
+    Committed { tree_hash: String },
+    /// The project no longer holds what the change set started from: a person changed these paths meanwhile. Nothing was written.
+    PersonEdited { paths: Vec<String> },
+}
+
+/// Workspace views, change sets, commit and undo.
+pub trait Views: Send + Sync {
+    /// Tree of a project as it is now.
+    ///
+    /// # Errors
+    /// `LIMIT_EXCEEDED` naming the largest folders that could be left out; `STORAGE_FAILED`.
+    fn manifest(&self, project: PathBuf) -> Task<'_, Outcome<Manifest>>;
+
+    /// Copies the project into a read-only base named by its tree hash (contents also kept as blobs) and returns that hash.
+    ///
+    /// # Errors
+    /// As `manifest`.
+    fn accept_base(&self, run_id: String, project: PathBuf) -> Task<'_, Outcome<String>>;
+
+    /// Tree of an accepted base.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`.
+    fn base_manifest(&self, base_hash: String) -> Task<'_, Outcome<Manifest>>;
+
+    /// Makes a fresh view (whatever was there under this task and attempt is dropped).
+    ///
+    /// # Errors
+    /// `NOT_FOUND` (base or layer), `STORAGE_FAILED`.
+    fn open(&self, spec: ViewSpec) -> Task<'_, Outcome<View>>;
+
+    /// What changed in the view since the last `changed` (or `open`): by the named paths, or by scanning everything when `None`.
+    ///
+    /// # Errors
+    /// `LIMIT_EXCEEDED`, `STORAGE_FAILED`.
+    fn changed(&self, view_id: String, paths: Option<Vec<String>>) -> Task<'_, Outcome<ChangeSet>>;
+
+    /// All changes of the attempt against its start (base and layers before its own).
+    ///
+    /// # Errors
+    /// As `changed`.
+    fn finish(&self, view_id: String) -> Task<'_, Outcome<ChangeSet>>;
+
+    /// Removes the view from disk.
+    ///
+    /// # Errors
+    /// `STORAGE_FAILED`.
+    fn drop_view(&self, view_id: String) -> Task<'_, Outcome<()>>;
+
+    /// Removes every view and base of a run that is not needed any more.
+    ///
+    /// # Errors
+    /// `STORAGE_FAILED`.
+    fn drop_run(&self, run_id: String) -> Task<'_, Outcome<()>>;
+
+    /// Commits a change set to the project atomically per path, keeping owners and modes. Repeating a commit that was cut
+    /// off finishes it. `before` of each change is what the project must hold now.
+    ///
+    /// # Errors
+    /// `STORAGE_FAILED`, `PROTECTED_PATH`.
+    fn commit(&self, project: PathBuf, changes: ChangeSet) -> Task<'_, Outcome<CommitOutcome>>;
+
+    /// Applies `changes` backwards where the project still holds their `after`; returns the reverted paths and the ones somebody changed since.
+    ///
+    /// # Errors
+    /// `STORAGE_FAILED`.
+    fn revert(&self, project: PathBuf, changes: ChangeSet) -> Task<'_, Outcome<Reverted>>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reverted {
+    pub reverted: Vec<String>,
+    pub conflicts: Vec<String>,
+    pub tree_hash: String,
+}
+
+/// A call on its way through the gateway.
+#[derive(Debug, Clone)]
+pub struct ToolCall {
+    pub run_id: String,
+    pub project_id: String,
+    pub step: StepRef,
+    /// Role of the worker, as shown in questions.
+    pub role: String,
+    /// Tools this role may use, by global name.
+    pub allowed_tools: Vec<String>,
+    pub call_id: String,
+    pub tool: String,
+    pub arguments: Value,
+    pub view: View,
+    /// Absolute path of the project: outputs show it in place of the view's.
+    pub project_path: PathBuf,
+    /// Labels the worker's context carries.
+    pub labels: Vec<Label>,
+    /// True when the task runs as head: irreversible acts may go on.
+    pub head: bool,
+}
+
+/// Every tool call, built-in or MCP.
+pub trait Gateway: Send + Sync {
+    /// Offers for a model, in registry order, of the named tools that exist.
+    fn offers(&self, tools: &[String]) -> Vec<ToolOffer>;
+
+    /// Definition of a tool.
+    fn definition(&self, tool: &str) -> Option<ToolDefinition>;
+
+    /// The one pipeline. A refusal is a finished step whose text says why; an `Err` ends the attempt
+    /// (`CANCELED`, `NEEDS_HEAD`, `STORAGE_FAILED`).
+    ///
+    /// # Errors
+    /// As said.
+    fn call(
+        &self,
+        call: ToolCall,
+        approver: Arc<dyn Approver>,
+        cancel: CancellationToken,
+    ) -> Task<'_, Outcome<ToolStep>>;
+}
+
+/// What a tool gets to work with.
+#[derive(Clone)]
+pub struct ToolInput {
+    pub arguments: Value,
+    pub view: View,
+    pub project_path: PathBuf,
+    pub run_id: String,
+    pub step: StepRef,
+    pub cancel: CancellationToken,
+}
+
+/// One tool. Pure needs, then the act.
+pub trait Tool: Send + Sync {
+    fn definition(&self) -> &ToolDefinition;
+
+    /// Capabilities the call needs, computed from its arguments alone; paths as the arguments have them, resolved inside the project.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENTS`, `PATH_OUTSIDE`.
+    fn needs(&self, arguments: &Value) -> Outcome<Vec<String>>;
+
+    /// One line for a person: the exact command, path or change.
+    fn summary(&self, arguments: &Value) -> String;
+
+    /// Runs it in the view.
+    ///
+    /// # Errors
+    /// Any fault; the gateway turns it into an error result the worker reads.
+    fn run(&self, input: ToolInput) -> Task<'_, Outcome<ToolOutput>>;
+}
+
+/// Answers questions. A live run asks a person; a replay answers from the record.
+pub trait Approver: Send + Sync {
+    /// Decides what the grants leave open for this step; waits as long as it takes.
+    ///
+    /// # Errors
+    /// `CANCELED` when the run stops meanwhile.
+    fn ask(
+        &self,
+        step: StepRef,
+        question: Question,
+        cancel: CancellationToken,
+    ) -> Task<'_, Outcome<EffectiveDecision>>;
+
+    /// Grants in force for this step (bundle, task, run, command line).
+    fn grants(&self, step: &StepRef) -> Vec<crate::grant::Grant>;
+
+    /// How the rest is answered.
+    fn policy(&self) -> crate::grant::ApprovePolicy;
+
+    /// In a replay: the recorded result and change set of an observed tool at this step.
+    fn observed(&self, step: &StepRef) -> Option<ObservedResult>;
+
+    /// Where the steps' events go: the ledger, or a replay's memory.
+    fn ledger(&self) -> Arc<dyn Ledger>;
+}
+
+/// Recorded outcome of an observed tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedResult {
+    pub result_hash: String,
+    pub change_set_hash: Option<String>,
+    pub is_error: bool,
+}
+
+/// Every model call.
+pub trait Models: Send + Sync {
+    /// One answer; text deltas go to `deltas` while it streams. A try cut off is asked again within the limits.
+    ///
+    /// # Errors
+    /// `MODEL_*`, `NO_ROUTE`, `EGRESS_*`, `CANCELED`.
+    fn complete(
+        &self,
+        call: ModelCall,
+        deltas: Arc<dyn TextSink>,
+        cancel: CancellationToken,
+    ) -> Task<'_, Outcome<ModelReply>>;
+}
+
+/// Takes the text of a step as it comes.
+pub trait TextSink: Send + Sync {
+    /// `offset` is in UTF-8 bytes of the step's text so far; 0 again means the step's text starts over.
+    fn delta(&self, run_id: &str, step: &StepRef, offset: usize, text: &str);
+}
+
+/// An outgoing HTTP request.
+pub struct HttpRequest {
+    pub method: &'static str,
+    pub url: String,
+    /// Sensitive values are never logged.
+    pub headers: Vec<(String, Secret)>,
+    pub body: Bytes,
+    /// Why: `model:PROVIDER`.
+    pub purpose: String,
+    pub run_id: Option<String>,
+}
+
+/// An answer whose body streams.
+pub struct HttpResponse {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    /// Chunks; a fault ends the body early.
+    pub body: tokio::sync::mpsc::Receiver<Outcome<Bytes>>,
+}
+
+/// Every outgoing connection.
+pub trait Dialer: Send + Sync {
+    /// Sends a request to a host the policy names; resolves once, checks every address, re-checks redirects.
+    ///
+    /// # Errors
+    /// `EGRESS_DENIED`, `EGRESS_FAILED`, `TIMEOUT`, `CANCELED`.
+    fn http(
+        &self,
+        request: HttpRequest,
+        cancel: CancellationToken,
+    ) -> Task<'_, Outcome<HttpResponse>>;
+}
