@@ -17,5 +17,6 @@ pub mod run;
 pub mod schema;
 pub mod spawn;
 pub mod tool;
+pub mod workflow;
 
 pub use fault::{ErrorCode, Fault, Outcome};

@@ -262,6 +262,21 @@ pub trait Gateway: Send + Sync {
     /// Definition of a tool.
     fn definition(&self, tool: &str) -> Option<ToolDefinition>;
 
+    /// The plan's bundle: its tasks' needs and declared writes in normal form, sorted, without repeats.
+    ///
+    /// # Errors
+    /// `INVALID_PLAN` naming the task and the capability that cannot be read.
+    fn bundle(&self, plan: &crate::plan::Plan) -> Outcome<Vec<String>>;
+
+    /// Capabilities a task of the plan gets when the plan is approved, as [`Gateway::bundle`] spells them.
+    ///
+    /// # Errors
+    /// As `bundle`.
+    fn task_bundle(&self, task: &crate::plan::PlanTask) -> Outcome<Vec<String>>;
+
+    /// Which of the changed paths no grant covers, or are protected. Empty: the change set may be kept.
+    fn refused_writes(&self, paths: &[String], grants: &[crate::grant::Grant]) -> Vec<String>;
+
     /// The one pipeline. A refusal is a finished step whose text says why; an `Err` ends the attempt
     /// (`CANCELED`, `NEEDS_HEAD`, `STORAGE_FAILED`).
     ///

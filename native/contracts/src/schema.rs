@@ -27,6 +27,7 @@ pub fn document() -> Outcome<Value> {
     generator.subschema_for::<crate::fault::Fault>();
     generator.subschema_for::<crate::plan::Plan>();
     generator.subschema_for::<crate::tool::ToolDefinition>();
+    generator.subschema_for::<crate::workflow::Workflow>();
     ap::register(&mut generator);
     let errors: Vec<Value> = ErrorCode::ALL
         .iter()
