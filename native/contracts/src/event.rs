@@ -137,7 +137,7 @@ pub enum Fact {
         artifacts: Vec<Artifact>,
         error: Option<FailureNote>,
     },
-    // Tasks. The envelope names task and attempt.
+    // Tasks. The envelope names task and attempt; `start` counts every start of the task, also those a squash undid.
     TaskStarted {
         worker_id: String,
         role: String,
@@ -150,7 +150,9 @@ pub enum Fact {
         approval_id: String,
     },
     /// The answer is there; the attempt wants a slot again.
-    TaskReady {},
+    TaskReady {
+        start: u32,
+    },
     TaskCompleted {
         result_hash: String,
         change_set_hash: String,
@@ -161,7 +163,9 @@ pub enum Fact {
         code: ErrorCode,
         message: String,
     },
-    TaskNeedsHead {},
+    TaskNeedsHead {
+        start: u32,
+    },
     /// The change set is about to be committed to the project.
     CommitRequested {
         change_set_hash: String,
@@ -266,7 +270,7 @@ pub enum Fact {
 pub enum BaseNote {
     /// The project when this plan version was accepted.
     Plan { version: u32 },
-    /// The project after this many tasks had retired.
+    /// The project after the tasks with ordinals below this had settled.
     Retired { count: u32 },
 }
 

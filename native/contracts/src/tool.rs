@@ -108,3 +108,36 @@ pub struct FileEntry {
     pub path: String,
     pub size: u32,
 }
+
+/// What a model reads of a result: the text of a JSON string, else the canonical JSON; cut at `TOOL_RESULT_BYTES_MAX`
+/// with a note that says how much is missing and under which hash all of it is kept.
+#[must_use]
+pub fn model_text(result: &[u8]) -> String {
+    let text = match serde_json::from_slice::<Value>(result) {
+        Ok(Value::String(text)) => text,
+        _ => String::from_utf8_lossy(result).into_owned(),
+    };
+    if text.len() <= crate::limits::TOOL_RESULT_BYTES_MAX {
+        return text;
+    }
+    let mut end = crate::limits::TOOL_RESULT_BYTES_MAX;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let hash = crate::canonical::sha256_hex(result);
+    format!(
+        "{}\n[cut: {end} of {} bytes shown; all of it is kept as {hash}]",
+        &text[..end],
+        text.len()
+    )
+}
+
+/// The first `PREVIEW_BYTES_MAX` bytes of a text, on one line, for an event.
+#[must_use]
+pub fn preview(text: &str) -> String {
+    let mut end = text.len().min(crate::limits::PREVIEW_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].replace(['\n', '\r', '\t'], " ")
+}

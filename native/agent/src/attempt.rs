@@ -1,0 +1,350 @@
+//! One try at a task: a fresh view, steps until the model says it is done, then the comparison with the base, the grants and
+//! the acceptance checks.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use openwrap_contracts::change::ChangeSet;
+use openwrap_contracts::event::Fact;
+use openwrap_contracts::grant::{Question, QuestionKind, Risk, Scope};
+use openwrap_contracts::identity::{Actor, Label, StepRef};
+use openwrap_contracts::limits::TASK_RESULT_BYTES_MAX;
+use openwrap_contracts::model::ToolCallPart;
+use openwrap_contracts::plan::{Check, PlanTask};
+use openwrap_contracts::ports::{CancellationToken, ToolCall, View, ViewSpec};
+use openwrap_contracts::tool::{FileEntry, Reach, model_text, preview};
+use openwrap_contracts::workflow::Role;
+use openwrap_contracts::{ErrorCode, Fault, Outcome};
+use serde_json::json;
+
+use crate::conversation::{CallResult, Conversation, Opening};
+use crate::engine::Engine;
+use crate::message::AttemptEnd;
+use crate::prompt::{self, NamedResult, TASK_FAIL};
+use crate::state::ToolResultState;
+
+/// One attempt, ready to run (or to go on after a crash).
+pub struct Attempt {
+    pub engine: Arc<Engine>,
+    pub task: PlanTask,
+    pub attempt: u32,
+    pub worker_id: String,
+    pub head: bool,
+    pub cancel: CancellationToken,
+}
+
+enum Turn {
+    Done(String),
+    Failed(String),
+}
+
+impl Attempt {
+    /// Runs it to its end; the view is gone afterwards.
+    pub async fn run(self) -> AttemptEnd {
+        let prepared = self.prepare().await;
+        let (view, files) = match prepared {
+            Ok(prepared) => prepared,
+            Err(fault) => return end_of(fault, &self.cancel),
+        };
+        let end = match self.work(&view, files).await {
+            Ok(end) => end,
+            Err(fault) => end_of(fault, &self.cancel),
+        };
+        match self.engine.ports.views.drop_view(view.view_id).await {
+            Ok(()) => end,
+            Err(fault) => AttemptEnd::Broken { fault },
+        }
+    }
+
+    async fn prepare(&self) -> Outcome<(View, Vec<FileEntry>)> {
+        let (base_hash, below) = self.engine.layers(&self.task.task_id, self.attempt)?;
+        let files = self.engine.files(&base_hash, &below).await?;
+        Ok((self.open_view(base_hash, below).await?, files))
+    }
+
+    async fn work(&self, view: &View, files: Vec<FileEntry>) -> Outcome<AttemptEnd> {
+        let role = self
+            .engine
+            .workflow
+            .role(&self.task.role)
+            .ok_or_else(|| Fault::new(ErrorCode::InvalidPlan, format!("role `{}` is not defined", self.task.role)))?;
+        let mut conversation = self.opening(role, files).await?;
+        match self.converse(&mut conversation, role, view).await? {
+            Turn::Failed(reason) => Ok(AttemptEnd::Failed { code: ErrorCode::ExecutionFailed, message: reason }),
+            Turn::Done(text) => self.finish(&text, view, &conversation).await,
+        }
+    }
+
+    async fn open_view(&self, base_hash: String, below: Vec<String>) -> Outcome<View> {
+        let own = self.finished_changes();
+        let own_layers = own.len();
+        let layers = below.into_iter().chain(own).collect();
+        let spec = ViewSpec {
+            run_id: self.engine.spec.run_id.clone(),
+            task_id: self.task.task_id.clone(),
+            attempt: self.attempt,
+            base_hash,
+            layers,
+            own_layers,
+        };
+        self.engine.ports.views.open(spec).await
+    }
+
+    /// Change sets of the steps this attempt had finished before a crash, in order.
+    fn finished_changes(&self) -> Vec<String> {
+        let state = self.engine.journal.state();
+        let Some(attempt) = state.attempts.get(&(self.task.task_id.clone(), self.attempt)) else {
+            return Vec::new();
+        };
+        let change = |step: &crate::state::StepState| match step {
+            crate::state::StepState::Tool(tool) => tool.result.as_ref()?.change_set_hash.clone(),
+            crate::state::StepState::Model { .. } => None,
+        };
+        attempt.steps.values().filter_map(change).collect()
+    }
+
+    async fn opening(&self, role: &Role, files: Vec<FileEntry>) -> Outcome<Conversation> {
+        let engine = &self.engine;
+        let results = self.dependency_results().await?;
+        let earlier = self.earlier_failure();
+        let spec = &engine.spec;
+        let message = prompt::worker_message(
+            &spec.goal,
+            &spec.run_date,
+            &self.task,
+            &results,
+            &files,
+            earlier.as_deref(),
+        );
+        let mut tools = engine.ports.gateway.offers(&role.tools);
+        tools.push(prompt::fail_offer());
+        Ok(Conversation::new(
+            Arc::clone(engine),
+            Opening {
+                task_id: self.task.task_id.clone(),
+                attempt: self.attempt,
+                actor: Actor::worker(self.worker_id.clone()),
+                route: engine.workflow.route(&role.name, &spec.model).to_owned(),
+                system: prompt::system(role),
+                message,
+                tools,
+                cancel: self.cancel.clone(),
+            },
+        ))
+    }
+
+    async fn dependency_results(&self) -> Outcome<Vec<NamedResult>> {
+        let mut results = Vec::with_capacity(self.task.depends_on.len());
+        for dependency in &self.task.depends_on {
+            let found = {
+                let state = self.engine.journal.state();
+                let title = state.task(dependency).map(|task| task.title.clone()).unwrap_or_default();
+                state.completed.get(dependency).map(|done| (title, done.result_hash.clone()))
+            };
+            let Some((title, result_hash)) = found else {
+                return Err(Fault::internal(format!("task {dependency} has no result yet")));
+            };
+            let text = self.engine.kept_text(&result_hash).await?;
+            results.push(NamedResult { task_id: dependency.clone(), title, text, labels: Vec::new() });
+        }
+        Ok(results)
+    }
+
+    fn earlier_failure(&self) -> Option<String> {
+        let earlier = self.attempt.checked_sub(1)?;
+        let state = self.engine.journal.state();
+        let failure = state.attempts.get(&(self.task.task_id.clone(), earlier))?.failure.as_ref()?;
+        Some(format!("{}: {}", failure.0.as_str(), failure.1))
+    }
+
+    async fn converse(&self, conversation: &mut Conversation, role: &Role, view: &View) -> Outcome<Turn> {
+        let steps_max = self.task.max_steps.unwrap_or(u32::MAX).min(self.engine.workflow.acceptance.steps_max);
+        loop {
+            if conversation.place.step > steps_max {
+                return Err(Fault::new(
+                    ErrorCode::LimitExceeded,
+                    format!("task {} needs more than {steps_max} steps", self.task.task_id),
+                ));
+            }
+            let answer = conversation.ask().await?;
+            if answer.tool_calls.is_empty() {
+                return Ok(Turn::Done(answer.text));
+            }
+            let mut results = Vec::with_capacity(answer.tool_calls.len());
+            for call in &answer.tool_calls {
+                if call.tool == TASK_FAIL {
+                    let reason = call.arguments.get("reason").and_then(|reason| reason.as_str());
+                    return Ok(Turn::Failed(reason.unwrap_or("the worker gave no reason").to_owned()));
+                }
+                results.push(self.tool_step(conversation, role, view, call).await?);
+            }
+            conversation.add_results(results);
+        }
+    }
+
+    async fn tool_step(
+        &self,
+        conversation: &mut Conversation,
+        role: &Role,
+        view: &View,
+        call: &ToolCallPart,
+    ) -> Outcome<CallResult> {
+        let place = conversation.place.clone();
+        conversation.place.step += 1;
+        let known = self.engine.journal.state().tool_step(&place).cloned();
+        let result = match known.map(|step| (step.tool, step.result)) {
+            Some((_, Some(done))) => self.finished_step(done).await?,
+            Some((tool, None)) if self.left_the_view(&tool) => self.outcome_unknown(&place, conversation, call).await?,
+            _ => self.live_step(&place, conversation, role, view, call).await?,
+        };
+        Ok(CallResult {
+            call_id: call.call_id.clone(),
+            tool: call.tool.clone(),
+            text: result.0,
+            is_error: result.1,
+            labels: result.2,
+        })
+    }
+
+    async fn finished_step(&self, done: ToolResultState) -> Outcome<(String, bool, Vec<Label>)> {
+        let bytes = self.engine.ports.blobs.get(&done.result_hash).await?;
+        Ok((model_text(&bytes), done.is_error, done.labels))
+    }
+
+    fn left_the_view(&self, tool: &str) -> bool {
+        self.engine.ports.gateway.definition(tool).is_none_or(|definition| definition.reach != Reach::Confined)
+    }
+
+    async fn live_step(
+        &self,
+        place: &StepRef,
+        conversation: &Conversation,
+        role: &Role,
+        view: &View,
+        call: &ToolCallPart,
+    ) -> Outcome<(String, bool, Vec<Label>)> {
+        let engine = &self.engine;
+        engine.pause_gate(&self.cancel).await?;
+        let call = ToolCall {
+            run_id: engine.spec.run_id.clone(),
+            project_id: engine.spec.project_id.clone(),
+            step: place.clone(),
+            role: role.title.clone(),
+            allowed_tools: role.tools.clone(),
+            call_id: call.call_id.clone(),
+            tool: call.tool.clone(),
+            arguments: call.arguments.clone(),
+            view: view.clone(),
+            project_path: engine.spec.project_path.clone(),
+            labels: conversation.labels.clone(),
+            head: self.head,
+        };
+        let step = engine.ports.gateway.call(call, Arc::clone(&engine.approver), self.cancel.clone()).await?;
+        Ok((step.text, step.is_error, step.labels))
+    }
+
+    /// The core went down while the act was under way: a person says what happened, and that is the step's result.
+    async fn outcome_unknown(
+        &self,
+        place: &StepRef,
+        conversation: &Conversation,
+        call: &ToolCallPart,
+    ) -> Outcome<(String, bool, Vec<Label>)> {
+        let question = Question {
+            approval_id: String::new(),
+            kind: QuestionKind::OutcomeUnknown,
+            risk: Risk::CannotBeUndone,
+            sentence: format!("Did `{}` of task {} take effect?", call.tool, self.task.title),
+            exact: serde_json::to_string_pretty(&call.arguments)?,
+            why: "Open Wrap went down while it was under way. It is never repeated on its own.".to_owned(),
+            if_no: "The worker is told that it did not happen, and decides what to do.".to_owned(),
+            adds: Vec::new(),
+            labels: conversation.labels.clone(),
+            tool: Some(call.tool.clone()),
+            arguments_hash: None,
+            scopes: vec![Scope::Once],
+        };
+        let decision = self.engine.approver.ask(place.clone(), question, self.cancel.clone()).await?;
+        let content = json!({ "outcome": if decision.allow { "it took effect" } else { "it did not take effect" }, "saidBy": "person" });
+        let result_hash = self.engine.keep(&content).await?;
+        let text = content.to_string();
+        let finished = Fact::ToolFinished {
+            tool: call.tool.clone(),
+            call_id: call.call_id.clone(),
+            result_hash,
+            change_set_hash: None,
+            is_error: !decision.allow,
+            duration_ms: 0,
+            labels: Vec::new(),
+            artifacts: Vec::new(),
+            preview: preview(&text),
+        };
+        self.engine.journal.note_at(conversation.actor.clone(), place, finished).await?;
+        Ok((text, !decision.allow, Vec::new()))
+    }
+
+    async fn finish(&self, text: &str, view: &View, conversation: &Conversation) -> Outcome<AttemptEnd> {
+        let engine = &self.engine;
+        let failed = |message: String| Ok(AttemptEnd::Failed { code: ErrorCode::CheckFailed, message });
+        if text.len() > TASK_RESULT_BYTES_MAX {
+            return failed(format!("the result is {} bytes, {TASK_RESULT_BYTES_MAX} are the most", text.len()));
+        }
+        let changes = engine.ports.views.finish(view.view_id.clone()).await?;
+        let paths = changes.paths();
+        let refused = engine.ports.gateway.refused_writes(&paths, &engine.approver.grants(&conversation.place));
+        if !refused.is_empty() {
+            return failed(format!("changed without permission: {}", refused.join(", ")));
+        }
+        let present = self.present_files(&changes).await?;
+        if let Some(problem) = self.task.checks.iter().find_map(|check| unmet(check, text, &present)) {
+            return failed(problem);
+        }
+        Ok(AttemptEnd::Completed {
+            result_hash: engine.ports.blobs.put(Bytes::copy_from_slice(text.as_bytes())).await?,
+            change_set_hash: if changes.is_empty() { String::new() } else { engine.keep(&changes).await? },
+            paths,
+            preview: preview(text),
+        })
+    }
+
+    /// Non-empty files of the view as it is handed on.
+    async fn present_files(&self, changes: &ChangeSet) -> Outcome<Vec<String>> {
+        if self.task.checks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (base_hash, mut layers) = self.engine.layers(&self.task.task_id, self.attempt)?;
+        if !changes.is_empty() {
+            layers.push(self.engine.keep(changes).await?);
+        }
+        let files = self.engine.files(&base_hash, &layers).await?;
+        Ok(files.into_iter().filter(|file| file.size > 0).map(|file| file.path).collect())
+    }
+}
+
+fn unmet(check: &Check, text: &str, present: &[String]) -> Option<String> {
+    match check {
+        Check::FileExists { path } => {
+            (!present.iter().any(|known| known == path)).then(|| format!("`{path}` is missing or empty"))
+        }
+        Check::ResultIsJson => serde_json::from_str::<serde_json::Value>(text)
+            .err()
+            .map(|error| format!("the result is not JSON: {error}")),
+        Check::ResultContains { text: wanted } => {
+            (!text.contains(wanted.as_str())).then(|| format!("the result does not contain `{wanted}`"))
+        }
+    }
+}
+
+fn end_of(fault: Fault, cancel: &CancellationToken) -> AttemptEnd {
+    if cancel.is_cancelled() {
+        return AttemptEnd::Aborted;
+    }
+    match fault.code {
+        ErrorCode::NeedsHead => AttemptEnd::NeedsHead,
+        ErrorCode::Canceled => AttemptEnd::Aborted,
+        ErrorCode::StorageFailed | ErrorCode::LedgerBroken | ErrorCode::Internal | ErrorCode::ReplayDiverged => {
+            AttemptEnd::Broken { fault }
+        }
+        code => AttemptEnd::Failed { code, message: fault.message },
+    }
+}

@@ -1,0 +1,248 @@
+//! The desk: where a run's questions wait for a person. Equal pending needs are one question; an answer for the task or the
+//! run goes on answering. A question survives a crash: asked again by the same step, it is the same question.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use openwrap_contracts::event::Fact;
+use openwrap_contracts::grant::{ApprovePolicy, Decision, EffectiveDecision, Grant, Holder, Question, Scope};
+use openwrap_contracts::identity::{Actor, StepRef};
+use openwrap_contracts::limits::APPROVALS_PENDING_MAX;
+use openwrap_contracts::ports::{Approver, CancellationToken, Ids, Ledger, ObservedResult, Task};
+use openwrap_contracts::{ErrorCode, Fault, Outcome};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::journal::Journal;
+use crate::message::Message;
+use crate::state::{ANSWER, ApprovalState, PLANNER, RunState};
+
+/// Asks people on behalf of one live run.
+pub struct Desk {
+    journal: Arc<Journal>,
+    ids: Arc<dyn Ids>,
+    policy: ApprovePolicy,
+    actor: mpsc::UnboundedSender<Message>,
+    waiters: Mutex<HashMap<String, Vec<oneshot::Sender<Decision>>>>,
+}
+
+enum Known {
+    Answered(Decision),
+    Pending(String),
+    New,
+}
+
+impl Desk {
+    #[must_use]
+    pub fn new(
+        journal: Arc<Journal>,
+        ids: Arc<dyn Ids>,
+        policy: ApprovePolicy,
+        actor: mpsc::UnboundedSender<Message>,
+    ) -> Arc<Self> {
+        Arc::new(Self { journal, ids, policy, actor, waiters: Mutex::new(HashMap::new()) })
+    }
+
+    /// Takes a person's answer.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `INVALID_STATE` (answered or withdrawn already), `INVALID_ARGUMENTS` (a scope that was not offered).
+    pub async fn resolve(&self, approval_id: &str, decision: Decision, actor: Actor) -> Outcome<()> {
+        let (question, step) = self.pending(approval_id)?;
+        if !question.scopes.contains(&decision.scope) {
+            return Err(Fault::invalid(format!("scope {:?} is not offered by this question", decision.scope)));
+        }
+        let fact = Fact::ApprovalResolved { approval_id: approval_id.to_owned(), decision: decision.clone() };
+        let mut events = vec![self.journal.event_at(actor.clone(), &step, fact)];
+        for grant in self.grants_of(&question, &step, &decision) {
+            events.push(self.journal.event(actor.clone(), Fact::GrantIssued { grant }));
+        }
+        self.journal.append(events).await?;
+        for waiter in self.take_waiters(approval_id) {
+            let _ = waiter.send(decision.clone());
+        }
+        Ok(())
+    }
+
+    fn pending(&self, approval_id: &str) -> Outcome<(Question, StepRef)> {
+        let state = self.journal.state();
+        let approval =
+            state.approvals.get(approval_id).ok_or_else(|| Fault::not_found(format!("no question {approval_id}")))?;
+        if approval.decision.is_some() || approval.withdrawn {
+            return Err(Fault::new(ErrorCode::InvalidState, format!("question {approval_id} is answered or withdrawn")));
+        }
+        Ok((approval.question.clone(), approval.step.clone()))
+    }
+
+    fn grants_of(&self, question: &Question, step: &StepRef, decision: &Decision) -> Vec<Grant> {
+        let run_id = self.journal.run_id().to_owned();
+        let holder = match decision.scope {
+            Scope::Once => return Vec::new(),
+            Scope::Task => Holder::Task { run_id, task_id: step.task_id.clone() },
+            Scope::Run => Holder::Run { run_id },
+        };
+        if !decision.allow {
+            return Vec::new();
+        }
+        let grant = |capability: &String| Grant {
+            grant_id: self.ids.fresh("grant"),
+            capability: capability.clone(),
+            holder: holder.clone(),
+            issued_at: self.journal.now_ms(),
+            expires_at: None,
+            approval_id: Some(question.approval_id.clone()),
+        };
+        question.adds.iter().map(grant).collect()
+    }
+
+    /// Withdraws every pending question; nobody needs to answer any more.
+    ///
+    /// # Errors
+    /// As the ledger's `append`.
+    pub async fn withdraw_all(&self) -> Outcome<()> {
+        let open: Vec<(String, StepRef)> = {
+            let state = self.journal.state();
+            let open = state.approvals.iter().filter(|(_, approval)| is_open(approval));
+            open.map(|(id, approval)| (id.clone(), approval.step.clone())).collect()
+        };
+        let events = open
+            .iter()
+            .map(|(id, step)| {
+                self.journal.event_at(Actor::core("desk"), step, Fact::ApprovalWithdrawn { approval_id: id.clone() })
+            })
+            .collect::<Vec<_>>();
+        if !events.is_empty() {
+            self.journal.append(events).await?;
+        }
+        Ok(())
+    }
+
+    fn take_waiters(&self, approval_id: &str) -> Vec<oneshot::Sender<Decision>> {
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner).remove(approval_id).unwrap_or_default()
+    }
+
+    fn wait_for(&self, approval_id: &str) -> oneshot::Receiver<Decision> {
+        let (sender, receiver) = oneshot::channel();
+        let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
+        waiters.entry(approval_id.to_owned()).or_default().push(sender);
+        receiver
+    }
+
+    async fn question_id(&self, step: &StepRef, mut question: Question) -> Outcome<String> {
+        if self.journal.state().approvals.values().filter(|approval| is_open(approval)).count() >= APPROVALS_PENDING_MAX {
+            return Err(Fault::new(ErrorCode::LimitExceeded, "too many questions wait already in this run"));
+        }
+        question.approval_id = self.ids.fresh("ask");
+        let approval_id = question.approval_id.clone();
+        let actor = Actor::worker(step.task_id.clone());
+        self.journal.note_at(actor, step, Fact::ApprovalRequested { question }).await?;
+        Ok(approval_id)
+    }
+
+    async fn settle(&self, step: &StepRef, question: Question, cancel: &CancellationToken) -> Outcome<Decision> {
+        let known = known_answer(&self.journal.state(), step, &question);
+        let approval_id = match known {
+            Known::Answered(decision) => return Ok(decision),
+            Known::Pending(approval_id) => approval_id,
+            Known::New => self.question_id(step, question).await?,
+        };
+        let answer = self.wait_for(&approval_id);
+        // Answered between the look and the wait: the fold knows.
+        let answered = self.journal.state().approvals.get(&approval_id).and_then(|approval| approval.decision.clone());
+        if let Some(decision) = answered {
+            return Ok(decision);
+        }
+        let scheduled = step.task_id != PLANNER && step.task_id != ANSWER;
+        if scheduled {
+            self.tell(Message::Waiting { step: step.clone(), approval_id })?;
+        }
+        let decision = tokio::select! {
+            () = cancel.cancelled() => return Err(Fault::canceled()),
+            decision = answer => decision.map_err(|_| Fault::canceled())?,
+        };
+        if scheduled {
+            self.slot_again(step, cancel).await?;
+        }
+        Ok(decision)
+    }
+
+    async fn slot_again(&self, step: &StepRef, cancel: &CancellationToken) -> Outcome<()> {
+        let (go, granted) = oneshot::channel();
+        self.tell(Message::Ready { step: step.clone(), go })?;
+        tokio::select! {
+            () = cancel.cancelled() => Err(Fault::canceled()),
+            granted = granted => granted.map_err(|_| Fault::canceled()),
+        }
+    }
+
+    fn tell(&self, message: Message) -> Outcome<()> {
+        self.actor.send(message).map_err(|_| Fault::canceled())
+    }
+}
+
+fn is_open(approval: &ApprovalState) -> bool {
+    approval.decision.is_none() && !approval.withdrawn
+}
+
+/// An answer this step had before a crash, one that stands for the task or run, or an equal question that waits.
+fn known_answer(state: &RunState, step: &StepRef, question: &Question) -> Known {
+    let mut pending = None;
+    for (id, approval) in &state.approvals {
+        let same = approval.question.exact == question.exact
+            && approval.question.adds == question.adds
+            && approval.question.kind == question.kind;
+        let own = same && approval.step == *step && !approval.withdrawn;
+        match &approval.decision {
+            Some(decision) if own => return Known::Answered(decision.clone()),
+            Some(decision) if stands(decision, approval, step, question) => return Known::Answered(decision.clone()),
+            None if own => return Known::Pending(id.clone()),
+            None if same && !approval.withdrawn => pending = Some(id.clone()),
+            _ => {}
+        }
+    }
+    pending.map_or(Known::New, Known::Pending)
+}
+
+/// A "no" for the task or run goes on answering the same need; a "yes" is a grant already.
+fn stands(decision: &Decision, approval: &ApprovalState, step: &StepRef, question: &Question) -> bool {
+    let in_scope = match decision.scope {
+        Scope::Once => false,
+        Scope::Task => approval.step.task_id == step.task_id,
+        Scope::Run => true,
+    };
+    in_scope && !decision.allow && !question.adds.is_empty() && approval.question.adds == question.adds
+}
+
+impl Approver for Desk {
+    fn ask(&self, step: StepRef, question: Question, cancel: CancellationToken) -> Task<'_, Outcome<EffectiveDecision>> {
+        Box::pin(async move {
+            let decision = self.settle(&step, question, &cancel).await?;
+            Ok(EffectiveDecision { allow: decision.allow, asked: true, reason: decision.reason })
+        })
+    }
+
+    fn grants(&self, step: &StepRef) -> Vec<Grant> {
+        grants_for(&self.journal.state(), step)
+    }
+
+    fn policy(&self) -> ApprovePolicy {
+        self.policy
+    }
+
+    fn observed(&self, _step: &StepRef) -> Option<ObservedResult> {
+        None
+    }
+
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        Arc::clone(&self.journal) as Arc<dyn Ledger>
+    }
+}
+
+/// Grants a step may use.
+#[must_use]
+pub fn grants_for(state: &RunState, step: &StepRef) -> Vec<Grant> {
+    let mine = |grant: &&Grant| match &grant.holder {
+        Holder::Run { .. } => true,
+        Holder::Task { task_id, .. } => *task_id == step.task_id,
+    };
+    state.grants.iter().filter(mine).cloned().collect()
+}

@@ -1,0 +1,366 @@
+//! What a run knows: a pure fold of its events. The live engine, recovery after a crash, the record and the replay all read this one state.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use openwrap_contracts::event::{BaseNote, Event, Fact};
+use openwrap_contracts::fault::ErrorCode;
+use openwrap_contracts::grant::{ApprovePolicy, Decision, EffectiveDecision, Grant, Question};
+use openwrap_contracts::identity::{Label, StepRef};
+use openwrap_contracts::plan::{Plan, PlanTask};
+use openwrap_contracts::run::RunStatus;
+
+/// The planner's pseudo-task; its attempt is the plan version it works on.
+pub const PLANNER: &str = "planner";
+/// The final answer's pseudo-task.
+pub const ANSWER: &str = "answer";
+
+#[derive(Debug, Clone, Default)]
+pub struct RunState {
+    pub goal: String,
+    pub run_date: String,
+    pub model: String,
+    pub slots: u32,
+    pub approve: Option<ApprovePolicy>,
+    pub project_id: String,
+    pub project_hash: String,
+    pub workflow_hash: String,
+    pub plans: Vec<PlanVersion>,
+    pub attempts: BTreeMap<(String, u32), AttemptState>,
+    pub completed: BTreeMap<String, CompletedTask>,
+    pub retired: Vec<RetiredTask>,
+    pub commits: BTreeMap<String, String>,
+    pub scheduling: Vec<(i64, Scheduling)>,
+    pub approvals: BTreeMap<String, ApprovalState>,
+    pub grants: Vec<Grant>,
+    pub paused: bool,
+    pub stopping: Option<String>,
+    pub refused: Option<String>,
+    pub finished: Option<RunStatus>,
+    pub replan_reason: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct PlanVersion {
+    pub version: u32,
+    pub plan_hash: String,
+    pub plan: Plan,
+    pub accepted: Option<Accepted>,
+    pub rejected: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    pub after: u32,
+    pub base_hash: String,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct AttemptState {
+    pub start: u32,
+    pub base: Option<BaseNote>,
+    pub closure: Vec<String>,
+    pub head: bool,
+    pub steps: BTreeMap<u32, StepState>,
+    pub failure: Option<(ErrorCode, String)>,
+}
+
+#[derive(Debug, Clone)]
+pub enum StepState {
+    Model { request_hash: String, result_hash: Option<String> },
+    Tool(ToolStepState),
+}
+
+#[derive(Debug, Clone)]
+pub struct ToolStepState {
+    pub tool: String,
+    pub request_hash: String,
+    pub decision: Option<EffectiveDecision>,
+    /// Set when the step is finished.
+    pub result: Option<ToolResultState>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolResultState {
+    pub result_hash: String,
+    pub change_set_hash: Option<String>,
+    pub is_error: bool,
+    pub labels: Vec<Label>,
+    /// False when the call never ran.
+    pub ran: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct CompletedTask {
+    pub attempt: u32,
+    pub result_hash: String,
+    pub change_set_hash: String,
+    pub paths: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct RetiredTask {
+    pub task_id: String,
+    pub ordinal: u32,
+    pub change_set_hash: String,
+    pub tree_hash: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct ApprovalState {
+    pub question: Question,
+    pub step: StepRef,
+    pub decision: Option<Decision>,
+    pub withdrawn: bool,
+}
+
+/// Facts the conductor has seen, in order: it is rebuilt from them.
+#[derive(Debug, Clone)]
+pub enum Scheduling {
+    PlanAccepted { version: u32 },
+    Waiting { task_id: String, start: u32 },
+    Ready { task_id: String, start: u32 },
+    Completed { task_id: String, start: u32, paths: BTreeSet<String> },
+    Failed { task_id: String, start: u32, code: ErrorCode, message: String },
+    NeedsHead { task_id: String, start: u32 },
+    Retired { task_id: String },
+    Canceled { task_id: String, reason: String },
+    Slots { slots: u32 },
+    Paused,
+    Resumed,
+}
+
+impl RunState {
+    /// Folds one event. Unknown order never panics: a fact about something unknown changes nothing.
+    pub fn apply(&mut self, event: &Event) {
+        let place = event.task_id.clone().map(|task_id| StepRef {
+            task_id,
+            attempt: event.attempt.unwrap_or(0),
+            step: event.step.unwrap_or(0),
+        });
+        self.apply_run(event);
+        if let Some(place) = place {
+            self.apply_task(event, &place);
+            self.apply_step(event, &place);
+        }
+    }
+
+    fn apply_run(&mut self, event: &Event) {
+        match &event.fact {
+            Fact::RunCreated { goal, run_date, model, slots, approve, project_hash, workflow_hash } => {
+                self.goal.clone_from(goal);
+                self.run_date.clone_from(run_date);
+                self.model.clone_from(model);
+                self.slots = *slots;
+                self.approve = Some(*approve);
+                self.project_hash.clone_from(project_hash);
+                self.workflow_hash.clone_from(workflow_hash);
+                self.project_id = event.project_id.clone().unwrap_or_default();
+            }
+            Fact::PlanProposed { version, plan_hash, plan, .. } => {
+                self.plans.retain(|known| known.version != *version);
+                self.plans.push(PlanVersion {
+                    version: *version,
+                    plan_hash: plan_hash.clone(),
+                    plan: plan.clone(),
+                    accepted: None,
+                    rejected: false,
+                });
+            }
+            Fact::PlanAccepted { version, accepted_after, base_hash, .. } => {
+                if let Some(plan) = self.plans.iter_mut().find(|plan| plan.version == *version) {
+                    plan.accepted = Some(Accepted { after: *accepted_after, base_hash: base_hash.clone() });
+                }
+                self.replan_reason = None;
+                self.scheduling.push((event.at, Scheduling::PlanAccepted { version: *version }));
+            }
+            Fact::PlanRejected { version, reason } => {
+                if let Some(plan) = self.plans.iter_mut().find(|plan| plan.version == *version) {
+                    plan.rejected = true;
+                }
+                self.replan_reason =
+                    Some(format!("The person said no to the plan: {}", reason.as_deref().unwrap_or("no reason given")));
+            }
+            Fact::PlanRefused { message } => self.refused = Some(message.clone()),
+            Fact::GrantIssued { grant } => self.grants.push(grant.clone()),
+            Fact::GrantRevoked { grant_id } => self.grants.retain(|grant| grant.grant_id != *grant_id),
+            Fact::ApprovalResolved { approval_id, decision } => {
+                if let Some(approval) = self.approvals.get_mut(approval_id) {
+                    approval.decision = Some(decision.clone());
+                }
+            }
+            Fact::ApprovalWithdrawn { approval_id } => {
+                if let Some(approval) = self.approvals.get_mut(approval_id) {
+                    approval.withdrawn = true;
+                }
+            }
+            Fact::RunPaused {} => {
+                self.paused = true;
+                self.scheduling.push((event.at, Scheduling::Paused));
+            }
+            Fact::RunResumed {} => {
+                self.paused = false;
+                self.scheduling.push((event.at, Scheduling::Resumed));
+            }
+            Fact::SlotsChanged { slots } => {
+                self.slots = *slots;
+                self.scheduling.push((event.at, Scheduling::Slots { slots: *slots }));
+            }
+            Fact::RunStopping { reason } => self.stopping = Some(reason.clone()),
+            Fact::RunFinished { status, .. } => self.finished = Some(*status),
+            Fact::ReplanRequested { reason } => self.replan_reason = Some(reason.clone()),
+            _ => {}
+        }
+    }
+
+    fn apply_task(&mut self, event: &Event, place: &StepRef) {
+        let task_id = place.task_id.clone();
+        let attempt = place.attempt;
+        let scheduling = match &event.fact {
+            Fact::TaskStarted { start, base, closure, head, .. } => {
+                // A squashed attempt's number is given again: the new start knows nothing of the old one's steps.
+                let state = AttemptState {
+                    start: *start,
+                    base: Some(base.clone()),
+                    closure: closure.clone(),
+                    head: *head,
+                    ..AttemptState::default()
+                };
+                self.attempts.insert((task_id, attempt), state);
+                return;
+            }
+            Fact::ApprovalRequested { question } => {
+                let state = ApprovalState { question: question.clone(), step: place.clone(), decision: None, withdrawn: false };
+                self.approvals.insert(question.approval_id.clone(), state);
+                return;
+            }
+            Fact::CommitRequested { commit_hash, .. } => {
+                self.commits.insert(task_id, commit_hash.clone());
+                return;
+            }
+            Fact::TaskWaiting { start, .. } => Scheduling::Waiting { task_id, start: *start },
+            Fact::TaskReady { start } => Scheduling::Ready { task_id, start: *start },
+            Fact::TaskCompleted { start, result_hash, change_set_hash, paths, .. } => {
+                self.completed.insert(
+                    task_id.clone(),
+                    CompletedTask {
+                        attempt,
+                        result_hash: result_hash.clone(),
+                        change_set_hash: change_set_hash.clone(),
+                        paths: paths.clone(),
+                    },
+                );
+                Scheduling::Completed { task_id, start: *start, paths: paths.iter().cloned().collect() }
+            }
+            Fact::TaskFailed { start, code, message } => {
+                let state = self.attempts.entry((task_id.clone(), attempt)).or_default();
+                state.failure = Some((*code, message.clone()));
+                Scheduling::Failed { task_id, start: *start, code: *code, message: message.clone() }
+            }
+            Fact::TaskNeedsHead { start } => Scheduling::NeedsHead { task_id, start: *start },
+            Fact::TaskRetired { ordinal, tree_hash, .. } => {
+                let change_set_hash = self.commits.get(&task_id).cloned().unwrap_or_default();
+                self.retired.push(RetiredTask {
+                    task_id: task_id.clone(),
+                    ordinal: *ordinal,
+                    change_set_hash,
+                    tree_hash: tree_hash.clone(),
+                });
+                Scheduling::Retired { task_id }
+            }
+            Fact::TaskReopened { .. } => {
+                self.completed.remove(&task_id);
+                return;
+            }
+            Fact::TaskCanceled { reason } => Scheduling::Canceled { task_id, reason: reason.clone() },
+            _ => return,
+        };
+        self.scheduling.push((event.at, scheduling));
+    }
+
+    fn apply_step(&mut self, event: &Event, place: &StepRef) {
+        let key = (place.task_id.clone(), place.attempt);
+        match &event.fact {
+            Fact::ModelRequested { request_hash, .. } => {
+                let step = StepState::Model { request_hash: request_hash.clone(), result_hash: None };
+                self.attempts.entry(key).or_default().steps.insert(place.step, step);
+            }
+            Fact::ModelFinished { request_hash, result_hash, .. } => {
+                let step = StepState::Model { request_hash: request_hash.clone(), result_hash: result_hash.clone() };
+                self.attempts.entry(key).or_default().steps.insert(place.step, step);
+            }
+            Fact::ToolRequested { tool, request_hash, decision, .. } => {
+                let step = StepState::Tool(ToolStepState {
+                    tool: tool.clone(),
+                    request_hash: request_hash.clone(),
+                    decision: Some(decision.clone()),
+                    result: None,
+                });
+                self.attempts.entry(key).or_default().steps.insert(place.step, step);
+            }
+            Fact::ToolFinished { result_hash, change_set_hash, is_error, labels, .. } => {
+                let steps = &mut self.attempts.entry(key).or_default().steps;
+                if let Some(StepState::Tool(step)) = steps.get_mut(&place.step) {
+                    step.result = Some(ToolResultState {
+                        result_hash: result_hash.clone(),
+                        change_set_hash: change_set_hash.clone(),
+                        is_error: *is_error,
+                        labels: labels.clone(),
+                        ran: true,
+                    });
+                }
+            }
+            Fact::ToolRefused { tool, request_hash, decision, result_hash, .. } => {
+                let result =
+                    ToolResultState { result_hash: result_hash.clone(), change_set_hash: None, is_error: true, labels: Vec::new(), ran: false };
+                let step = StepState::Tool(ToolStepState {
+                    tool: tool.clone(),
+                    request_hash: request_hash.clone(),
+                    decision: decision.clone(),
+                    result: Some(result),
+                });
+                self.attempts.entry(key).or_default().steps.insert(place.step, step);
+            }
+            _ => {}
+        }
+    }
+
+    /// The plan version in force.
+    #[must_use]
+    pub fn current_plan(&self) -> Option<&PlanVersion> {
+        self.plans.iter().filter(|plan| plan.accepted.is_some()).max_by_key(|plan| plan.version)
+    }
+
+    /// Version the planner works on next (the one proposed and undecided, or one more than the newest).
+    #[must_use]
+    pub fn next_plan_version(&self) -> u32 {
+        match self.plans.iter().max_by_key(|plan| plan.version) {
+            Some(plan) if plan.accepted.is_none() && !plan.rejected => plan.version,
+            Some(plan) => plan.version + 1,
+            None => 1,
+        }
+    }
+
+    /// A task as the plan version in force has it.
+    #[must_use]
+    pub fn task(&self, task_id: &str) -> Option<&PlanTask> {
+        self.current_plan()?.plan.tasks.iter().find(|task| task.task_id == task_id)
+    }
+
+    /// A finished tool step.
+    #[must_use]
+    pub fn tool_step(&self, step: &StepRef) -> Option<&ToolStepState> {
+        match self.attempts.get(&(step.task_id.clone(), step.attempt))?.steps.get(&step.step)? {
+            StepState::Tool(tool) => Some(tool),
+            StepState::Model { .. } => None,
+        }
+    }
+
+    /// Answer hash of a finished model step that was asked with this request.
+    #[must_use]
+    pub fn model_answer(&self, step: &StepRef, request_hash: &str) -> Option<String> {
+        match self.attempts.get(&(step.task_id.clone(), step.attempt))?.steps.get(&step.step)? {
+            StepState::Model { request_hash: asked, result_hash } if asked == request_hash => result_hash.clone(),
+            _ => None,
+        }
+    }
+}
