@@ -63,14 +63,18 @@ impl Attempt {
     }
 
     async fn work(&self, view: &View, files: Vec<FileEntry>) -> Outcome<AttemptEnd> {
-        let role = self
-            .engine
-            .workflow
-            .role(&self.task.role)
-            .ok_or_else(|| Fault::new(ErrorCode::InvalidPlan, format!("role `{}` is not defined", self.task.role)))?;
+        let role = self.engine.workflow.role(&self.task.role).ok_or_else(|| {
+            Fault::new(
+                ErrorCode::InvalidPlan,
+                format!("role `{}` is not defined", self.task.role),
+            )
+        })?;
         let mut conversation = self.opening(role, files).await?;
         match self.converse(&mut conversation, role, view).await? {
-            Turn::Failed(reason) => Ok(AttemptEnd::Failed { code: ErrorCode::ExecutionFailed, message: reason }),
+            Turn::Failed(reason) => Ok(AttemptEnd::Failed {
+                code: ErrorCode::ExecutionFailed,
+                message: reason,
+            }),
             Turn::Done(text) => self.finish(&text, view, &conversation).await,
         }
     }
@@ -138,14 +142,25 @@ impl Attempt {
         for dependency in &self.task.depends_on {
             let found = {
                 let state = self.engine.journal.state();
-                let title = state.task(dependency).map(|task| task.title.clone()).unwrap_or_default();
-                state.completed.get(dependency).map(|done| (title, done.result_hash.clone()))
+                let title = state
+                    .task(dependency)
+                    .map(|task| task.title.clone())
+                    .unwrap_or_default();
+                state
+                    .completed
+                    .get(dependency)
+                    .map(|done| (title, done.result_hash.clone()))
             };
             let Some((title, result_hash)) = found else {
                 return Err(Fault::internal(format!("task {dependency} has no result yet")));
             };
             let text = self.engine.kept_text(&result_hash).await?;
-            results.push(NamedResult { task_id: dependency.clone(), title, text, labels: Vec::new() });
+            results.push(NamedResult {
+                task_id: dependency.clone(),
+                title,
+                text,
+                labels: Vec::new(),
+            });
         }
         Ok(results)
     }
@@ -153,12 +168,20 @@ impl Attempt {
     fn earlier_failure(&self) -> Option<String> {
         let earlier = self.attempt.checked_sub(1)?;
         let state = self.engine.journal.state();
-        let failure = state.attempts.get(&(self.task.task_id.clone(), earlier))?.failure.as_ref()?;
+        let failure = state
+            .attempts
+            .get(&(self.task.task_id.clone(), earlier))?
+            .failure
+            .as_ref()?;
         Some(format!("{}: {}", failure.0.as_str(), failure.1))
     }
 
     async fn converse(&self, conversation: &mut Conversation, role: &Role, view: &View) -> Outcome<Turn> {
-        let steps_max = self.task.max_steps.unwrap_or(u32::MAX).min(self.engine.workflow.acceptance.steps_max);
+        let steps_max = self
+            .task
+            .max_steps
+            .unwrap_or(u32::MAX)
+            .min(self.engine.workflow.acceptance.steps_max);
         loop {
             if conversation.place.step > steps_max {
                 return Err(Fault::new(
@@ -212,7 +235,11 @@ impl Attempt {
     }
 
     fn left_the_view(&self, tool: &str) -> bool {
-        self.engine.ports.gateway.definition(tool).is_none_or(|definition| definition.reach != Reach::Confined)
+        self.engine
+            .ports
+            .gateway
+            .definition(tool)
+            .is_none_or(|definition| definition.reach != Reach::Confined)
     }
 
     async fn live_step(
@@ -239,7 +266,11 @@ impl Attempt {
             labels: conversation.labels.clone(),
             head: self.head,
         };
-        let step = engine.ports.gateway.call(call, Arc::clone(&engine.approver), self.cancel.clone()).await?;
+        let step = engine
+            .ports
+            .gateway
+            .call(call, Arc::clone(&engine.approver), self.cancel.clone())
+            .await?;
         Ok((step.text, step.is_error, step.labels))
     }
 
@@ -264,7 +295,11 @@ impl Attempt {
             arguments_hash: None,
             scopes: vec![Scope::Once],
         };
-        let decision = self.engine.approver.ask(place.clone(), question, self.cancel.clone()).await?;
+        let decision = self
+            .engine
+            .approver
+            .ask(place.clone(), question, self.cancel.clone())
+            .await?;
         let content = json!({ "outcome": if decision.allow { "it took effect" } else { "it did not take effect" }, "saidBy": "person" });
         let result_hash = self.engine.keep(&content).await?;
         let text = content.to_string();
@@ -279,19 +314,33 @@ impl Attempt {
             artifacts: Vec::new(),
             preview: preview(&text),
         };
-        self.engine.journal.note_at(conversation.actor.clone(), place, finished).await?;
+        self.engine
+            .journal
+            .note_at(conversation.actor.clone(), place, finished)
+            .await?;
         Ok((text, !decision.allow, Vec::new()))
     }
 
     async fn finish(&self, text: &str, view: &View, conversation: &Conversation) -> Outcome<AttemptEnd> {
         let engine = &self.engine;
-        let failed = |message: String| Ok(AttemptEnd::Failed { code: ErrorCode::CheckFailed, message });
+        let failed = |message: String| {
+            Ok(AttemptEnd::Failed {
+                code: ErrorCode::CheckFailed,
+                message,
+            })
+        };
         if text.len() > TASK_RESULT_BYTES_MAX {
-            return failed(format!("the result is {} bytes, {TASK_RESULT_BYTES_MAX} are the most", text.len()));
+            return failed(format!(
+                "the result is {} bytes, {TASK_RESULT_BYTES_MAX} are the most",
+                text.len()
+            ));
         }
         let changes = engine.ports.views.finish(view.view_id.clone()).await?;
         let paths = changes.paths();
-        let refused = engine.ports.gateway.refused_writes(&paths, &engine.approver.grants(&conversation.place));
+        let refused = engine
+            .ports
+            .gateway
+            .refused_writes(&paths, &engine.approver.grants(&conversation.place));
         if !refused.is_empty() {
             return failed(format!("changed without permission: {}", refused.join(", ")));
         }
@@ -301,7 +350,11 @@ impl Attempt {
         }
         Ok(AttemptEnd::Completed {
             result_hash: engine.ports.blobs.put(Bytes::copy_from_slice(text.as_bytes())).await?,
-            change_set_hash: if changes.is_empty() { String::new() } else { engine.keep(&changes).await? },
+            change_set_hash: if changes.is_empty() {
+                String::new()
+            } else {
+                engine.keep(&changes).await?
+            },
             paths,
             preview: preview(text),
         })
@@ -317,7 +370,11 @@ impl Attempt {
             layers.push(self.engine.keep(changes).await?);
         }
         let files = self.engine.files(&base_hash, &layers).await?;
-        Ok(files.into_iter().filter(|file| file.size > 0).map(|file| file.path).collect())
+        Ok(files
+            .into_iter()
+            .filter(|file| file.size > 0)
+            .map(|file| file.path)
+            .collect())
     }
 }
 
@@ -345,6 +402,9 @@ fn end_of(fault: Fault, cancel: &CancellationToken) -> AttemptEnd {
         ErrorCode::StorageFailed | ErrorCode::LedgerBroken | ErrorCode::Internal | ErrorCode::ReplayDiverged => {
             AttemptEnd::Broken { fault }
         }
-        code => AttemptEnd::Failed { code, message: fault.message },
+        code => AttemptEnd::Failed {
+            code,
+            message: fault.message,
+        },
     }
 }

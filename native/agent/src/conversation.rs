@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use openwrap_contracts::Outcome;
 use openwrap_contracts::canonical::{canonical_bytes, sha256_hex};
-use openwrap_contracts::event::{FailureNote, Fact};
+use openwrap_contracts::event::{Fact, FailureNote};
 use openwrap_contracts::identity::{Actor, Label, Origin, Source, StepRef, join_labels};
 use openwrap_contracts::limits::{MODEL_OUTPUT_TOKENS, TOOL_CALLS_PER_ANSWER_MAX};
 use openwrap_contracts::model::{
@@ -49,7 +49,11 @@ impl Conversation {
         });
         Self {
             engine,
-            place: StepRef { task_id: opening.task_id, attempt: opening.attempt, step: 1 },
+            place: StepRef {
+                task_id: opening.task_id,
+                attempt: opening.attempt,
+                step: 1,
+            },
             actor: opening.actor,
             cancel: opening.cancel,
             labels,
@@ -77,7 +81,9 @@ impl Conversation {
         };
         answer.tool_calls.truncate(TOOL_CALLS_PER_ANSWER_MAX);
         self.place.step += 1;
-        self.request.messages.push(assistant(&self.request.route, &answer, &self.labels));
+        self.request
+            .messages
+            .push(assistant(&self.request.route, &answer, &self.labels));
         Ok(answer)
     }
 
@@ -86,14 +92,24 @@ impl Conversation {
         engine.pause_gate(&self.cancel).await?;
         engine.ports.blobs.put(Bytes::from(request)).await?;
         let route = self.request.route.clone();
-        let requested = Fact::ModelRequested { route: route.clone(), request_hash: request_hash.to_owned() };
-        engine.journal.note_at(self.actor.clone(), &self.place, requested).await?;
+        let requested = Fact::ModelRequested {
+            route: route.clone(),
+            request_hash: request_hash.to_owned(),
+        };
+        engine
+            .journal
+            .note_at(self.actor.clone(), &self.place, requested)
+            .await?;
         let call = ModelCall {
             run_id: engine.spec.run_id.clone(),
             step: self.place.clone(),
             request: self.request.clone(),
         };
-        let reply = engine.ports.models.complete(call, Arc::clone(&engine.ports.text), self.cancel.clone()).await;
+        let reply = engine
+            .ports
+            .models
+            .complete(call, Arc::clone(&engine.ports.text), self.cancel.clone())
+            .await;
         if self.cancel.is_cancelled() {
             return Err(openwrap_contracts::Fault::canceled());
         }
@@ -108,10 +124,16 @@ impl Conversation {
                 tries: 1,
                 tool_calls: 0,
                 preview: String::new(),
-                error: Some(FailureNote { code: fault.code, message: fault.message.clone() }),
+                error: Some(FailureNote {
+                    code: fault.code,
+                    message: fault.message.clone(),
+                }),
             },
         };
-        engine.journal.note_at(self.actor.clone(), &self.place, finished).await?;
+        engine
+            .journal
+            .note_at(self.actor.clone(), &self.place, finished)
+            .await?;
         reply.map(|reply| reply.answer)
     }
 
@@ -140,12 +162,18 @@ impl Conversation {
                     call_id: result.call_id,
                     text: result.text,
                     is_error: result.is_error,
-                    origin: Origin { source: Source::Tool, name: result.tool },
+                    origin: Origin {
+                        source: Source::Tool,
+                        name: result.tool,
+                    },
                     labels: result.labels,
                 }
             })
             .collect();
-        self.request.messages.push(Message { role: MessageRole::Tool, parts });
+        self.request.messages.push(Message {
+            role: MessageRole::Tool,
+            parts,
+        });
     }
 }
 
@@ -175,9 +203,19 @@ impl CallResult {
 fn assistant(route: &str, answer: &ModelAnswer, labels: &[Label]) -> Message {
     let mut parts = Vec::with_capacity(answer.tool_calls.len() + 1);
     if !answer.text.is_empty() {
-        let origin = Origin { source: Source::Model, name: route.to_owned() };
-        parts.push(Part::Text { text: answer.text.clone(), origin, labels: labels.to_vec() });
+        let origin = Origin {
+            source: Source::Model,
+            name: route.to_owned(),
+        };
+        parts.push(Part::Text {
+            text: answer.text.clone(),
+            origin,
+            labels: labels.to_vec(),
+        });
     }
     parts.extend(answer.tool_calls.iter().cloned().map(Part::ToolCall));
-    Message { role: MessageRole::Assistant, parts }
+    Message {
+        role: MessageRole::Assistant,
+        parts,
+    }
 }

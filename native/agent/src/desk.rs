@@ -39,7 +39,13 @@ impl Desk {
         policy: ApprovePolicy,
         actor: mpsc::UnboundedSender<Message>,
     ) -> Arc<Self> {
-        Arc::new(Self { journal, ids, policy, actor, waiters: Mutex::new(HashMap::new()) })
+        Arc::new(Self {
+            journal,
+            ids,
+            policy,
+            actor,
+            waiters: Mutex::new(HashMap::new()),
+        })
     }
 
     /// Takes a person's answer.
@@ -49,9 +55,15 @@ impl Desk {
     pub async fn resolve(&self, approval_id: &str, decision: Decision, actor: Actor) -> Outcome<()> {
         let (question, step) = self.pending(approval_id)?;
         if !question.scopes.contains(&decision.scope) {
-            return Err(Fault::invalid(format!("scope {:?} is not offered by this question", decision.scope)));
+            return Err(Fault::invalid(format!(
+                "scope {:?} is not offered by this question",
+                decision.scope
+            )));
         }
-        let fact = Fact::ApprovalResolved { approval_id: approval_id.to_owned(), decision: decision.clone() };
+        let fact = Fact::ApprovalResolved {
+            approval_id: approval_id.to_owned(),
+            decision: decision.clone(),
+        };
         let mut events = vec![self.journal.event_at(actor.clone(), &step, fact)];
         for grant in self.grants_of(&question, &step, &decision) {
             events.push(self.journal.event(actor.clone(), Fact::GrantIssued { grant }));
@@ -65,10 +77,15 @@ impl Desk {
 
     fn pending(&self, approval_id: &str) -> Outcome<(Question, StepRef)> {
         let state = self.journal.state();
-        let approval =
-            state.approvals.get(approval_id).ok_or_else(|| Fault::not_found(format!("no question {approval_id}")))?;
+        let approval = state
+            .approvals
+            .get(approval_id)
+            .ok_or_else(|| Fault::not_found(format!("no question {approval_id}")))?;
         if approval.decision.is_some() || approval.withdrawn {
-            return Err(Fault::new(ErrorCode::InvalidState, format!("question {approval_id} is answered or withdrawn")));
+            return Err(Fault::new(
+                ErrorCode::InvalidState,
+                format!("question {approval_id} is answered or withdrawn"),
+            ));
         }
         Ok((approval.question.clone(), approval.step.clone()))
     }
@@ -77,7 +94,10 @@ impl Desk {
         let run_id = self.journal.run_id().to_owned();
         let holder = match decision.scope {
             Scope::Once => return Vec::new(),
-            Scope::Task => Holder::Task { run_id, task_id: step.task_id.clone() },
+            Scope::Task => Holder::Task {
+                run_id,
+                task_id: step.task_id.clone(),
+            },
             Scope::Run => Holder::Run { run_id },
         };
         if !decision.allow {
@@ -107,7 +127,13 @@ impl Desk {
         let events = open
             .iter()
             .map(|(id, step)| {
-                self.journal.event_at(Actor::core("desk"), step, Fact::ApprovalWithdrawn { approval_id: id.clone() })
+                self.journal.event_at(
+                    Actor::core("desk"),
+                    step,
+                    Fact::ApprovalWithdrawn {
+                        approval_id: id.clone(),
+                    },
+                )
             })
             .collect::<Vec<_>>();
         if !events.is_empty() {
@@ -117,7 +143,11 @@ impl Desk {
     }
 
     fn take_waiters(&self, approval_id: &str) -> Vec<oneshot::Sender<Decision>> {
-        self.waiters.lock().unwrap_or_else(PoisonError::into_inner).remove(approval_id).unwrap_or_default()
+        self.waiters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(approval_id)
+            .unwrap_or_default()
     }
 
     fn wait_for(&self, approval_id: &str) -> oneshot::Receiver<Decision> {
@@ -128,13 +158,26 @@ impl Desk {
     }
 
     async fn question_id(&self, step: &StepRef, mut question: Question) -> Outcome<String> {
-        if self.journal.state().approvals.values().filter(|approval| is_open(approval)).count() >= APPROVALS_PENDING_MAX {
-            return Err(Fault::new(ErrorCode::LimitExceeded, "too many questions wait already in this run"));
+        if self
+            .journal
+            .state()
+            .approvals
+            .values()
+            .filter(|approval| is_open(approval))
+            .count()
+            >= APPROVALS_PENDING_MAX
+        {
+            return Err(Fault::new(
+                ErrorCode::LimitExceeded,
+                "too many questions wait already in this run",
+            ));
         }
         question.approval_id = self.ids.fresh("ask");
         let approval_id = question.approval_id.clone();
         let actor = Actor::worker(step.task_id.clone());
-        self.journal.note_at(actor, step, Fact::ApprovalRequested { question }).await?;
+        self.journal
+            .note_at(actor, step, Fact::ApprovalRequested { question })
+            .await?;
         Ok(approval_id)
     }
 
@@ -147,13 +190,21 @@ impl Desk {
         };
         let answer = self.wait_for(&approval_id);
         // Answered between the look and the wait: the fold knows.
-        let answered = self.journal.state().approvals.get(&approval_id).and_then(|approval| approval.decision.clone());
+        let answered = self
+            .journal
+            .state()
+            .approvals
+            .get(&approval_id)
+            .and_then(|approval| approval.decision.clone());
         if let Some(decision) = answered {
             return Ok(decision);
         }
         let scheduled = step.task_id != PLANNER && step.task_id != ANSWER;
         if scheduled {
-            self.tell(Message::Waiting { step: step.clone(), approval_id })?;
+            self.tell(Message::Waiting {
+                step: step.clone(),
+                approval_id,
+            })?;
         }
         let decision = tokio::select! {
             () = cancel.cancelled() => return Err(Fault::canceled()),
@@ -213,10 +264,19 @@ fn stands(decision: &Decision, approval: &ApprovalState, step: &StepRef, questio
 }
 
 impl Approver for Desk {
-    fn ask(&self, step: StepRef, question: Question, cancel: CancellationToken) -> Task<'_, Outcome<EffectiveDecision>> {
+    fn ask(
+        &self,
+        step: StepRef,
+        question: Question,
+        cancel: CancellationToken,
+    ) -> Task<'_, Outcome<EffectiveDecision>> {
         Box::pin(async move {
             let decision = self.settle(&step, question, &cancel).await?;
-            Ok(EffectiveDecision { allow: decision.allow, asked: true, reason: decision.reason })
+            Ok(EffectiveDecision {
+                allow: decision.allow,
+                asked: true,
+                reason: decision.reason,
+            })
         })
     }
 

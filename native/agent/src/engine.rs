@@ -88,8 +88,12 @@ impl Engine {
     /// As `Blobs::get`; `LEDGER_BROKEN` when the content has another shape.
     pub async fn kept<T: DeserializeOwned>(&self, hash: &str) -> Outcome<T> {
         let bytes = self.ports.blobs.get(hash).await?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| Fault::new(ErrorCode::LedgerBroken, format!("blob {hash} has an unknown shape: {error}")))
+        serde_json::from_slice(&bytes).map_err(|error| {
+            Fault::new(
+                ErrorCode::LedgerBroken,
+                format!("blob {hash} has an unknown shape: {error}"),
+            )
+        })
     }
 
     /// A kept text.
@@ -131,13 +135,19 @@ impl Engine {
             BaseNote::Retired { count } => {
                 let (_, base) =
                     accepted(&|_, after| after <= count).ok_or_else(|| unknown(format!("{count} retired tasks")))?;
-                let settled = state.retired.iter().filter(|task| task.ordinal >= base.after && task.ordinal < count);
+                let settled = state
+                    .retired
+                    .iter()
+                    .filter(|task| task.ordinal >= base.after && task.ordinal < count);
                 layers.extend(settled.map(|task| task.change_set_hash.clone()));
                 base.base_hash.clone()
             }
         };
         for dependency in &started.closure {
-            let done = state.completed.get(dependency).ok_or_else(|| unknown(format!("task {dependency}")))?;
+            let done = state
+                .completed
+                .get(dependency)
+                .ok_or_else(|| unknown(format!("task {dependency}")))?;
             layers.push(done.change_set_hash.clone());
         }
         layers.retain(|hash| !hash.is_empty());

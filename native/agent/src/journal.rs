@@ -20,7 +20,13 @@ pub struct Journal {
 
 impl Journal {
     #[must_use]
-    pub fn new(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>, run_id: &str, project_id: &str, state: RunState) -> Arc<Self> {
+    pub fn new(
+        ledger: Arc<dyn Ledger>,
+        clock: Arc<dyn Clock>,
+        run_id: &str,
+        project_id: &str,
+        state: RunState,
+    ) -> Arc<Self> {
         Arc::new(Self {
             ledger,
             clock,

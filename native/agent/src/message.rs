@@ -15,16 +15,35 @@ pub enum Message {
     /// The planner has come to an end for this version.
     Planned { outcome: Outcome<Planned> },
     /// An attempt has come to its end.
-    Ended { task_id: String, attempt: u32, end: AttemptEnd },
+    Ended {
+        task_id: String,
+        attempt: u32,
+        start: u32,
+        end: AttemptEnd,
+    },
     /// A commit has come to its end.
-    Committed { task_id: String, ordinal: u32, commit_hash: String, outcome: Outcome<CommitOutcome> },
+    Committed {
+        task_id: String,
+        ordinal: u32,
+        outcome: Outcome<CommitOutcome>,
+    },
     /// The final answer is there.
     Answered { outcome: Outcome<String> },
     /// Backoff is over.
     Tick,
-    Pause { actor: Actor, done: oneshot::Sender<Outcome<()>> },
-    Resume { actor: Actor, done: oneshot::Sender<Outcome<()>> },
-    Stop { actor: Actor, reason: String, done: oneshot::Sender<Outcome<()>> },
+    Pause {
+        actor: Actor,
+        done: oneshot::Sender<Outcome<()>>,
+    },
+    Resume {
+        actor: Actor,
+        done: oneshot::Sender<Outcome<()>>,
+    },
+    Stop {
+        actor: Actor,
+        reason: String,
+        done: oneshot::Sender<Outcome<()>>,
+    },
 }
 
 /// How planning ended.
@@ -37,11 +56,21 @@ pub enum Planned {
 
 /// How an attempt ended.
 pub enum AttemptEnd {
-    Completed { result_hash: String, change_set_hash: String, paths: Vec<String>, preview: String },
-    Failed { code: ErrorCode, message: String },
+    Completed {
+        result_hash: String,
+        change_set_hash: String,
+        paths: Vec<String>,
+        preview: String,
+    },
+    Failed {
+        code: ErrorCode,
+        message: String,
+    },
     NeedsHead,
     /// Stopped from outside; nothing is recorded.
     Aborted,
     /// The core itself failed (disk full, ledger broken): the run cannot go on.
-    Broken { fault: Fault },
+    Broken {
+        fault: Fault,
+    },
 }

@@ -22,33 +22,51 @@ const CORRECTIONS_MAX: usize = 3;
 /// Place of the plan's question: after any step the planner can take.
 const QUESTION_STEP: u32 = 1_000;
 
-/// Plans the next version until it is accepted or the planner has nothing to submit.
+/// Plans the next version until it is accepted or the planner has nothing to submit. `settled`: tasks settled so far.
 ///
 /// # Errors
 /// `MODEL_*`, `CANCELED`, `INVALID_PLAN` when the planner does not get it right, storage faults.
-pub async fn plan(engine: Arc<Engine>) -> Outcome<Planned> {
+pub async fn plan(engine: Arc<Engine>, settled: u32) -> Outcome<Planned> {
     loop {
         let version = engine.journal.state().next_plan_version();
         if version as usize > PLAN_VERSIONS_MAX {
-            return Err(Fault::new(ErrorCode::InvalidPlan, format!("no plan was accepted in {PLAN_VERSIONS_MAX} versions")));
+            return Err(Fault::new(
+                ErrorCode::InvalidPlan,
+                format!("no plan was accepted in {PLAN_VERSIONS_MAX} versions"),
+            ));
         }
         if let Some(message) = propose(&engine, version).await? {
-            let refused = Fact::PlanRefused { message: message.clone() };
-            engine.journal.note_at(Actor::worker(PLANNER), &place(version), refused).await?;
+            let refused = Fact::PlanRefused {
+                message: message.clone(),
+            };
+            engine
+                .journal
+                .note_at(Actor::worker(PLANNER), &place(version), refused)
+                .await?;
             return Ok(Planned::Refused { message });
         }
         let decision = decide(&engine, version).await?;
         if decision.allow {
-            accept(&engine, version).await?;
+            accept(&engine, version, settled).await?;
             return Ok(Planned::Accepted { version });
         }
-        let rejected = Fact::PlanRejected { version, reason: decision.reason };
-        engine.journal.note_at(Actor::core("agent"), &place(version), rejected).await?;
+        let rejected = Fact::PlanRejected {
+            version,
+            reason: decision.reason,
+        };
+        engine
+            .journal
+            .note_at(Actor::core("agent"), &place(version), rejected)
+            .await?;
     }
 }
 
 fn place(version: u32) -> StepRef {
-    StepRef { task_id: PLANNER.to_owned(), attempt: version, step: 0 }
+    StepRef {
+        task_id: PLANNER.to_owned(),
+        attempt: version,
+        step: 0,
+    }
 }
 
 /// Ends with a proposed plan (`None`) or the planner's words.
@@ -66,14 +84,26 @@ async fn propose(engine: &Arc<Engine>, version: u32) -> Outcome<Option<String>> 
         for call in &answer.tool_calls {
             conversation.place.step += 1;
             if call.tool != PLAN_SUBMIT {
-                results.push(CallResult::error(call, "NOT_FOUND", "the planner has no such tool; use plan.submit"));
+                results.push(CallResult::error(
+                    call,
+                    "NOT_FOUND",
+                    "the planner has no such tool; use plan.submit",
+                ));
                 continue;
             }
             match read_plan(engine, &call.arguments) {
                 Ok((plan, bundle)) => {
                     let plan_hash = engine.keep(&plan).await?;
-                    let proposed = Fact::PlanProposed { version, plan_hash, plan, bundle };
-                    engine.journal.note_at(Actor::worker(PLANNER), &place(version), proposed).await?;
+                    let proposed = Fact::PlanProposed {
+                        version,
+                        plan_hash,
+                        plan,
+                        bundle,
+                    };
+                    engine
+                        .journal
+                        .note_at(Actor::worker(PLANNER), &place(version), proposed)
+                        .await?;
                     return Ok(None);
                 }
                 Err(fault) => results.push(CallResult::error(call, fault.code.as_str(), &fault.message)),
@@ -81,7 +111,10 @@ async fn propose(engine: &Arc<Engine>, version: u32) -> Outcome<Option<String>> 
         }
         conversation.add_results(results);
     }
-    Err(Fault::new(ErrorCode::InvalidPlan, "the planner did not submit a plan that holds"))
+    Err(Fault::new(
+        ErrorCode::InvalidPlan,
+        "the planner did not submit a plan that holds",
+    ))
 }
 
 async fn opening(engine: &Arc<Engine>, version: u32) -> Outcome<Conversation> {
@@ -112,7 +145,10 @@ async fn project_files(engine: &Engine) -> Outcome<Vec<FileEntry>> {
     let (base_hash, layers) = {
         let state = engine.journal.state();
         let layers: Vec<String> = state.retired.iter().map(|task| task.change_set_hash.clone()).collect();
-        (state.project_hash.clone(), layers.into_iter().filter(|hash| !hash.is_empty()).collect::<Vec<_>>())
+        (
+            state.project_hash.clone(),
+            layers.into_iter().filter(|hash| !hash.is_empty()).collect::<Vec<_>>(),
+        )
     };
     engine.files(&base_hash, &layers).await
 }
@@ -127,13 +163,21 @@ async fn happened(engine: &Engine) -> Outcome<Option<String>> {
         let settled: Vec<(String, String)> = state
             .retired
             .iter()
-            .filter_map(|task| Some((task.task_id.clone(), state.completed.get(&task.task_id)?.result_hash.clone())))
+            .filter_map(|task| {
+                Some((
+                    task.task_id.clone(),
+                    state.completed.get(&task.task_id)?.result_hash.clone(),
+                ))
+            })
             .collect();
         (reason, settled)
     };
     let mut text = reason;
     for (task_id, result_hash) in settled {
-        text.push_str(&format!("\n\n## {task_id} has settled\n{}", engine.kept_text(&result_hash).await?));
+        text.push_str(&format!(
+            "\n\n## {task_id} has settled\n{}",
+            engine.kept_text(&result_hash).await?
+        ));
     }
     Ok(Some(text))
 }
@@ -141,21 +185,30 @@ async fn happened(engine: &Engine) -> Outcome<Option<String>> {
 /// Reads a submitted plan and checks what its schema cannot.
 fn read_plan(engine: &Engine, arguments: &serde_json::Value) -> Outcome<(Plan, Vec<String>)> {
     let invalid = |message: String| Fault::new(ErrorCode::InvalidPlan, message);
-    let plan: Plan =
-        serde_json::from_value(arguments.clone()).map_err(|error| invalid(format!("the plan could not be read: {error}")))?;
+    let plan: Plan = serde_json::from_value(arguments.clone())
+        .map_err(|error| invalid(format!("the plan could not be read: {error}")))?;
     if plan.tasks.is_empty() || plan.tasks.len() > PLAN_TASKS_MAX {
-        return Err(invalid(format!("a plan has 1 to {PLAN_TASKS_MAX} tasks, this one {}", plan.tasks.len())));
+        return Err(invalid(format!(
+            "a plan has 1 to {PLAN_TASKS_MAX} tasks, this one {}",
+            plan.tasks.len()
+        )));
     }
     let mut seen = BTreeSet::new();
     for task in &plan.tasks {
         if !is_task_id(&task.task_id) {
-            return Err(invalid(format!("task id `{}` must match [a-z0-9][a-z0-9_-]{{0,63}} and not be reserved", task.task_id)));
+            return Err(invalid(format!(
+                "task id `{}` must match [a-z0-9][a-z0-9_-]{{0,63}} and not be reserved",
+                task.task_id
+            )));
         }
         if !seen.insert(task.task_id.as_str()) {
             return Err(invalid(format!("task id `{}` is there twice", task.task_id)));
         }
         if !engine.workflow.worker_roles().iter().any(|role| role.name == task.role) {
-            return Err(invalid(format!("task `{}`: there is no role `{}`", task.task_id, task.role)));
+            return Err(invalid(format!(
+                "task `{}`: there is no role `{}`",
+                task.task_id, task.role
+            )));
         }
     }
     check_dependencies(&plan)?;
@@ -180,12 +233,19 @@ fn check_dependencies(plan: &Plan) -> Outcome<()> {
     }
     for task in &plan.tasks {
         if let Some(unknown) = task.depends_on.iter().find(|id| !open.contains_key(id.as_str())) {
-            let message = format!("task `{}` depends on `{unknown}`, which the plan does not have", task.task_id);
+            let message = format!(
+                "task `{}` depends on `{unknown}`, which the plan does not have",
+                task.task_id
+            );
             return Err(Fault::new(ErrorCode::InvalidPlan, message));
         }
     }
     loop {
-        let free: Vec<&str> = open.iter().filter(|(_, needs)| needs.is_empty()).map(|(id, _)| *id).collect();
+        let free: Vec<&str> = open
+            .iter()
+            .filter(|(_, needs)| needs.is_empty())
+            .map(|(id, _)| *id)
+            .collect();
         if free.is_empty() {
             break;
         }
@@ -200,12 +260,19 @@ fn check_dependencies(plan: &Plan) -> Outcome<()> {
         return Ok(());
     }
     let ids: Vec<&str> = open.keys().copied().collect();
-    Err(Fault::new(ErrorCode::InvalidPlan, format!("tasks depend on each other in a circle: {}", ids.join(", "))))
+    Err(Fault::new(
+        ErrorCode::InvalidPlan,
+        format!("tasks depend on each other in a circle: {}", ids.join(", ")),
+    ))
 }
 
 async fn decide(engine: &Engine, version: u32) -> Outcome<EffectiveDecision> {
     if engine.approver.policy() != ApprovePolicy::Ask {
-        return Ok(EffectiveDecision { allow: true, asked: false, reason: None });
+        return Ok(EffectiveDecision {
+            allow: true,
+            asked: false,
+            reason: None,
+        });
     }
     let question = {
         let state = engine.journal.state();
@@ -227,7 +294,10 @@ async fn decide(engine: &Engine, version: u32) -> Outcome<EffectiveDecision> {
             scopes: vec![Scope::Once],
         }
     };
-    let step = StepRef { step: QUESTION_STEP, ..place(version) };
+    let step = StepRef {
+        step: QUESTION_STEP,
+        ..place(version)
+    };
     let decision = engine.approver.ask(step, question, engine.cancel.clone()).await?;
     if !decision.allow && decision.reason.is_none() {
         return Err(Fault::new(ErrorCode::PermissionDenied, "the plan was not accepted"));
@@ -236,22 +306,29 @@ async fn decide(engine: &Engine, version: u32) -> Outcome<EffectiveDecision> {
 }
 
 /// Copies the base and grants each task what the approved plan says it needs.
-async fn accept(engine: &Engine, version: u32) -> Outcome<()> {
-    let (plan, plan_hash, after) = {
+async fn accept(engine: &Engine, version: u32, settled: u32) -> Outcome<()> {
+    let (plan, plan_hash) = {
         let state = engine.journal.state();
         let proposed = state.plans.iter().find(|plan| plan.version == version);
         let proposed = proposed.ok_or_else(|| Fault::internal("the proposed plan is not known"))?;
-        (proposed.plan.clone(), proposed.plan_hash.clone(), u32::try_from(state.retired.len()).unwrap_or(u32::MAX))
+        (proposed.plan.clone(), proposed.plan_hash.clone())
     };
     let spec = &engine.spec;
-    let base_hash = engine.ports.views.accept_base(spec.run_id.clone(), spec.project_path.clone()).await?;
+    let base_hash = engine
+        .ports
+        .views
+        .accept_base(spec.run_id.clone(), spec.project_path.clone())
+        .await?;
     let mut events = Vec::new();
     for task in &plan.tasks {
         for capability in engine.ports.gateway.task_bundle(task)? {
             let grant = Grant {
                 grant_id: format!("plan-{version}-{}-{}", task.task_id, events.len()),
                 capability,
-                holder: Holder::Task { run_id: spec.run_id.clone(), task_id: task.task_id.clone() },
+                holder: Holder::Task {
+                    run_id: spec.run_id.clone(),
+                    task_id: task.task_id.clone(),
+                },
                 issued_at: engine.journal.now_ms(),
                 expires_at: None,
                 approval_id: None,
@@ -259,7 +336,12 @@ async fn accept(engine: &Engine, version: u32) -> Outcome<()> {
             events.push(engine.journal.event(Actor::core("agent"), Fact::GrantIssued { grant }));
         }
     }
-    let accepted = Fact::PlanAccepted { version, plan_hash, accepted_after: after, base_hash };
+    let accepted = Fact::PlanAccepted {
+        version,
+        plan_hash,
+        accepted_after: settled,
+        base_hash,
+    };
     events.push(engine.journal.event_at(Actor::core("agent"), &place(version), accepted));
     openwrap_contracts::ports::Ledger::append(&*engine.journal, events).await?;
     Ok(())

@@ -36,7 +36,13 @@ pub fn planner_system(role: &Role, workflow: &Workflow) -> String {
     let mut text = system(role);
     text.push_str("\n\n# Roles\n");
     for worker in workflow.worker_roles() {
-        let _ = writeln!(text, "- {}: {} Tools: {}.", worker.name, worker.about, worker.tools.join(", "));
+        let _ = writeln!(
+            text,
+            "- {}: {} Tools: {}.",
+            worker.name,
+            worker.about,
+            worker.tools.join(", ")
+        );
     }
     text
 }
@@ -62,7 +68,10 @@ pub fn worker_message(
     files: &[FileEntry],
     earlier: Option<&str>,
 ) -> Message {
-    let mut text = format!("# Goal\n{goal}\n\n# Your task\nid: {}\ntitle: {}\n", task.task_id, task.title);
+    let mut text = format!(
+        "# Goal\n{goal}\n\n# Your task\nid: {}\ntitle: {}\n",
+        task.task_id, task.title
+    );
     if !task.description.is_empty() {
         let _ = writeln!(text, "{}", task.description);
     }
@@ -83,7 +92,9 @@ pub fn worker_message(
     }
     let _ = write!(text, "\n# Run date\n{run_date}\n");
     push_files(&mut text, "Project files", files);
-    let labels = results.iter().fold(Vec::new(), |all, result| openwrap_contracts::identity::join_labels(&all, &result.labels));
+    let labels = results.iter().fold(Vec::new(), |all, result| {
+        openwrap_contracts::identity::join_labels(&all, &result.labels)
+    });
     user(text, labels)
 }
 
@@ -92,7 +103,13 @@ pub fn worker_message(
 pub fn answer_message(goal: &str, results: &[NamedResult], delivered: &[FileEntry]) -> Message {
     let mut text = format!("# Goal\n{goal}\n\n# Results of tasks\n");
     for result in results {
-        let _ = write!(text, "## {} ({})\n{}\n\n", result.task_id, result.title, result.text.trim_end());
+        let _ = write!(
+            text,
+            "## {} ({})\n{}\n\n",
+            result.task_id,
+            result.title,
+            result.text.trim_end()
+        );
     }
     push_files(&mut text, "Delivered files", delivered);
     user(text, Vec::new())
@@ -107,13 +124,23 @@ fn push_files(text: &mut String, title: &str, files: &[FileEntry]) {
         let _ = writeln!(text, "{} ({} bytes)", file.path, file.size);
     }
     if files.len() > PROMPT_FILES_MAX {
-        let _ = writeln!(text, "… and {} more; file.list shows them.", files.len() - PROMPT_FILES_MAX);
+        let _ = writeln!(
+            text,
+            "… and {} more; file.list shows them.",
+            files.len() - PROMPT_FILES_MAX
+        );
     }
 }
 
 fn user(text: String, labels: Vec<Label>) -> Message {
-    let origin = Origin { source: Source::Core, name: "prompt".to_owned() };
-    Message { role: MessageRole::User, parts: vec![Part::Text { text, origin, labels }] }
+    let origin = Origin {
+        source: Source::Core,
+        name: "prompt".to_owned(),
+    };
+    Message {
+        role: MessageRole::User,
+        parts: vec![Part::Text { text, origin, labels }],
+    }
 }
 
 /// Offer of the planner's tool.

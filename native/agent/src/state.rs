@@ -66,7 +66,10 @@ pub struct AttemptState {
 
 #[derive(Debug, Clone)]
 pub enum StepState {
-    Model { request_hash: String, result_hash: Option<String> },
+    Model {
+        request_hash: String,
+        result_hash: Option<String>,
+    },
     Tool(ToolStepState),
 }
 
@@ -116,15 +119,42 @@ pub struct ApprovalState {
 /// Facts the conductor has seen, in order: it is rebuilt from them.
 #[derive(Debug, Clone)]
 pub enum Scheduling {
-    PlanAccepted { version: u32 },
-    Waiting { task_id: String, start: u32 },
-    Ready { task_id: String, start: u32 },
-    Completed { task_id: String, start: u32, paths: BTreeSet<String> },
-    Failed { task_id: String, start: u32, code: ErrorCode, message: String },
-    NeedsHead { task_id: String, start: u32 },
-    Retired { task_id: String },
-    Canceled { task_id: String, reason: String },
-    Slots { slots: u32 },
+    PlanAccepted {
+        version: u32,
+    },
+    Waiting {
+        task_id: String,
+        start: u32,
+    },
+    Ready {
+        task_id: String,
+        start: u32,
+    },
+    Completed {
+        task_id: String,
+        start: u32,
+        paths: BTreeSet<String>,
+    },
+    Failed {
+        task_id: String,
+        start: u32,
+        code: ErrorCode,
+        message: String,
+    },
+    NeedsHead {
+        task_id: String,
+        start: u32,
+    },
+    Retired {
+        task_id: String,
+    },
+    Canceled {
+        task_id: String,
+        reason: String,
+    },
+    Slots {
+        slots: u32,
+    },
     Paused,
     Resumed,
 }
@@ -146,7 +176,15 @@ impl RunState {
 
     fn apply_run(&mut self, event: &Event) {
         match &event.fact {
-            Fact::RunCreated { goal, run_date, model, slots, approve, project_hash, workflow_hash } => {
+            Fact::RunCreated {
+                goal,
+                run_date,
+                model,
+                slots,
+                approve,
+                project_hash,
+                workflow_hash,
+            } => {
                 self.goal.clone_from(goal);
                 self.run_date.clone_from(run_date);
                 self.model.clone_from(model);
@@ -156,7 +194,12 @@ impl RunState {
                 self.workflow_hash.clone_from(workflow_hash);
                 self.project_id = event.project_id.clone().unwrap_or_default();
             }
-            Fact::PlanProposed { version, plan_hash, plan, .. } => {
+            Fact::PlanProposed {
+                version,
+                plan_hash,
+                plan,
+                ..
+            } => {
                 self.plans.retain(|known| known.version != *version);
                 self.plans.push(PlanVersion {
                     version: *version,
@@ -166,19 +209,30 @@ impl RunState {
                     rejected: false,
                 });
             }
-            Fact::PlanAccepted { version, accepted_after, base_hash, .. } => {
+            Fact::PlanAccepted {
+                version,
+                accepted_after,
+                base_hash,
+                ..
+            } => {
                 if let Some(plan) = self.plans.iter_mut().find(|plan| plan.version == *version) {
-                    plan.accepted = Some(Accepted { after: *accepted_after, base_hash: base_hash.clone() });
+                    plan.accepted = Some(Accepted {
+                        after: *accepted_after,
+                        base_hash: base_hash.clone(),
+                    });
                 }
                 self.replan_reason = None;
-                self.scheduling.push((event.at, Scheduling::PlanAccepted { version: *version }));
+                self.scheduling
+                    .push((event.at, Scheduling::PlanAccepted { version: *version }));
             }
             Fact::PlanRejected { version, reason } => {
                 if let Some(plan) = self.plans.iter_mut().find(|plan| plan.version == *version) {
                     plan.rejected = true;
                 }
-                self.replan_reason =
-                    Some(format!("The person said no to the plan: {}", reason.as_deref().unwrap_or("no reason given")));
+                self.replan_reason = Some(format!(
+                    "The person said no to the plan: {}",
+                    reason.as_deref().unwrap_or("no reason given")
+                ));
             }
             Fact::PlanRefused { message } => self.refused = Some(message.clone()),
             Fact::GrantIssued { grant } => self.grants.push(grant.clone()),
@@ -216,7 +270,13 @@ impl RunState {
         let task_id = place.task_id.clone();
         let attempt = place.attempt;
         let scheduling = match &event.fact {
-            Fact::TaskStarted { start, base, closure, head, .. } => {
+            Fact::TaskStarted {
+                start,
+                base,
+                closure,
+                head,
+                ..
+            } => {
                 // A squashed attempt's number is given again: the new start knows nothing of the old one's steps.
                 let state = AttemptState {
                     start: *start,
@@ -229,7 +289,12 @@ impl RunState {
                 return;
             }
             Fact::ApprovalRequested { question } => {
-                let state = ApprovalState { question: question.clone(), step: place.clone(), decision: None, withdrawn: false };
+                let state = ApprovalState {
+                    question: question.clone(),
+                    step: place.clone(),
+                    decision: None,
+                    withdrawn: false,
+                };
                 self.approvals.insert(question.approval_id.clone(), state);
                 return;
             }
@@ -239,7 +304,13 @@ impl RunState {
             }
             Fact::TaskWaiting { start, .. } => Scheduling::Waiting { task_id, start: *start },
             Fact::TaskReady { start } => Scheduling::Ready { task_id, start: *start },
-            Fact::TaskCompleted { start, result_hash, change_set_hash, paths, .. } => {
+            Fact::TaskCompleted {
+                start,
+                result_hash,
+                change_set_hash,
+                paths,
+                ..
+            } => {
                 self.completed.insert(
                     task_id.clone(),
                     CompletedTask {
@@ -249,12 +320,21 @@ impl RunState {
                         paths: paths.clone(),
                     },
                 );
-                Scheduling::Completed { task_id, start: *start, paths: paths.iter().cloned().collect() }
+                Scheduling::Completed {
+                    task_id,
+                    start: *start,
+                    paths: paths.iter().cloned().collect(),
+                }
             }
             Fact::TaskFailed { start, code, message } => {
                 let state = self.attempts.entry((task_id.clone(), attempt)).or_default();
                 state.failure = Some((*code, message.clone()));
-                Scheduling::Failed { task_id, start: *start, code: *code, message: message.clone() }
+                Scheduling::Failed {
+                    task_id,
+                    start: *start,
+                    code: *code,
+                    message: message.clone(),
+                }
             }
             Fact::TaskNeedsHead { start } => Scheduling::NeedsHead { task_id, start: *start },
             Fact::TaskRetired { ordinal, tree_hash, .. } => {
@@ -271,7 +351,10 @@ impl RunState {
                 self.completed.remove(&task_id);
                 return;
             }
-            Fact::TaskCanceled { reason } => Scheduling::Canceled { task_id, reason: reason.clone() },
+            Fact::TaskCanceled { reason } => Scheduling::Canceled {
+                task_id,
+                reason: reason.clone(),
+            },
             _ => return,
         };
         self.scheduling.push((event.at, scheduling));
@@ -281,14 +364,29 @@ impl RunState {
         let key = (place.task_id.clone(), place.attempt);
         match &event.fact {
             Fact::ModelRequested { request_hash, .. } => {
-                let step = StepState::Model { request_hash: request_hash.clone(), result_hash: None };
+                let step = StepState::Model {
+                    request_hash: request_hash.clone(),
+                    result_hash: None,
+                };
                 self.attempts.entry(key).or_default().steps.insert(place.step, step);
             }
-            Fact::ModelFinished { request_hash, result_hash, .. } => {
-                let step = StepState::Model { request_hash: request_hash.clone(), result_hash: result_hash.clone() };
+            Fact::ModelFinished {
+                request_hash,
+                result_hash,
+                ..
+            } => {
+                let step = StepState::Model {
+                    request_hash: request_hash.clone(),
+                    result_hash: result_hash.clone(),
+                };
                 self.attempts.entry(key).or_default().steps.insert(place.step, step);
             }
-            Fact::ToolRequested { tool, request_hash, decision, .. } => {
+            Fact::ToolRequested {
+                tool,
+                request_hash,
+                decision,
+                ..
+            } => {
                 let step = StepState::Tool(ToolStepState {
                     tool: tool.clone(),
                     request_hash: request_hash.clone(),
@@ -297,7 +395,13 @@ impl RunState {
                 });
                 self.attempts.entry(key).or_default().steps.insert(place.step, step);
             }
-            Fact::ToolFinished { result_hash, change_set_hash, is_error, labels, .. } => {
+            Fact::ToolFinished {
+                result_hash,
+                change_set_hash,
+                is_error,
+                labels,
+                ..
+            } => {
                 let steps = &mut self.attempts.entry(key).or_default().steps;
                 if let Some(StepState::Tool(step)) = steps.get_mut(&place.step) {
                     step.result = Some(ToolResultState {
@@ -309,9 +413,20 @@ impl RunState {
                     });
                 }
             }
-            Fact::ToolRefused { tool, request_hash, decision, result_hash, .. } => {
-                let result =
-                    ToolResultState { result_hash: result_hash.clone(), change_set_hash: None, is_error: true, labels: Vec::new(), ran: false };
+            Fact::ToolRefused {
+                tool,
+                request_hash,
+                decision,
+                result_hash,
+                ..
+            } => {
+                let result = ToolResultState {
+                    result_hash: result_hash.clone(),
+                    change_set_hash: None,
+                    is_error: true,
+                    labels: Vec::new(),
+                    ran: false,
+                };
                 let step = StepState::Tool(ToolStepState {
                     tool: tool.clone(),
                     request_hash: request_hash.clone(),
@@ -327,7 +442,10 @@ impl RunState {
     /// The plan version in force.
     #[must_use]
     pub fn current_plan(&self) -> Option<&PlanVersion> {
-        self.plans.iter().filter(|plan| plan.accepted.is_some()).max_by_key(|plan| plan.version)
+        self.plans
+            .iter()
+            .filter(|plan| plan.accepted.is_some())
+            .max_by_key(|plan| plan.version)
     }
 
     /// Version the planner works on next (the one proposed and undecided, or one more than the newest).
@@ -343,13 +461,22 @@ impl RunState {
     /// A task as the plan version in force has it.
     #[must_use]
     pub fn task(&self, task_id: &str) -> Option<&PlanTask> {
-        self.current_plan()?.plan.tasks.iter().find(|task| task.task_id == task_id)
+        self.current_plan()?
+            .plan
+            .tasks
+            .iter()
+            .find(|task| task.task_id == task_id)
     }
 
     /// A finished tool step.
     #[must_use]
     pub fn tool_step(&self, step: &StepRef) -> Option<&ToolStepState> {
-        match self.attempts.get(&(step.task_id.clone(), step.attempt))?.steps.get(&step.step)? {
+        match self
+            .attempts
+            .get(&(step.task_id.clone(), step.attempt))?
+            .steps
+            .get(&step.step)?
+        {
             StepState::Tool(tool) => Some(tool),
             StepState::Model { .. } => None,
         }
@@ -358,8 +485,16 @@ impl RunState {
     /// Answer hash of a finished model step that was asked with this request.
     #[must_use]
     pub fn model_answer(&self, step: &StepRef, request_hash: &str) -> Option<String> {
-        match self.attempts.get(&(step.task_id.clone(), step.attempt))?.steps.get(&step.step)? {
-            StepState::Model { request_hash: asked, result_hash } if asked == request_hash => result_hash.clone(),
+        match self
+            .attempts
+            .get(&(step.task_id.clone(), step.attempt))?
+            .steps
+            .get(&step.step)?
+        {
+            StepState::Model {
+                request_hash: asked,
+                result_hash,
+            } if asked == request_hash => result_hash.clone(),
             _ => None,
         }
     }

@@ -241,11 +241,7 @@ pub struct WorkforceScenario {
 
 /// One step of a scenario.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(
-    tag = "type",
-    rename_all = "snake_case",
-    rename_all_fields = "camelCase"
-)]
+#[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum WorkforceScenarioAction {
     Schedule {
         #[serde(default, skip_serializing_if = "Option::is_none")]

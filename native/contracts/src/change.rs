@@ -25,18 +25,10 @@ pub struct Change {
 
 /// State of one path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(
-    tag = "kind",
-    rename_all = "snake_case",
-    rename_all_fields = "camelCase"
-)]
+#[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum Node {
     /// `hash` is SHA-256 of the bytes and names the blob that holds them; `executable` is the owner's x bit.
-    File {
-        hash: String,
-        size: u32,
-        executable: bool,
-    },
+    File { hash: String, size: u32, executable: bool },
     /// A directory that holds nothing (others follow from their files).
     Directory,
     /// A symbolic link and its target as written.
@@ -52,10 +44,7 @@ impl ChangeSet {
     /// The changed paths, sorted.
     #[must_use]
     pub fn paths(&self) -> Vec<String> {
-        self.changes
-            .iter()
-            .map(|change| change.path.clone())
-            .collect()
+        self.changes.iter().map(|change| change.path.clone()).collect()
     }
 }
 

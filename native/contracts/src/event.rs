@@ -35,11 +35,7 @@ pub struct Event {
 
 /// What happened. `…_requested` is on disk before the effect starts, `…_finished` after it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(
-    tag = "type",
-    rename_all = "snake_case",
-    rename_all_fields = "camelCase"
-)]
+#[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum Fact {
     // Installation.
     CoreStarted {
@@ -139,6 +135,7 @@ pub enum Fact {
     },
     // Tasks. The envelope names task and attempt; `start` counts every start of the task, also those a squash undid.
     TaskStarted {
+        start: u32,
         worker_id: String,
         role: String,
         base: BaseNote,
@@ -147,6 +144,7 @@ pub enum Fact {
     },
     /// The attempt waits for an answer and holds no slot.
     TaskWaiting {
+        start: u32,
         approval_id: String,
     },
     /// The answer is there; the attempt wants a slot again.
@@ -154,12 +152,14 @@ pub enum Fact {
         start: u32,
     },
     TaskCompleted {
+        start: u32,
         result_hash: String,
         change_set_hash: String,
         paths: Vec<String>,
         preview: String,
     },
     TaskFailed {
+        start: u32,
         code: ErrorCode,
         message: String,
     },
@@ -178,7 +178,7 @@ pub enum Fact {
         files: Vec<FileEntry>,
     },
     TaskReopened {
-        because_of: String,
+        because_of: Option<String>,
         paths: Vec<String>,
     },
     TaskCanceled {
@@ -295,11 +295,7 @@ impl Event {
     /// # Errors
     /// `LEDGER_BROKEN` when the bytes are no event of this version.
     pub fn from_bytes(bytes: &[u8]) -> crate::Outcome<Self> {
-        serde_json::from_slice(bytes).map_err(|error| {
-            crate::Fault::new(
-                ErrorCode::LedgerBroken,
-                format!("an event could not be read: {error}"),
-            )
-        })
+        serde_json::from_slice(bytes)
+            .map_err(|error| crate::Fault::new(ErrorCode::LedgerBroken, format!("an event could not be read: {error}")))
     }
 }

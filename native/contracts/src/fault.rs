@@ -155,14 +155,8 @@ mod tests {
         for code in ErrorCode::ALL {
             let text = code.as_str();
             assert!(seen.insert(text), "{text} twice");
-            assert!(
-                text.chars().all(|c| c.is_ascii_uppercase() || c == '_'),
-                "{text}"
-            );
-            assert_eq!(
-                serde_json::to_value(code).ok(),
-                Some(serde_json::json!(text))
-            );
+            assert!(text.chars().all(|c| c.is_ascii_uppercase() || c == '_'), "{text}");
+            assert_eq!(serde_json::to_value(code).ok(), Some(serde_json::json!(text)));
             assert!((400..600).contains(&code.http_status()));
         }
     }

@@ -53,12 +53,7 @@ pub trait Ledger: Send + Sync {
     ///
     /// # Errors
     /// `STORAGE_FAILED`.
-    fn read(
-        &self,
-        after: u64,
-        run_id: Option<String>,
-        limit: usize,
-    ) -> Task<'_, Outcome<Vec<StoredEvent>>>;
+    fn read(&self, after: u64, run_id: Option<String>, limit: usize) -> Task<'_, Outcome<Vec<StoredEvent>>>;
 
     /// Newest sequence and hash on disk.
     fn head(&self) -> (u64, [u8; 32]);
@@ -327,12 +322,8 @@ pub trait Approver: Send + Sync {
     ///
     /// # Errors
     /// `CANCELED` when the run stops meanwhile.
-    fn ask(
-        &self,
-        step: StepRef,
-        question: Question,
-        cancel: CancellationToken,
-    ) -> Task<'_, Outcome<EffectiveDecision>>;
+    fn ask(&self, step: StepRef, question: Question, cancel: CancellationToken)
+    -> Task<'_, Outcome<EffectiveDecision>>;
 
     /// Grants in force for this step (bundle, task, run, command line).
     fn grants(&self, step: &StepRef) -> Vec<crate::grant::Grant>;
@@ -401,9 +392,5 @@ pub trait Dialer: Send + Sync {
     ///
     /// # Errors
     /// `EGRESS_DENIED`, `EGRESS_FAILED`, `TIMEOUT`, `CANCELED`.
-    fn http(
-        &self,
-        request: HttpRequest,
-        cancel: CancellationToken,
-    ) -> Task<'_, Outcome<HttpResponse>>;
+    fn http(&self, request: HttpRequest, cancel: CancellationToken) -> Task<'_, Outcome<HttpResponse>>;
 }

@@ -40,9 +40,7 @@ pub enum SignInMethod {
 }
 
 /// What a device may do; each role includes the ones before it.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceRole {
     Watch,
@@ -130,9 +128,7 @@ pub struct DisabledFeature {
 }
 
 /// How strongly children are confined here. A: Landlock, seccomp and namespaces; B: Landlock and seccomp; C: one of them; D: none.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum SandboxLevel {
     A,
     B,

@@ -108,12 +108,7 @@ impl Workflow {
     /// `INVALID_ARGUMENTS` naming the first thing that is wrong.
     pub fn validate(&self) -> Outcome<()> {
         let names: BTreeSet<&str> = self.roles.iter().map(|role| role.name.as_str()).collect();
-        let wrong = |what: String| {
-            Err(Fault::new(
-                ErrorCode::InvalidArguments,
-                format!("workflow: {what}"),
-            ))
-        };
+        let wrong = |what: String| Err(Fault::new(ErrorCode::InvalidArguments, format!("workflow: {what}")));
         if self.version != 1 {
             return wrong(format!("version {} is not known, 1 is", self.version));
         }
@@ -125,23 +120,14 @@ impl Workflow {
                 return wrong(format!("stage role `{stage}` is not defined"));
             }
         }
-        if let Some(route) = self
-            .routes
-            .iter()
-            .find(|route| !names.contains(route.role.as_str()))
-        {
+        if let Some(route) = self.routes.iter().find(|route| !names.contains(route.role.as_str())) {
             return wrong(format!("route for unknown role `{}`", route.role));
         }
         if self.worker_roles().is_empty() {
             return wrong("no role can carry out tasks".to_owned());
         }
-        if self.acceptance.steps_max == 0
-            || self.acceptance.steps_max as usize > crate::limits::ATTEMPT_STEPS_MAX
-        {
-            return wrong(format!(
-                "stepsMax must be 1 to {}",
-                crate::limits::ATTEMPT_STEPS_MAX
-            ));
+        if self.acceptance.steps_max == 0 || self.acceptance.steps_max as usize > crate::limits::ATTEMPT_STEPS_MAX {
+            return wrong(format!("stepsMax must be 1 to {}", crate::limits::ATTEMPT_STEPS_MAX));
         }
         Ok(())
     }

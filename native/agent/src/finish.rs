@@ -1,0 +1,385 @@
+//! The end of a run: the answer, the record, the digest.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use openwrap_contracts::canonical::{canonical_bytes, canonical_hash, sha256_hex};
+use openwrap_contracts::change::{ChangeSet, Node};
+use openwrap_contracts::event::{Fact, FailureNote};
+use openwrap_contracts::identity::Actor;
+use openwrap_contracts::record::{
+    AttemptRecord, DeliverableRecord, InputPlace, InputRecord, PlanVersionRecord, RunRecord, StepKind, StepRecord,
+    TaskRecord,
+};
+use openwrap_contracts::run::RunStatus;
+use openwrap_contracts::tool::{Artifact, FileEntry};
+use openwrap_contracts::{ErrorCode, Fault, Outcome};
+use openwrap_workforce::conductor::Conductor;
+use serde_json::json;
+
+use crate::conversation::{Conversation, Opening};
+use crate::engine::Engine;
+use crate::prompt::{self, NamedResult};
+use crate::state::{ANSWER, AttemptState, PLANNER, RunState, StepState};
+
+/// How a run is to end.
+pub struct Ending {
+    status: RunStatus,
+    answer: Option<String>,
+    error: Option<FailureNote>,
+}
+
+impl Ending {
+    #[must_use]
+    pub fn completed(answer: String) -> Self {
+        Self {
+            status: RunStatus::Completed,
+            answer: Some(answer),
+            error: None,
+        }
+    }
+
+    #[must_use]
+    pub fn canceled() -> Self {
+        Self {
+            status: RunStatus::Canceled,
+            answer: None,
+            error: None,
+        }
+    }
+
+    /// The planner answered in words: there was nothing to run.
+    #[must_use]
+    pub fn refused(message: String) -> Self {
+        let error = FailureNote {
+            code: ErrorCode::InvalidPlan,
+            message: "the planner made no plan".to_owned(),
+        };
+        Self {
+            status: RunStatus::Failed,
+            answer: Some(message),
+            error: Some(error),
+        }
+    }
+
+    #[must_use]
+    pub fn failed(fault: &Fault) -> Self {
+        let error = FailureNote {
+            code: fault.code,
+            message: fault.message.clone(),
+        };
+        Self {
+            status: RunStatus::Failed,
+            answer: None,
+            error: Some(error),
+        }
+    }
+}
+
+/// Asks for the final answer; it sees all, retired.
+///
+/// # Errors
+/// As `Conversation::ask`.
+pub async fn answer(engine: Arc<Engine>) -> Outcome<String> {
+    let workflow = Arc::clone(&engine.workflow);
+    let role = workflow
+        .role(&workflow.stages.answer)
+        .ok_or_else(|| Fault::internal("the workflow has no role for the answer"))?;
+    let mut results = Vec::new();
+    let retired = retired_results(&engine.journal.state());
+    for (task_id, title, result_hash) in retired {
+        results.push(NamedResult {
+            task_id,
+            title,
+            text: engine.kept_text(&result_hash).await?,
+            labels: Vec::new(),
+        });
+    }
+    let delivered = deliverables(&engine).await?;
+    let files: Vec<FileEntry> = delivered
+        .iter()
+        .filter_map(|(path, node)| match node {
+            Some(Node::File { size, .. }) => Some(FileEntry {
+                path: path.clone(),
+                size: *size,
+            }),
+            _ => None,
+        })
+        .collect();
+    let opening = Opening {
+        task_id: ANSWER.to_owned(),
+        attempt: 1,
+        actor: Actor::worker(ANSWER),
+        route: workflow.route(&role.name, &engine.spec.model).to_owned(),
+        system: prompt::system(role),
+        message: prompt::answer_message(&engine.spec.goal, &results, &files),
+        tools: Vec::new(),
+        cancel: engine.cancel.clone(),
+    };
+    Ok(Conversation::new(engine, opening).ask().await?.text)
+}
+
+fn retired_results(state: &RunState) -> Vec<(String, String, String)> {
+    let mut retired: Vec<_> = state.retired.iter().collect();
+    retired.sort_by_key(|task| task.ordinal);
+    retired
+        .into_iter()
+        .filter_map(|task| {
+            let done = state.completed.get(&task.task_id)?;
+            let title = state
+                .task(&task.task_id)
+                .map(|task| task.title.clone())
+                .unwrap_or_default();
+            Some((task.task_id.clone(), title, done.result_hash.clone()))
+        })
+        .collect()
+}
+
+/// What the run left of every path it changed.
+async fn deliverables(engine: &Engine) -> Outcome<BTreeMap<String, Option<Node>>> {
+    let mut commits: Vec<(u32, String)> = {
+        let state = engine.journal.state();
+        state
+            .retired
+            .iter()
+            .map(|task| (task.ordinal, task.change_set_hash.clone()))
+            .collect()
+    };
+    commits.sort_unstable();
+    let mut paths = BTreeMap::new();
+    for (_, hash) in commits.into_iter().filter(|(_, hash)| !hash.is_empty()) {
+        let changes: ChangeSet = engine.kept(&hash).await?;
+        for change in changes.changes {
+            paths.insert(change.path, change.after);
+        }
+    }
+    Ok(paths)
+}
+
+/// Notes the end; a completed run gets its record and digest.
+pub async fn close(engine: &Engine, conductor: &Conductor, ending: Ending) -> RunStatus {
+    let status = ending.status;
+    let noted = match note_end(engine, conductor, ending).await {
+        Ok(()) => return status,
+        Err(fault) => Ending::failed(&fault),
+    };
+    let fact = Fact::RunFinished {
+        status: RunStatus::Failed,
+        run_digest: None,
+        record_hash: None,
+        answer_hash: None,
+        answer: None,
+        artifacts: Vec::new(),
+        error: noted.error,
+    };
+    // When even this cannot be written, the run is taken up again at the next start.
+    let _ = engine.journal.note(Actor::core("agent"), fact).await;
+    RunStatus::Failed
+}
+
+async fn note_end(engine: &Engine, conductor: &Conductor, ending: Ending) -> Outcome<()> {
+    let delivered = deliverables(engine).await?;
+    let artifacts: Vec<Artifact> = delivered
+        .iter()
+        .filter_map(|(path, node)| match node {
+            Some(Node::File { hash, size, .. }) => Some(artifact(path, hash, *size)),
+            _ => None,
+        })
+        .collect();
+    let answer_hash = match &ending.answer {
+        Some(answer) => Some(
+            engine
+                .ports
+                .blobs
+                .put(Bytes::copy_from_slice(answer.as_bytes()))
+                .await?,
+        ),
+        None => None,
+    };
+    let (run_digest, record_hash) = if ending.status == RunStatus::Completed {
+        let record = record(engine, conductor, &delivered, answer_hash.clone().unwrap_or_default())?;
+        let bytes = canonical_bytes(&record)?;
+        let digest = sha256_hex(&bytes);
+        let kept = engine.ports.blobs.put(Bytes::from(bytes)).await?;
+        (Some(digest), Some(kept))
+    } else {
+        (None, None)
+    };
+    let fact = Fact::RunFinished {
+        status: ending.status,
+        run_digest,
+        record_hash,
+        answer_hash,
+        answer: ending.answer,
+        artifacts,
+        error: ending.error,
+    };
+    engine.journal.note(Actor::core("agent"), fact).await?;
+    Ok(())
+}
+
+fn artifact(path: &str, checksum: &str, size: u32) -> Artifact {
+    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let media_type = match extension {
+        "xlsx" => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "docx" => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "md" => "text/markdown",
+        "csv" => "text/csv",
+        "json" => "application/json",
+        "txt" => "text/plain",
+        "html" => "text/html",
+        _ => "application/octet-stream",
+    };
+    Artifact {
+        media_type: media_type.to_owned(),
+        path: path.to_owned(),
+        size,
+        checksum: checksum.to_owned(),
+    }
+}
+
+fn record(
+    engine: &Engine,
+    conductor: &Conductor,
+    delivered: &BTreeMap<String, Option<Node>>,
+    answer_hash: String,
+) -> Outcome<RunRecord> {
+    let state = engine.journal.state();
+    let order = conductor.record();
+    let tasks: Outcome<Vec<TaskRecord>> = order
+        .tasks
+        .iter()
+        .map(|task| task_record(engine, &state, task))
+        .collect();
+    let checksum = |node: &Option<Node>| match node {
+        Some(Node::File { hash, .. }) => Some(hash.clone()),
+        Some(Node::Symlink { target }) => Some(sha256_hex(target.as_bytes())),
+        Some(Node::Directory) | None => None,
+    };
+    Ok(RunRecord {
+        version: 1,
+        goal: state.goal.clone(),
+        run_date: state.run_date.clone(),
+        project_hash: state.project_hash.clone(),
+        workflow_hash: state.workflow_hash.clone(),
+        plan_versions: plan_versions(&state)?,
+        inputs: inputs(&state)?,
+        tasks: tasks?,
+        deliverables: delivered
+            .iter()
+            .map(|(path, node)| DeliverableRecord {
+                path: path.clone(),
+                checksum: checksum(node),
+            })
+            .collect(),
+        squashed: order.squashed,
+        answer_hash,
+    })
+}
+
+fn plan_versions(state: &RunState) -> Outcome<Vec<PlanVersionRecord>> {
+    let mut versions: Vec<_> = state.plans.iter().collect();
+    versions.sort_by_key(|plan| plan.version);
+    versions
+        .into_iter()
+        .map(|plan| {
+            let accepted = plan.accepted.as_ref();
+            Ok(PlanVersionRecord {
+                hash: plan.plan_hash.clone(),
+                accepted_after: accepted.map_or(0, |accepted| accepted.after),
+                base_hash: accepted.map(|accepted| accepted.base_hash.clone()).unwrap_or_default(),
+                steps: steps(state.attempts.get(&(PLANNER.to_owned(), plan.version)))?,
+            })
+        })
+        .collect()
+}
+
+/// Answers of people outside the steps of a task: to plans and to edits of their own.
+fn inputs(state: &RunState) -> Outcome<Vec<InputRecord>> {
+    let mut inputs = Vec::new();
+    let mut approvals: Vec<_> = state.approvals.values().collect();
+    approvals.sort_by(|a, b| a.step.cmp(&b.step));
+    for approval in approvals {
+        let kind = match approval.question.kind {
+            openwrap_contracts::grant::QuestionKind::Plan => "plan_decision",
+            openwrap_contracts::grant::QuestionKind::Conflict => "person_edit",
+            openwrap_contracts::grant::QuestionKind::Tool | openwrap_contracts::grant::QuestionKind::OutcomeUnknown => {
+                continue;
+            }
+        };
+        let Some(decision) = &approval.decision else { continue };
+        let content = json!({ "exact": approval.question.exact, "allow": decision.allow, "reason": decision.reason });
+        let at = InputPlace::Step(approval.step.clone());
+        inputs.push(InputRecord {
+            at,
+            kind: kind.to_owned(),
+            hash: canonical_hash(&content)?,
+        });
+    }
+    Ok(inputs)
+}
+
+fn task_record(
+    engine: &Engine,
+    state: &RunState,
+    task: &openwrap_workforce::conductor::TaskRecord,
+) -> Outcome<TaskRecord> {
+    let planned = state
+        .plans
+        .iter()
+        .filter(|plan| plan.version >= task.plan_version)
+        .find_map(|plan| plan.plan.tasks.iter().find(|planned| planned.task_id == task.task_id));
+    let role = planned.map(|planned| planned.role.clone()).unwrap_or_default();
+    let attempts: Outcome<Vec<AttemptRecord>> = task
+        .attempts
+        .iter()
+        .map(|attempt| {
+            let known = state.attempts.get(&(task.task_id.clone(), attempt.attempt));
+            Ok(AttemptRecord {
+                ended_by: attempt.ended_by.as_str().to_owned(),
+                steps: steps(known)?,
+            })
+        })
+        .collect();
+    Ok(TaskRecord {
+        task_id: task.task_id.clone(),
+        ordinal: task.ordinal,
+        plan_version: task.plan_version,
+        route: engine.workflow.route(&role, &engine.spec.model).to_owned(),
+        role,
+        attempts: attempts?,
+    })
+}
+
+/// Finished steps of an attempt, in order.
+fn steps(attempt: Option<&AttemptState>) -> Outcome<Vec<StepRecord>> {
+    let Some(attempt) = attempt else { return Ok(Vec::new()) };
+    let mut records = Vec::with_capacity(attempt.steps.len());
+    for step in attempt.steps.values() {
+        let record = match step {
+            StepState::Model {
+                request_hash,
+                result_hash: Some(result_hash),
+            } => StepRecord {
+                kind: StepKind::Model,
+                request_hash: request_hash.clone(),
+                decision: None,
+                result_hash: result_hash.clone(),
+            },
+            StepState::Tool(tool) => {
+                let Some(result) = &tool.result else { continue };
+                let content = json!({ "result": result.result_hash, "changeSet": result.change_set_hash });
+                StepRecord {
+                    kind: StepKind::Tool,
+                    request_hash: tool.request_hash.clone(),
+                    decision: tool.decision.clone(),
+                    result_hash: canonical_hash(&content)?,
+                }
+            }
+            StepState::Model { .. } => continue,
+        };
+        records.push(record);
+    }
+    Ok(records)
+}
