@@ -1,1 +1,3 @@
+//! The order of work: the AP orchestrator and the conductor of a run, on one scheduler. No I/O, no clock, no randomness.
 
+pub mod conductor;
