@@ -10,6 +10,7 @@ pub mod journal;
 pub mod message;
 pub mod planner;
 pub mod prompt;
+pub mod replay;
 pub mod run;
 pub mod schedule;
 pub mod state;

@@ -36,6 +36,8 @@ pub struct RunState {
     pub stopping: Option<String>,
     pub refused: Option<String>,
     pub finished: Option<RunStatus>,
+    pub run_digest: Option<String>,
+    pub record_hash: Option<String>,
     pub replan_reason: Option<String>,
 }
 
@@ -260,7 +262,16 @@ impl RunState {
                 self.scheduling.push((event.at, Scheduling::Slots { slots: *slots }));
             }
             Fact::RunStopping { reason } => self.stopping = Some(reason.clone()),
-            Fact::RunFinished { status, .. } => self.finished = Some(*status),
+            Fact::RunFinished {
+                status,
+                run_digest,
+                record_hash,
+                ..
+            } => {
+                self.finished = Some(*status);
+                self.run_digest.clone_from(run_digest);
+                self.record_hash.clone_from(record_hash);
+            }
             Fact::ReplanRequested { reason } => self.replan_reason = Some(reason.clone()),
             _ => {}
         }

@@ -182,6 +182,12 @@ pub trait Views: Send + Sync {
     /// `NOT_FOUND` (base or layer), `STORAGE_FAILED`.
     fn open(&self, spec: ViewSpec) -> Task<'_, Outcome<View>>;
 
+    /// Applies a recorded change set to the view, as if its step had just run (replay of an observed step).
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `STORAGE_FAILED`.
+    fn apply(&self, view_id: String, change_set_hash: String) -> Task<'_, Outcome<()>>;
+
     /// What changed in the view since the last `changed` (or `open`): by the named paths, or by scanning everything when `None`.
     ///
     /// # Errors

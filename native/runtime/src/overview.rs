@@ -1,0 +1,207 @@
+//! The start page's state: a pure fold of all events.
+
+use std::collections::BTreeMap;
+
+use openwrap_contracts::event::{Event, Fact};
+use openwrap_contracts::grant::ApprovePolicy;
+use openwrap_contracts::model::ProviderConfig;
+use openwrap_contracts::run::{
+    DisabledFeature, Overview, PendingApproval, Project, RunPhase, RunStatus, RunSummary, SandboxLevel, SandboxReport,
+};
+use serde::{Deserialize, Serialize};
+
+/// Folded state; kept as a snapshot so that a start does not read the whole ledger.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OverviewFold {
+    pub sequence: u64,
+    pub projects: BTreeMap<String, Project>,
+    pub runs: BTreeMap<u32, RunSummary>,
+    numbers: BTreeMap<String, u32>,
+    approvals: BTreeMap<String, PendingApproval>,
+    pub providers: BTreeMap<String, ProviderConfig>,
+    sandbox: Option<SandboxReport>,
+    /// Plan size by run, counted anew with each accepted version.
+    retired: BTreeMap<String, u32>,
+}
+
+impl OverviewFold {
+    /// Folds one event.
+    pub fn apply(&mut self, sequence: u64, event: &Event) {
+        self.sequence = sequence;
+        match &event.fact {
+            Fact::ProjectOpened { name, path } => {
+                if let Some(project_id) = &event.project_id {
+                    let project = Project {
+                        project_id: project_id.clone(),
+                        name: name.clone(),
+                        path: path.clone(),
+                    };
+                    self.projects.insert(project_id.clone(), project);
+                }
+            }
+            Fact::ProviderAdded { provider } => {
+                self.providers.insert(provider.provider_id.clone(), provider.clone());
+            }
+            Fact::ProviderRemoved { provider_id } => {
+                self.providers.remove(provider_id);
+            }
+            Fact::SandboxProbed { report } => self.sandbox = Some(report.clone()),
+            Fact::RunCreated {
+                goal, model, approve, ..
+            } => self.create(sequence, event, goal, model, *approve),
+            _ => self.apply_run(sequence, event),
+        }
+    }
+
+    fn create(&mut self, sequence: u64, event: &Event, goal: &str, model: &str, approve: ApprovePolicy) {
+        let Some(run_id) = event.run_id.clone() else { return };
+        let number = self.runs.keys().next_back().map_or(1, |last| last + 1);
+        self.numbers.insert(run_id.clone(), number);
+        let summary = RunSummary {
+            run_id,
+            project_id: event.project_id.clone().unwrap_or_default(),
+            number,
+            goal: goal.to_owned(),
+            status: RunStatus::Running,
+            phase: RunPhase::Planning,
+            created_at: event.at,
+            ended_at: None,
+            model: model.to_owned(),
+            approve,
+            tasks_total: 0,
+            tasks_retired: 0,
+            input_tokens: 0,
+            output_tokens: 0,
+            run_digest: None,
+            answer: None,
+            artifacts: Vec::new(),
+            first_sequence: u32::try_from(sequence).unwrap_or(u32::MAX),
+            undone: false,
+        };
+        self.runs.insert(number, summary);
+    }
+
+    fn apply_run(&mut self, sequence: u64, event: &Event) {
+        let Some(run_id) = &event.run_id else { return };
+        self.apply_approval(sequence, event, run_id);
+        let Some(run) = self.numbers.get(run_id).and_then(|number| self.runs.get_mut(number)) else {
+            return;
+        };
+        match &event.fact {
+            Fact::PlanProposed { plan, .. } => {
+                run.phase = RunPhase::Review;
+                if run.tasks_total == 0 {
+                    run.tasks_total = u32::try_from(plan.tasks.len()).unwrap_or(u32::MAX);
+                } else {
+                    let new = u32::try_from(plan.tasks.len()).unwrap_or(u32::MAX);
+                    run.tasks_total = run.tasks_retired.saturating_add(new);
+                }
+            }
+            Fact::PlanAccepted { .. } | Fact::RunResumed {} => run.phase = RunPhase::Working,
+            Fact::PlanRejected { .. } | Fact::ReplanRequested { .. } => run.phase = RunPhase::Planning,
+            Fact::RunPaused {} => run.phase = RunPhase::Paused,
+            Fact::RunStopping { .. } => run.phase = RunPhase::Stopping,
+            Fact::TaskRetired { .. } => {
+                let retired = self.retired.entry(run_id.clone()).or_default();
+                *retired += 1;
+                run.tasks_retired = *retired;
+                run.tasks_total = run.tasks_total.max(*retired);
+            }
+            Fact::ModelFinished { usage, .. } => {
+                run.input_tokens = run.input_tokens.saturating_add(usage.input_tokens);
+                run.output_tokens = run.output_tokens.saturating_add(usage.output_tokens);
+                if event.task_id.as_deref() == Some(openwrap_agent::state::ANSWER) {
+                    run.phase = RunPhase::Answering;
+                }
+            }
+            Fact::RunFinished {
+                status,
+                run_digest,
+                answer,
+                artifacts,
+                ..
+            } => {
+                run.status = *status;
+                run.phase = RunPhase::Finished;
+                run.ended_at = Some(event.at);
+                run.run_digest.clone_from(run_digest);
+                run.answer.clone_from(answer);
+                run.artifacts.clone_from(artifacts);
+            }
+            Fact::UndoFinished { .. } => run.undone = true,
+            _ => {}
+        }
+    }
+
+    fn apply_approval(&mut self, sequence: u64, event: &Event, run_id: &str) {
+        match &event.fact {
+            Fact::ApprovalRequested { question } => {
+                let pending = PendingApproval {
+                    run_id: run_id.to_owned(),
+                    task_id: event.task_id.clone().unwrap_or_default(),
+                    asked_at: event.at,
+                    sequence: u32::try_from(sequence).unwrap_or(u32::MAX),
+                    question: question.clone(),
+                };
+                self.approvals.insert(question.approval_id.clone(), pending);
+            }
+            Fact::ApprovalResolved { approval_id, .. } | Fact::ApprovalWithdrawn { approval_id } => {
+                self.approvals.remove(approval_id);
+            }
+            Fact::RunFinished { .. } => self.approvals.retain(|_, pending| pending.run_id != run_id),
+            _ => {}
+        }
+    }
+
+    /// One run.
+    #[must_use]
+    pub fn run(&self, run_id: &str) -> Option<&RunSummary> {
+        self.runs.get(self.numbers.get(run_id)?)
+    }
+
+    /// The run a pending question belongs to.
+    #[must_use]
+    pub fn run_of_approval(&self, approval_id: &str) -> Option<String> {
+        self.approvals.get(approval_id).map(|pending| pending.run_id.clone())
+    }
+
+    /// Runs that have not ended, oldest first.
+    #[must_use]
+    pub fn active_runs(&self) -> Vec<RunSummary> {
+        self.runs
+            .values()
+            .filter(|run| run.phase != RunPhase::Finished)
+            .cloned()
+            .collect()
+    }
+
+    /// What the start page gets.
+    #[must_use]
+    pub fn view(&self, head_hash: String, disabled: Vec<DisabledFeature>) -> Overview {
+        let mut approvals: Vec<PendingApproval> = self.approvals.values().cloned().collect();
+        approvals.sort_by(|a, b| b.question.risk.cmp(&a.question.risk).then(a.sequence.cmp(&b.sequence)));
+        Overview {
+            sequence: u32::try_from(self.sequence).unwrap_or(u32::MAX),
+            head_hash,
+            projects: self.projects.values().cloned().collect(),
+            runs: self.runs.values().rev().cloned().collect(),
+            approvals,
+            providers: self.providers.values().cloned().collect(),
+            sandbox: self.sandbox.clone().unwrap_or_else(unprobed),
+            disabled,
+        }
+    }
+}
+
+fn unprobed() -> SandboxReport {
+    SandboxReport {
+        level: SandboxLevel::D,
+        landlock_abi: 0,
+        seccomp: false,
+        namespaces: false,
+        separate_uid: false,
+        metadata_confined: false,
+        notes: vec!["The sandbox has not been probed yet.".to_owned()],
+    }
+}

@@ -1,0 +1,314 @@
+//! Runs under way: started, taken up after a crash, answered, paused, stopped.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use openwrap_agent::desk::Desk;
+use openwrap_agent::engine::{Engine, Ports, RunSpec};
+use openwrap_agent::journal::Journal;
+use openwrap_agent::message::Message;
+use openwrap_agent::run::Run;
+use openwrap_agent::state::RunState;
+use openwrap_contracts::event::{Event, Fact};
+use openwrap_contracts::grant::{ApprovePolicy, Decision, Grant, Holder};
+use openwrap_contracts::identity::Actor;
+use openwrap_contracts::limits::{PAGE_EVENTS_MAX, RUNS_MAX};
+use openwrap_contracts::ports::{CancellationToken, Ledger};
+use openwrap_contracts::run::RunSummary;
+use openwrap_contracts::workflow::Workflow;
+use openwrap_contracts::{ErrorCode, Fault, Outcome};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// The runs of one installation.
+pub struct Runs {
+    ports: Ports,
+    workflow: Arc<Workflow>,
+    workflow_hash: String,
+    live: Mutex<HashMap<String, Live>>,
+    ended: watch::Sender<u64>,
+}
+
+#[derive(Clone)]
+struct Live {
+    outbox: mpsc::UnboundedSender<Message>,
+    desk: Arc<Desk>,
+    cancel: CancellationToken,
+}
+
+/// What a new run is asked to do.
+pub struct NewRun {
+    pub run_id: String,
+    pub project_id: String,
+    pub project_path: PathBuf,
+    pub goal: String,
+    pub run_date: String,
+    pub model: String,
+    pub slots: u32,
+    pub approve: ApprovePolicy,
+    pub allow: Vec<String>,
+    pub actor: Actor,
+}
+
+impl Runs {
+    /// No run under way.
+    ///
+    /// # Errors
+    /// `INTERNAL` when the workflow has no canonical form.
+    pub fn new(ports: Ports, workflow: Arc<Workflow>) -> Outcome<Arc<Self>> {
+        let workflow_hash = openwrap_contracts::canonical::canonical_hash(&*workflow)?;
+        let (ended, _) = watch::channel(0);
+        Ok(Arc::new(Self {
+            ports,
+            workflow,
+            workflow_hash,
+            live: Mutex::new(HashMap::new()),
+            ended,
+        }))
+    }
+
+    fn live(&self, run_id: &str) -> Outcome<Live> {
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = || Fault::new(ErrorCode::InvalidState, format!("run {run_id} is not under way"));
+        live.get(run_id).cloned().ok_or_else(missing)
+    }
+
+    /// Whether the run is under way.
+    #[must_use]
+    pub fn is_live(&self, run_id: &str) -> bool {
+        self.live
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(run_id)
+    }
+
+    /// Notes a new run and starts it.
+    ///
+    /// # Errors
+    /// `TOO_MANY_REQUESTS` over `RUNS_MAX`, what `Views::accept_base` says.
+    pub async fn create(self: &Arc<Self>, new: NewRun) -> Outcome<()> {
+        if self.live.lock().unwrap_or_else(PoisonError::into_inner).len() >= RUNS_MAX {
+            return Err(Fault::new(
+                ErrorCode::TooManyRequests,
+                format!("{RUNS_MAX} runs are under way already"),
+            ));
+        }
+        let project_hash = self
+            .ports
+            .views
+            .accept_base(new.run_id.clone(), new.project_path.clone())
+            .await?;
+        let created = Fact::RunCreated {
+            goal: new.goal.clone(),
+            run_date: new.run_date.clone(),
+            model: new.model.clone(),
+            slots: new.slots,
+            approve: new.approve,
+            project_hash,
+            workflow_hash: self.workflow_hash.clone(),
+        };
+        let journal = self.journal(&new.run_id, &new.project_id, RunState::default());
+        let mut events = vec![journal.event(new.actor.clone(), created)];
+        for (index, capability) in new.allow.iter().enumerate() {
+            let grant = Grant {
+                grant_id: format!("given-{index}"),
+                capability: capability.clone(),
+                holder: Holder::Run {
+                    run_id: new.run_id.clone(),
+                },
+                issued_at: journal.now_ms(),
+                expires_at: None,
+                approval_id: None,
+            };
+            events.push(journal.event(new.actor.clone(), Fact::GrantIssued { grant }));
+        }
+        journal.append(events).await?;
+        self.launch(spec_of(&new), journal);
+        Ok(())
+    }
+
+    fn journal(&self, run_id: &str, project_id: &str, state: RunState) -> Arc<Journal> {
+        Journal::new(
+            Arc::clone(&self.ports.ledger),
+            Arc::clone(&self.ports.clock),
+            run_id,
+            project_id,
+            state,
+        )
+    }
+
+    fn launch(self: &Arc<Self>, spec: RunSpec, journal: Arc<Journal>) {
+        let (outbox, inbox) = mpsc::unbounded_channel();
+        let desk = Desk::new(
+            Arc::clone(&journal),
+            Arc::clone(&self.ports.ids),
+            spec.approve,
+            outbox.clone(),
+        );
+        let cancel = CancellationToken::new();
+        let (pause, paused) = watch::channel(false);
+        let run_id = spec.run_id.clone();
+        let engine = Arc::new(Engine {
+            ports: self.ports.clone(),
+            spec,
+            workflow: Arc::clone(&self.workflow),
+            journal,
+            approver: Arc::clone(&desk) as Arc<dyn openwrap_contracts::ports::Approver>,
+            cancel: cancel.clone(),
+            paused,
+        });
+        let live = Live {
+            outbox: outbox.clone(),
+            desk: Arc::clone(&desk),
+            cancel,
+        };
+        self.live
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(run_id.clone(), live);
+        let run = Run::new(engine, Some(desk), (outbox, inbox), pause);
+        let runs = Arc::clone(self);
+        tokio::spawn(async move {
+            run.drive().await;
+            // Views left over are swept at the next start as well.
+            let _ = runs.ports.views.drop_run(run_id.clone()).await;
+            runs.live.lock().unwrap_or_else(PoisonError::into_inner).remove(&run_id);
+            runs.ended.send_modify(|count| *count += 1);
+        });
+    }
+
+    /// Folds a run's events.
+    ///
+    /// # Errors
+    /// As `Ledger::read`.
+    pub async fn state(&self, run_id: &str) -> Outcome<RunState> {
+        fold(&*self.ports.ledger, run_id).await
+    }
+
+    /// Takes up a run that was cut off.
+    ///
+    /// # Errors
+    /// As `Ledger::read`; `INVALID_STATE` when the workflow is another one now.
+    pub async fn take_up(self: &Arc<Self>, run: &RunSummary, project_path: PathBuf) -> Outcome<()> {
+        let state = self.state(&run.run_id).await?;
+        if state.finished.is_some() {
+            return Ok(());
+        }
+        let spec = RunSpec {
+            run_id: run.run_id.clone(),
+            project_id: run.project_id.clone(),
+            project_path,
+            goal: state.goal.clone(),
+            run_date: state.run_date.clone(),
+            model: state.model.clone(),
+            slots: state.slots,
+            approve: run.approve,
+            allow: Vec::new(),
+        };
+        let journal = self.journal(&run.run_id, &run.project_id, state);
+        self.launch(spec, journal);
+        Ok(())
+    }
+
+    /// Takes a person's answer.
+    ///
+    /// # Errors
+    /// As `Desk::resolve`; `INVALID_STATE` when the run is not under way.
+    pub async fn resolve(&self, run_id: &str, approval_id: &str, decision: Decision, actor: Actor) -> Outcome<()> {
+        self.live(run_id)?.desk.resolve(approval_id, decision, actor).await
+    }
+
+    /// Nothing new starts until resumed.
+    ///
+    /// # Errors
+    /// `INVALID_STATE`.
+    pub async fn pause(&self, run_id: &str, actor: Actor) -> Outcome<()> {
+        self.command(run_id, |done| Message::Pause { actor, done }).await
+    }
+
+    /// Goes on.
+    ///
+    /// # Errors
+    /// `INVALID_STATE`.
+    pub async fn resume(&self, run_id: &str, actor: Actor) -> Outcome<()> {
+        self.command(run_id, |done| Message::Resume { actor, done }).await
+    }
+
+    /// Stops everything of the run; returns milliseconds until nothing ran any more.
+    ///
+    /// # Errors
+    /// `INVALID_STATE`.
+    pub async fn stop(&self, run_id: &str, actor: Actor, reason: String) -> Outcome<u32> {
+        let started = Instant::now();
+        // Before anything is written: what runs must end first.
+        self.live(run_id)?.cancel.cancel();
+        self.command(run_id, |done| Message::Stop { actor, reason, done })
+            .await?;
+        Ok(u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX))
+    }
+
+    async fn command(
+        &self,
+        run_id: &str,
+        message: impl FnOnce(oneshot::Sender<Outcome<()>>) -> Message,
+    ) -> Outcome<()> {
+        let live = self.live(run_id)?;
+        let (done, answer) = oneshot::channel();
+        let gone = || Fault::new(ErrorCode::InvalidState, format!("run {run_id} has just ended"));
+        live.outbox.send(message(done)).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// Ends every attempt without noting an end: the runs go on at the next start.
+    pub async fn shut_down(&self) {
+        let all: Vec<Live> = self
+            .live
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain()
+            .map(|(_, live)| live)
+            .collect();
+        for live in all {
+            live.cancel.cancel();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    /// Counts runs that ended; changes wake whoever waits for one.
+    #[must_use]
+    pub fn ended(&self) -> watch::Receiver<u64> {
+        self.ended.subscribe()
+    }
+}
+
+fn spec_of(new: &NewRun) -> RunSpec {
+    RunSpec {
+        run_id: new.run_id.clone(),
+        project_id: new.project_id.clone(),
+        project_path: new.project_path.clone(),
+        goal: new.goal.clone(),
+        run_date: new.run_date.clone(),
+        model: new.model.clone(),
+        slots: new.slots,
+        approve: new.approve,
+        allow: new.allow.clone(),
+    }
+}
+
+/// Folds the events of one run.
+///
+/// # Errors
+/// As `Ledger::read`.
+pub async fn fold(ledger: &dyn Ledger, run_id: &str) -> Outcome<RunState> {
+    let mut state = RunState::default();
+    let mut after = 0;
+    loop {
+        let rows = ledger.read(after, Some(run_id.to_owned()), PAGE_EVENTS_MAX).await?;
+        let Some(last) = rows.last() else { return Ok(state) };
+        after = last.sequence;
+        for row in &rows {
+            state.apply(&Event::from_bytes(&row.bytes)?);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Streams to pages: facts with their stored bytes, text frames without a sequence. Each frame is formatted once and
+//! handed on in batches; a stream that falls behind goes on from the ledger, without a gap.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use openwrap_contracts::Outcome;
+use openwrap_contracts::event::StoredEvent;
+use openwrap_contracts::identity::StepRef;
+use openwrap_contracts::limits::{PAGE_EVENTS_MAX, STREAM_QUEUE_MAX};
+use openwrap_contracts::ports::{CancellationToken, Ledger, TextSink};
+use serde_json::json;
+use tokio::sync::broadcast;
+
+/// Takes ready SSE text; false ends the stream.
+pub type FrameSink = Arc<dyn Fn(String) -> bool + Send + Sync>;
+
+/// Live text of steps, fanned out to all streams.
+pub struct TextFrames {
+    sender: broadcast::Sender<Arc<str>>,
+    /// Bytes sent of the step that spoke last: deltas of one step are glued together until taken.
+    gathered: Mutex<Option<Gathered>>,
+}
+
+struct Gathered {
+    run_id: String,
+    step: StepRef,
+    offset: usize,
+    text: String,
+}
+
+/// Text gathered for one step before it goes out as one frame.
+const GATHER_BYTES: usize = 256;
+
+impl TextFrames {
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        let (sender, _) = broadcast::channel(STREAM_QUEUE_MAX);
+        Arc::new(Self {
+            sender,
+            gathered: Mutex::new(None),
+        })
+    }
+
+    /// Sends what is gathered; called every few milliseconds while anybody listens.
+    pub fn flush(&self) {
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ready) = gathered.take() {
+            self.send(&ready);
+        }
+    }
+
+    fn send(&self, ready: &Gathered) {
+        let data = json!({ "runId": ready.run_id, "stepId": ready.step.id(), "taskId": ready.step.task_id, "offset": ready.offset, "text": ready.text });
+        // Nobody listening is no error: text frames are no facts.
+        let _ = self.sender.send(Arc::from(format!("event: text\ndata: {data}\n\n")));
+    }
+}
+
+impl TextSink for TextFrames {
+    fn delta(&self, run_id: &str, step: &StepRef, offset: usize, text: &str) {
+        if self.sender.receiver_count() == 0 {
+            return;
+        }
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = gathered.as_mut()
+            && known.run_id == run_id
+            && known.step == *step
+            && known.offset + known.text.len() == offset
+            && known.text.len() < GATHER_BYTES
+        {
+            known.text.push_str(text);
+            return;
+        }
+        let next = Gathered {
+            run_id: run_id.to_owned(),
+            step: step.clone(),
+            offset,
+            text: text.to_owned(),
+        };
+        if let Some(ready) = gathered.replace(next) {
+            self.send(&ready);
+        }
+    }
+}
+
+/// Feeds one stream until it is closed: everything after `after` from the ledger, then the tail.
+pub async fn feed(
+    ledger: Arc<dyn Ledger>,
+    text: Arc<TextFrames>,
+    after: u64,
+    sink: FrameSink,
+    closed: CancellationToken,
+) {
+    let outcome = tokio::select! {
+        () = closed.cancelled() => return,
+        outcome = run(ledger, text, after, &sink) => outcome,
+    };
+    if let Err(fault) = outcome {
+        let data = serde_json::to_string(&fault).unwrap_or_default();
+        sink(format!("event: fault\ndata: {data}\n\n"));
+    }
+}
+
+async fn run(ledger: Arc<dyn Ledger>, text: Arc<TextFrames>, after: u64, sink: &FrameSink) -> Outcome<()> {
+    let mut position = after;
+    let mut words = text.sender.subscribe();
+    loop {
+        // Subscribed before reading: nothing can fall between the two.
+        let mut tail = ledger.tail();
+        loop {
+            let rows = ledger.read(position, None, PAGE_EVENTS_MAX).await?;
+            if rows.is_empty() {
+                break;
+            }
+            if !send_rows(&rows, &mut position, sink) {
+                return Ok(());
+            }
+        }
+        let mut beat = tokio::time::interval(std::time::Duration::from_millis(12));
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                batch = tail.recv() => match batch {
+                    Ok(rows) => if !send_rows(&rows, &mut position, sink) { return Ok(()) },
+                    Err(broadcast::error::RecvError::Lagged(_)) => break,
+                    Err(broadcast::error::RecvError::Closed) => return Ok(()),
+                },
+                frame = words.recv() => match frame {
+                    Ok(frame) => if !send_words(frame, &mut words, sink) { return Ok(()) },
+                    // Text that was missed comes again with the step's end.
+                    Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => return Ok(()),
+                },
+                _ = beat.tick() => text.flush(),
+            }
+        }
+    }
+}
+
+fn send_rows(rows: &[StoredEvent], position: &mut u64, sink: &FrameSink) -> bool {
+    let mut frames = String::new();
+    for row in rows.iter().filter(|row| row.sequence > *position) {
+        let _ = write!(frames, "id: {}\ndata: ", row.sequence);
+        frames.push_str(&String::from_utf8_lossy(&row.bytes));
+        frames.push_str("\n\n");
+    }
+    if let Some(last) = rows.last() {
+        *position = (*position).max(last.sequence);
+    }
+    frames.is_empty() || sink(frames)
+}
+
+fn send_words(first: Arc<str>, words: &mut broadcast::Receiver<Arc<str>>, sink: &FrameSink) -> bool {
+    let mut frames = first.to_string();
+    for _ in 1..openwrap_contracts::limits::STREAM_BATCH_MAX {
+        match words.try_recv() {
+            Ok(frame) => frames.push_str(&frame),
+            Err(_) => break,
+        }
+    }
+    sink(frames)
+}
