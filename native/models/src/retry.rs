@@ -1,0 +1,85 @@
+//! Which failures of a provider are worth another try, and when.
+
+use openwrap_contracts::{ErrorCode, Fault};
+
+/// A failed try.
+#[derive(Debug)]
+pub struct Failure {
+    pub fault: Fault,
+    /// Another try may help.
+    pub again: bool,
+    /// What the provider asked for.
+    pub after_ms: Option<u64>,
+}
+
+/// Longest wait before another try.
+const WAIT_MS_MAX: u64 = 30_000;
+/// First wait; doubles each try.
+const WAIT_MS_MIN: u64 = 250;
+
+impl Failure {
+    /// Not worth another try.
+    pub fn last(fault: Fault) -> Self {
+        Self {
+            fault,
+            again: false,
+            after_ms: None,
+        }
+    }
+
+    /// Worth another try.
+    pub fn passing(fault: Fault) -> Self {
+        Self {
+            fault,
+            again: true,
+            after_ms: None,
+        }
+    }
+
+    /// A refused request, by its HTTP status.
+    pub fn of_status(status: u16, message: &str, after_ms: Option<u64>) -> Self {
+        let (code, again) = match status {
+            401 | 403 => (ErrorCode::ModelAuth, false),
+            408 | 409 | 425 | 429 => (ErrorCode::ModelOverloaded, true),
+            500..=599 => (ErrorCode::ModelUnavailable, true),
+            _ => (ErrorCode::ModelRejected, false),
+        };
+        Self {
+            fault: Fault::new(code, format!("the provider answered {status}: {message}")),
+            again,
+            after_ms,
+        }
+    }
+}
+
+/// Wait before try number `tries + 1`. `spread` is any number: it keeps many workers from trying in step.
+pub fn wait_ms(tries: u32, asked_ms: Option<u64>, spread: u64) -> u64 {
+    if let Some(asked) = asked_ms {
+        return asked.min(WAIT_MS_MAX);
+    }
+    let doubled = WAIT_MS_MIN.saturating_mul(1 << tries.saturating_sub(1).min(8));
+    doubled.saturating_add(spread % (doubled / 2 + 1)).min(WAIT_MS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_and_end() {
+        assert_eq!(wait_ms(1, Some(7), 3), 7);
+        assert_eq!(wait_ms(1, Some(900_000), 3), WAIT_MS_MAX);
+        for tries in 1..40 {
+            let wait = wait_ms(tries, None, u64::from(tries) * 7919);
+            assert!((WAIT_MS_MIN..=WAIT_MS_MAX).contains(&wait));
+        }
+    }
+
+    #[test]
+    fn statuses_are_told_apart() {
+        assert_eq!(Failure::of_status(401, "", None).fault.code, ErrorCode::ModelAuth);
+        assert!(Failure::of_status(429, "", None).again);
+        assert!(Failure::of_status(500, "", None).again);
+        assert!(!Failure::of_status(400, "", None).again);
+    }
+}
