@@ -164,16 +164,24 @@ pub enum Scheduling {
 impl RunState {
     /// Folds one event. Unknown order never panics: a fact about something unknown changes nothing.
     pub fn apply(&mut self, event: &Event) {
-        let place = event.task_id.clone().map(|task_id| StepRef {
-            task_id,
-            attempt: event.attempt.unwrap_or(0),
-            step: event.step.unwrap_or(0),
-        });
         self.apply_run(event);
-        if let Some(place) = place {
-            self.apply_task(event, &place);
-            self.apply_step(event, &place);
+        self.apply_plan(event);
+        self.apply_permission(event);
+        self.apply_pace(event);
+        let Some(task_id) = event.task_id.clone() else { return };
+        let attempt = event.attempt.unwrap_or(0);
+        let place = StepRef {
+            task_id,
+            attempt,
+            step: event.step.unwrap_or(0),
+        };
+        self.apply_start(event, &place);
+        self.apply_retirement(event, &place.task_id);
+        if let Some(noted) = self.apply_attempt_end(event, &place) {
+            self.scheduling.push((event.at, noted));
         }
+        self.apply_model_step(event, &place);
+        self.apply_tool_step(event, &place);
     }
 
     fn apply_run(&mut self, event: &Event) {
@@ -196,6 +204,23 @@ impl RunState {
                 self.workflow_hash.clone_from(workflow_hash);
                 self.project_id = event.project_id.clone().unwrap_or_default();
             }
+            Fact::RunStopping { reason } => self.stopping = Some(reason.clone()),
+            Fact::RunFinished {
+                status,
+                run_digest,
+                record_hash,
+                ..
+            } => {
+                self.finished = Some(*status);
+                self.run_digest.clone_from(run_digest);
+                self.record_hash.clone_from(record_hash);
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_plan(&mut self, event: &Event) {
+        match &event.fact {
             Fact::PlanProposed {
                 version,
                 plan_hash,
@@ -217,11 +242,12 @@ impl RunState {
                 base_hash,
                 ..
             } => {
+                let accepted = Accepted {
+                    after: *accepted_after,
+                    base_hash: base_hash.clone(),
+                };
                 if let Some(plan) = self.plans.iter_mut().find(|plan| plan.version == *version) {
-                    plan.accepted = Some(Accepted {
-                        after: *accepted_after,
-                        base_hash: base_hash.clone(),
-                    });
+                    plan.accepted = Some(accepted);
                 }
                 self.replan_reason = None;
                 self.scheduling
@@ -231,14 +257,33 @@ impl RunState {
                 if let Some(plan) = self.plans.iter_mut().find(|plan| plan.version == *version) {
                     plan.rejected = true;
                 }
-                self.replan_reason = Some(format!(
-                    "The person said no to the plan: {}",
-                    reason.as_deref().unwrap_or("no reason given")
-                ));
+                let reason = reason.as_deref().unwrap_or("no reason given");
+                self.replan_reason = Some(format!("The person said no to the plan: {reason}"));
             }
             Fact::PlanRefused { message } => self.refused = Some(message.clone()),
+            Fact::ReplanRequested { reason } => self.replan_reason = Some(reason.clone()),
+            _ => {}
+        }
+    }
+
+    fn apply_permission(&mut self, event: &Event) {
+        match &event.fact {
             Fact::GrantIssued { grant } => self.grants.push(grant.clone()),
             Fact::GrantRevoked { grant_id } => self.grants.retain(|grant| grant.grant_id != *grant_id),
+            Fact::ApprovalRequested { question } => {
+                let step = StepRef {
+                    task_id: event.task_id.clone().unwrap_or_default(),
+                    attempt: event.attempt.unwrap_or(0),
+                    step: event.step.unwrap_or(0),
+                };
+                let state = ApprovalState {
+                    question: question.clone(),
+                    step,
+                    decision: None,
+                    withdrawn: false,
+                };
+                self.approvals.insert(question.approval_id.clone(), state);
+            }
             Fact::ApprovalResolved { approval_id, decision } => {
                 if let Some(approval) = self.approvals.get_mut(approval_id) {
                     approval.decision = Some(decision.clone());
@@ -249,72 +294,82 @@ impl RunState {
                     approval.withdrawn = true;
                 }
             }
-            Fact::RunPaused {} => {
-                self.paused = true;
-                self.scheduling.push((event.at, Scheduling::Paused));
-            }
-            Fact::RunResumed {} => {
-                self.paused = false;
-                self.scheduling.push((event.at, Scheduling::Resumed));
-            }
-            Fact::SlotsChanged { slots } => {
-                self.slots = *slots;
-                self.scheduling.push((event.at, Scheduling::Slots { slots: *slots }));
-            }
-            Fact::RunStopping { reason } => self.stopping = Some(reason.clone()),
-            Fact::RunFinished {
-                status,
-                run_digest,
-                record_hash,
-                ..
-            } => {
-                self.finished = Some(*status);
-                self.run_digest.clone_from(run_digest);
-                self.record_hash.clone_from(record_hash);
-            }
-            Fact::ReplanRequested { reason } => self.replan_reason = Some(reason.clone()),
             _ => {}
         }
     }
 
-    fn apply_task(&mut self, event: &Event, place: &StepRef) {
-        let task_id = place.task_id.clone();
-        let attempt = place.attempt;
-        let scheduling = match &event.fact {
-            Fact::TaskStarted {
-                start,
-                base,
-                closure,
-                head,
-                ..
-            } => {
-                // A squashed attempt's number is given again: the new start knows nothing of the old one's steps.
-                let state = AttemptState {
-                    start: *start,
-                    base: Some(base.clone()),
-                    closure: closure.clone(),
-                    head: *head,
-                    ..AttemptState::default()
-                };
-                self.attempts.insert((task_id, attempt), state);
-                return;
+    fn apply_pace(&mut self, event: &Event) {
+        let noted = match &event.fact {
+            Fact::RunPaused {} => {
+                self.paused = true;
+                Scheduling::Paused
             }
-            Fact::ApprovalRequested { question } => {
-                let state = ApprovalState {
-                    question: question.clone(),
-                    step: place.clone(),
-                    decision: None,
-                    withdrawn: false,
-                };
-                self.approvals.insert(question.approval_id.clone(), state);
-                return;
+            Fact::RunResumed {} => {
+                self.paused = false;
+                Scheduling::Resumed
             }
+            Fact::SlotsChanged { slots } => {
+                self.slots = *slots;
+                Scheduling::Slots { slots: *slots }
+            }
+            _ => return,
+        };
+        self.scheduling.push((event.at, noted));
+    }
+
+    fn apply_start(&mut self, event: &Event, place: &StepRef) {
+        if let Fact::TaskStarted {
+            start,
+            base,
+            closure,
+            head,
+            ..
+        } = &event.fact
+        {
+            // A squashed attempt's number is given again: the new start knows nothing of the old one's steps.
+            let state = AttemptState {
+                start: *start,
+                base: Some(base.clone()),
+                closure: closure.clone(),
+                head: *head,
+                ..AttemptState::default()
+            };
+            self.attempts.insert((place.task_id.clone(), place.attempt), state);
+        }
+    }
+
+    fn apply_retirement(&mut self, event: &Event, task_id: &str) {
+        match &event.fact {
             Fact::CommitRequested { commit_hash, .. } => {
-                self.commits.insert(task_id, commit_hash.clone());
-                return;
+                self.commits.insert(task_id.to_owned(), commit_hash.clone());
             }
+            Fact::TaskRetired { ordinal, tree_hash, .. } => {
+                self.retired.push(RetiredTask {
+                    task_id: task_id.to_owned(),
+                    ordinal: *ordinal,
+                    change_set_hash: self.commits.get(task_id).cloned().unwrap_or_default(),
+                    tree_hash: tree_hash.clone(),
+                });
+            }
+            Fact::TaskReopened { .. } => {
+                self.completed.remove(task_id);
+            }
+            _ => {}
+        }
+    }
+
+    /// What the conductor is told, when the fact is one of its inputs.
+    fn apply_attempt_end(&mut self, event: &Event, place: &StepRef) -> Option<Scheduling> {
+        let task_id = place.task_id.clone();
+        Some(match &event.fact {
             Fact::TaskWaiting { start, .. } => Scheduling::Waiting { task_id, start: *start },
             Fact::TaskReady { start } => Scheduling::Ready { task_id, start: *start },
+            Fact::TaskNeedsHead { start } => Scheduling::NeedsHead { task_id, start: *start },
+            Fact::TaskRetired { .. } => Scheduling::Retired { task_id },
+            Fact::TaskCanceled { reason } => Scheduling::Canceled {
+                task_id,
+                reason: reason.clone(),
+            },
             Fact::TaskCompleted {
                 start,
                 result_hash,
@@ -322,15 +377,13 @@ impl RunState {
                 paths,
                 ..
             } => {
-                self.completed.insert(
-                    task_id.clone(),
-                    CompletedTask {
-                        attempt,
-                        result_hash: result_hash.clone(),
-                        change_set_hash: change_set_hash.clone(),
-                        paths: paths.clone(),
-                    },
-                );
+                let done = CompletedTask {
+                    attempt: place.attempt,
+                    result_hash: result_hash.clone(),
+                    change_set_hash: change_set_hash.clone(),
+                    paths: paths.clone(),
+                };
+                self.completed.insert(task_id.clone(), done);
                 Scheduling::Completed {
                     task_id,
                     start: *start,
@@ -338,7 +391,7 @@ impl RunState {
                 }
             }
             Fact::TaskFailed { start, code, message } => {
-                let state = self.attempts.entry((task_id.clone(), attempt)).or_default();
+                let state = self.attempts.entry((task_id.clone(), place.attempt)).or_default();
                 state.failure = Some((*code, message.clone()));
                 Scheduling::Failed {
                     task_id,
@@ -347,64 +400,52 @@ impl RunState {
                     message: message.clone(),
                 }
             }
-            Fact::TaskNeedsHead { start } => Scheduling::NeedsHead { task_id, start: *start },
-            Fact::TaskRetired { ordinal, tree_hash, .. } => {
-                let change_set_hash = self.commits.get(&task_id).cloned().unwrap_or_default();
-                self.retired.push(RetiredTask {
-                    task_id: task_id.clone(),
-                    ordinal: *ordinal,
-                    change_set_hash,
-                    tree_hash: tree_hash.clone(),
-                });
-                Scheduling::Retired { task_id }
-            }
-            Fact::TaskReopened { .. } => {
-                self.completed.remove(&task_id);
-                return;
-            }
-            Fact::TaskCanceled { reason } => Scheduling::Canceled {
-                task_id,
-                reason: reason.clone(),
-            },
-            _ => return,
-        };
-        self.scheduling.push((event.at, scheduling));
+            _ => return None,
+        })
     }
 
-    fn apply_step(&mut self, event: &Event, place: &StepRef) {
-        let key = (place.task_id.clone(), place.attempt);
-        match &event.fact {
-            Fact::ModelRequested { request_hash, .. } => {
-                let step = StepState::Model {
-                    request_hash: request_hash.clone(),
-                    result_hash: None,
-                };
-                self.attempts.entry(key).or_default().steps.insert(place.step, step);
-            }
+    fn steps_of(&mut self, place: &StepRef) -> &mut BTreeMap<u32, StepState> {
+        &mut self
+            .attempts
+            .entry((place.task_id.clone(), place.attempt))
+            .or_default()
+            .steps
+    }
+
+    fn apply_model_step(&mut self, event: &Event, place: &StepRef) {
+        let (request_hash, result_hash) = match &event.fact {
+            Fact::ModelRequested { request_hash, .. } => (request_hash.clone(), None),
             Fact::ModelFinished {
                 request_hash,
                 result_hash,
                 ..
-            } => {
-                let step = StepState::Model {
-                    request_hash: request_hash.clone(),
-                    result_hash: result_hash.clone(),
-                };
-                self.attempts.entry(key).or_default().steps.insert(place.step, step);
-            }
+            } => (request_hash.clone(), result_hash.clone()),
+            _ => return,
+        };
+        self.steps_of(place).insert(
+            place.step,
+            StepState::Model {
+                request_hash,
+                result_hash,
+            },
+        );
+    }
+
+    fn apply_tool_step(&mut self, event: &Event, place: &StepRef) {
+        match &event.fact {
             Fact::ToolRequested {
                 tool,
                 request_hash,
                 decision,
                 ..
             } => {
-                let step = StepState::Tool(ToolStepState {
+                let step = ToolStepState {
                     tool: tool.clone(),
                     request_hash: request_hash.clone(),
                     decision: Some(decision.clone()),
                     result: None,
-                });
-                self.attempts.entry(key).or_default().steps.insert(place.step, step);
+                };
+                self.steps_of(place).insert(place.step, StepState::Tool(step));
             }
             Fact::ToolFinished {
                 result_hash,
@@ -413,15 +454,15 @@ impl RunState {
                 labels,
                 ..
             } => {
-                let steps = &mut self.attempts.entry(key).or_default().steps;
-                if let Some(StepState::Tool(step)) = steps.get_mut(&place.step) {
-                    step.result = Some(ToolResultState {
-                        result_hash: result_hash.clone(),
-                        change_set_hash: change_set_hash.clone(),
-                        is_error: *is_error,
-                        labels: labels.clone(),
-                        ran: true,
-                    });
+                let result = ToolResultState {
+                    result_hash: result_hash.clone(),
+                    change_set_hash: change_set_hash.clone(),
+                    is_error: *is_error,
+                    labels: labels.clone(),
+                    ran: true,
+                };
+                if let Some(StepState::Tool(step)) = self.steps_of(place).get_mut(&place.step) {
+                    step.result = Some(result);
                 }
             }
             Fact::ToolRefused {
@@ -438,13 +479,13 @@ impl RunState {
                     labels: Vec::new(),
                     ran: false,
                 };
-                let step = StepState::Tool(ToolStepState {
+                let step = ToolStepState {
                     tool: tool.clone(),
                     request_hash: request_hash.clone(),
                     decision: decision.clone(),
                     result: Some(result),
-                });
-                self.attempts.entry(key).or_default().steps.insert(place.step, step);
+                };
+                self.steps_of(place).insert(place.step, StepState::Tool(step));
             }
             _ => {}
         }
