@@ -8,7 +8,8 @@ use crate::grant::{ApprovePolicy, Decision, EffectiveDecision, Grant, Question};
 use crate::identity::{Actor, Label};
 use crate::model::{ProviderConfig, Usage};
 use crate::plan::Plan;
-use crate::run::{DeviceRole, RunStatus, SandboxReport, SignInMethod};
+use crate::run::{DeviceRole, RunStatus, SignInMethod};
+use crate::spawn::SandboxReport;
 use crate::tool::{Artifact, FileEntry};
 
 /// One fact with its place. The sequence is not part of the bytes; it is hashed beside them.

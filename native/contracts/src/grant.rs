@@ -38,7 +38,7 @@ pub enum Scope {
 
 /// What a person answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Decision {
     pub allow: bool,
     pub scope: Scope,

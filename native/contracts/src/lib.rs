@@ -12,6 +12,7 @@ pub mod method;
 pub mod model;
 pub mod plan;
 pub mod ports;
+pub mod protected;
 pub mod record;
 pub mod run;
 pub mod schema;

@@ -155,7 +155,7 @@ wire! {
     AuditReport { ok: bool, events: u32, blobs: u32, head_hash: String, #[serde(default, skip_serializing_if = "Option::is_none")] first_bad_sequence: Option<u32>, #[serde(default, skip_serializing_if = "Option::is_none")] problem: Option<String> }
     BlobParams { hash: String, #[serde(default, skip_serializing_if = "Option::is_none")] offset: Option<u32>, #[serde(default, skip_serializing_if = "Option::is_none")] limit: Option<u32> }
     BlobText { text: String, size: u32, #[serde(default, skip_serializing_if = "Option::is_none")] next_offset: Option<u32> }
-    Doctor { sandbox: crate::run::SandboxReport, home: String, work: String, version: String, notes: Vec<String> }
+    Doctor { sandbox: crate::spawn::SandboxReport, home: String, work: String, version: String, notes: Vec<String> }
 }
 
 #[cfg(test)]

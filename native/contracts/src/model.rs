@@ -139,7 +139,7 @@ pub struct ModelReply {
 
 /// How a provider is reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProviderConfig {
     /// `[a-z0-9][a-z0-9-]{0,31}`.
     pub provider_id: String,

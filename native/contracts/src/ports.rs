@@ -337,6 +337,11 @@ pub trait Approver: Send + Sync {
     /// How the rest is answered.
     fn policy(&self) -> crate::grant::ApprovePolicy;
 
+    /// Capabilities the workflow denies to everybody; they win over every grant.
+    fn denies(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// In a replay: the recorded result and change set of an observed tool at this step.
     fn observed(&self, step: &StepRef) -> Option<ObservedResult>;
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::grant::{ApprovePolicy, Question};
 use crate::model::ProviderConfig;
+use crate::spawn::SandboxReport;
 use crate::tool::Artifact;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -125,30 +126,4 @@ pub struct Overview {
 pub struct DisabledFeature {
     pub feature: String,
     pub switch: String,
-}
-
-/// How strongly children are confined here. A: Landlock, seccomp and namespaces; B: Landlock and seccomp; C: one of them; D: none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub enum SandboxLevel {
-    A,
-    B,
-    C,
-    D,
-}
-
-/// What the probe found, by trying effects in a child.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SandboxReport {
-    pub level: SandboxLevel,
-    /// 0: no Landlock.
-    pub landlock_abi: u32,
-    pub seccomp: bool,
-    pub namespaces: bool,
-    /// True when children run under another uid than the core.
-    pub separate_uid: bool,
-    /// False: a child can change modes and times, and see whether paths exist, outside its view.
-    pub metadata_confined: bool,
-    /// Plain sentences about what is weaker than it could be.
-    pub notes: Vec<String>,
 }

@@ -140,6 +140,9 @@ pub struct SpawnRequest {
     pub stdin: Stdin,
     pub limits: SpawnLimits,
     pub label: SpawnLabel,
+    /// A listening socket bound by the core: the child's descriptor 3, the only one it inherits beside 0, 1 and 2. It may accept
+    /// connections on it and still creates no socket.
+    pub listener: Option<Arc<std::os::fd::OwnedFd>>,
 }
 
 /// Why a child ended.

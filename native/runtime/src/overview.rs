@@ -6,8 +6,9 @@ use openwrap_contracts::event::{Event, Fact};
 use openwrap_contracts::grant::ApprovePolicy;
 use openwrap_contracts::model::ProviderConfig;
 use openwrap_contracts::run::{
-    DisabledFeature, Overview, PendingApproval, Project, RunPhase, RunStatus, RunSummary, SandboxLevel, SandboxReport,
+    DisabledFeature, Overview, PendingApproval, Project, RunPhase, RunStatus, RunSummary,
 };
+use openwrap_contracts::spawn::{SandboxLevel, SandboxReport, UidMode};
 use serde::{Deserialize, Serialize};
 
 /// Folded state; kept as a snapshot so that a start does not read the whole ledger.
@@ -197,11 +198,15 @@ impl OverviewFold {
 fn unprobed() -> SandboxReport {
     SandboxReport {
         level: SandboxLevel::D,
+        usable: false,
         landlock_abi: 0,
         seccomp: false,
         namespaces: false,
-        separate_uid: false,
+        uid_mode: UidMode::SameUid,
+        tools_uid: 0,
+        tools_gid: 0,
         metadata_confined: false,
+        effects: Vec::new(),
         notes: vec!["The sandbox has not been probed yet.".to_owned()],
     }
 }

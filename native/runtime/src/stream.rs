@@ -12,8 +12,31 @@ use openwrap_contracts::ports::{CancellationToken, Ledger, TextSink};
 use serde_json::json;
 use tokio::sync::broadcast;
 
-/// Takes ready SSE text; false ends the stream.
-pub type FrameSink = Arc<dyn Fn(String) -> bool + Send + Sync>;
+/// Takes ready SSE text.
+pub type FrameSink = Arc<dyn Fn(&str) -> Delivery + Send + Sync>;
+
+/// What became of handed-over text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    Taken,
+    /// The reader is slower: the same text comes again.
+    Full,
+    /// Nobody reads any more.
+    Gone,
+}
+
+/// Wait before a full reader is tried again.
+const FULL_WAIT_MS: u64 = 5;
+
+async fn deliver(sink: &FrameSink, text: &str) -> bool {
+    loop {
+        match sink(text) {
+            Delivery::Taken => return true,
+            Delivery::Gone => return false,
+            Delivery::Full => tokio::time::sleep(std::time::Duration::from_millis(FULL_WAIT_MS)).await,
+        }
+    }
+}
 
 /// Live text of steps, fanned out to all streams.
 pub struct TextFrames {
@@ -98,7 +121,7 @@ pub async fn feed(
     };
     if let Err(fault) = outcome {
         let data = serde_json::to_string(&fault).unwrap_or_default();
-        sink(format!("event: fault\ndata: {data}\n\n"));
+        deliver(&sink, &format!("event: fault\ndata: {data}\n\n")).await;
     }
 }
 
@@ -113,7 +136,7 @@ async fn run(ledger: Arc<dyn Ledger>, text: Arc<TextFrames>, after: u64, sink: &
             if rows.is_empty() {
                 break;
             }
-            if !send_rows(&rows, &mut position, sink) {
+            if !send_rows(&rows, &mut position, sink).await {
                 return Ok(());
             }
         }
@@ -123,12 +146,12 @@ async fn run(ledger: Arc<dyn Ledger>, text: Arc<TextFrames>, after: u64, sink: &
             tokio::select! {
                 biased;
                 batch = tail.recv() => match batch {
-                    Ok(rows) => if !send_rows(&rows, &mut position, sink) { return Ok(()) },
+                    Ok(rows) => if !send_rows(&rows, &mut position, sink).await { return Ok(()) },
                     Err(broadcast::error::RecvError::Lagged(_)) => break,
                     Err(broadcast::error::RecvError::Closed) => return Ok(()),
                 },
                 frame = words.recv() => match frame {
-                    Ok(frame) => if !send_words(frame, &mut words, sink) { return Ok(()) },
+                    Ok(frame) => if !send_words(frame, &mut words, sink).await { return Ok(()) },
                     // Text that was missed comes again with the step's end.
                     Err(broadcast::error::RecvError::Lagged(_)) => {}
                     Err(broadcast::error::RecvError::Closed) => return Ok(()),
@@ -139,7 +162,7 @@ async fn run(ledger: Arc<dyn Ledger>, text: Arc<TextFrames>, after: u64, sink: &
     }
 }
 
-fn send_rows(rows: &[StoredEvent], position: &mut u64, sink: &FrameSink) -> bool {
+async fn send_rows(rows: &[StoredEvent], position: &mut u64, sink: &FrameSink) -> bool {
     let mut frames = String::new();
     for row in rows.iter().filter(|row| row.sequence > *position) {
         let _ = write!(frames, "id: {}\ndata: ", row.sequence);
@@ -149,10 +172,10 @@ fn send_rows(rows: &[StoredEvent], position: &mut u64, sink: &FrameSink) -> bool
     if let Some(last) = rows.last() {
         *position = (*position).max(last.sequence);
     }
-    frames.is_empty() || sink(frames)
+    frames.is_empty() || deliver(sink, &frames).await
 }
 
-fn send_words(first: Arc<str>, words: &mut broadcast::Receiver<Arc<str>>, sink: &FrameSink) -> bool {
+async fn send_words(first: Arc<str>, words: &mut broadcast::Receiver<Arc<str>>, sink: &FrameSink) -> bool {
     let mut frames = first.to_string();
     for _ in 1..openwrap_contracts::limits::STREAM_BATCH_MAX {
         match words.try_recv() {
@@ -160,5 +183,5 @@ fn send_words(first: Arc<str>, words: &mut broadcast::Receiver<Arc<str>>, sink: 
             Err(_) => break,
         }
     }
-    sink(frames)
+    deliver(sink, &frames).await
 }
