@@ -1,1 +1,10 @@
+//! Every tool call: one pipeline from the model's words to the finished step.
 
+mod call;
+mod effect;
+mod outcome;
+mod paths;
+mod question;
+mod registry;
+
+pub use call::ToolGatewayCore;

@@ -1,0 +1,347 @@
+//! The front of the pipeline: known and allowed tool, schema, needs, decision, question.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use openwrap_contracts::canonical::{canonical_bytes, sha256_hex};
+use openwrap_contracts::event::{Event, Fact};
+use openwrap_contracts::grant::{ApprovePolicy, EffectiveDecision, Grant};
+use openwrap_contracts::identity::Actor;
+use openwrap_contracts::limits::TOOL_ARGUMENTS_BYTES_MAX;
+use openwrap_contracts::model::ToolOffer;
+use openwrap_contracts::plan::{Plan, PlanTask};
+use openwrap_contracts::ports::{Approver, Blobs, CancellationToken, Clock, Gateway, Task, Tool, ToolCall, Views};
+use openwrap_contracts::tool::{Reach, ToolDefinition, ToolStep, preview};
+use openwrap_contracts::{ErrorCode, Fault, Outcome};
+use openwrap_grants::{Capability, DecideInput, Verdict, capabilities_of, decide};
+
+use crate::effect::Effect;
+use crate::outcome::{error_content, rendered};
+use crate::question::question;
+use crate::registry::{Registered, Registry};
+
+/// The gateway: holds the tools, the views they work in and the blobs their results go to.
+pub struct ToolGatewayCore {
+    registry: Registry,
+    pub(crate) views: Arc<dyn Views>,
+    pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// The call as it is written down.
+pub(crate) struct Papers {
+    pub arguments: Bytes,
+    pub arguments_hash: String,
+    pub request_hash: String,
+    pub summary: String,
+}
+
+/// Permission to run: what it rests on.
+pub(crate) struct Permission {
+    pub needs: Vec<Capability>,
+    pub grant_ids: Vec<String>,
+    pub decision: EffectiveDecision,
+    /// What the changes of the act may touch.
+    pub writes: Vec<Capability>,
+    pub denies: Vec<Capability>,
+}
+
+/// Why a call never ran.
+struct Refusal {
+    fault: Fault,
+    decision: Option<EffectiveDecision>,
+}
+
+enum Answer {
+    Go(Permission),
+    Refused(Refusal),
+}
+
+impl ToolGatewayCore {
+    /// Compiles every tool's schema once.
+    ///
+    /// # Errors
+    /// `ALREADY_EXISTS` (two tools of one name, also on the wire), `INVALID_ARGUMENTS` (a schema that is none).
+    pub fn new(
+        tools: Vec<Arc<dyn Tool>>,
+        views: Arc<dyn Views>,
+        blobs: Arc<dyn Blobs>,
+        clock: Arc<dyn Clock>,
+    ) -> Outcome<Self> {
+        Ok(Self {
+            registry: Registry::new(tools)?,
+            views,
+            blobs,
+            clock,
+        })
+    }
+
+    async fn pipeline(
+        &self,
+        call: ToolCall,
+        approver: Arc<dyn Approver>,
+        cancel: CancellationToken,
+    ) -> Outcome<ToolStep> {
+        if cancel.is_cancelled() {
+            return Err(Fault::canceled());
+        }
+        let mut papers = Papers::of(&call)?;
+        let (known, needs) = match self.admitted(&call, &mut papers) {
+            Ok(admitted) => admitted,
+            Err(fault) => {
+                let refusal = Refusal { fault, decision: None };
+                return self.refuse(&call, papers, refusal, &approver).await;
+            }
+        };
+        match self
+            .permission(&call, &papers, known, needs, &approver, &cancel)
+            .await?
+        {
+            Answer::Refused(refusal) => self.refuse(&call, papers, refusal, &approver).await,
+            Answer::Go(permission) => {
+                let tool = Arc::clone(&known.tool);
+                let effect = Effect {
+                    core: self,
+                    tool,
+                    papers,
+                    permission,
+                    approver,
+                    cancel,
+                };
+                effect.run(call).await
+            }
+        }
+    }
+
+    /// Known tool, allowed for the role, arguments within size and schema; the needs of the call.
+    fn admitted(&self, call: &ToolCall, papers: &mut Papers) -> Outcome<(&Registered, Vec<Capability>)> {
+        let Some(known) = self.registry.get(&call.tool) else {
+            return Err(Fault::new(
+                ErrorCode::NotFound,
+                format!(
+                    "there is no tool `{}`; this role has {}",
+                    preview(&call.tool),
+                    call.allowed_tools.join(", ")
+                ),
+            )
+            .with_hint("Use one of the named tools."));
+        };
+        if !call.allowed_tools.contains(&call.tool) {
+            return Err(Fault::new(
+                ErrorCode::PermissionDenied,
+                format!("the role {} does not have the tool `{}`", call.role, call.tool),
+            ));
+        }
+        if papers.arguments.len() > TOOL_ARGUMENTS_BYTES_MAX {
+            return Err(Fault::new(
+                ErrorCode::LimitExceeded,
+                format!(
+                    "the arguments are {} bytes, {TOOL_ARGUMENTS_BYTES_MAX} are the most",
+                    papers.arguments.len()
+                ),
+            ));
+        }
+        known.check(&call.arguments)?;
+        papers.summary = known.tool.summary(&call.arguments);
+        let needs = known.tool.needs(&call.arguments)?;
+        let needs = needs.iter().map(|need| Capability::parse(need));
+        Ok((known, needs.collect::<Outcome<Vec<Capability>>>()?))
+    }
+
+    async fn permission(
+        &self,
+        call: &ToolCall,
+        papers: &Papers,
+        known: &Registered,
+        needs: Vec<Capability>,
+        approver: &Arc<dyn Approver>,
+        cancel: &CancellationToken,
+    ) -> Outcome<Answer> {
+        let denies: Outcome<Vec<Capability>> = approver.denies().iter().map(|rule| Capability::parse(rule)).collect();
+        // A rule that cannot be read must not turn into no rule.
+        let denies = denies.map_err(|fault| Fault::internal(format!("a rule of the workflow: {}", fault.message)))?;
+        let grants = approver.grants(&call.step);
+        let policy = approver.policy();
+        let irreversible = known.tool.definition().reach == Reach::Irreversible;
+        let verdict = decide(&DecideInput {
+            needs: &needs,
+            grants: &grants,
+            denies: &denies,
+            policy,
+            labels: &call.labels,
+            run_id: &call.run_id,
+            step: &call.step,
+            irreversible,
+            now: self.clock.now_ms(),
+        });
+        if irreversible && !call.head && !matches!(verdict, Verdict::Deny { .. }) {
+            return Err(Fault::new(
+                ErrorCode::NeedsHead,
+                format!(
+                    "`{}` cannot be undone; it waits until every earlier task has settled",
+                    call.tool
+                ),
+            ));
+        }
+        let (grant_ids, decision) = match verdict {
+            Verdict::Deny { code, reason } => return Ok(denied(call, code, reason)),
+            Verdict::Allow { grant_ids, answered } => (grant_ids, allowed(answered)),
+            Verdict::Ask { missing, risk } => {
+                let question = question(call, &papers.summary, &papers.arguments_hash, &missing, risk);
+                let decision = approver.ask(call.step.clone(), question, cancel.clone()).await?;
+                if !decision.allow {
+                    return Ok(said_no(&missing, decision));
+                }
+                (Vec::new(), allowed(true))
+            }
+        };
+        let writes = writes_of(&grants, &needs, policy);
+        Ok(Answer::Go(Permission {
+            needs,
+            grant_ids,
+            decision,
+            writes,
+            denies,
+        }))
+    }
+
+    /// The call never ran; the worker reads why. A finished step all the same.
+    async fn refuse(
+        &self,
+        call: &ToolCall,
+        papers: Papers,
+        refusal: Refusal,
+        approver: &Arc<dyn Approver>,
+    ) -> Outcome<ToolStep> {
+        let reason = refusal.decision.as_ref().and_then(|decision| decision.reason.clone());
+        let (bytes, text) = rendered(&error_content(&refusal.fault, reason.as_deref()))?;
+        let (_, result_hash) =
+            futures_util::future::try_join(self.blobs.put(papers.arguments), self.blobs.put(Bytes::from(bytes)))
+                .await?;
+        let fact = Fact::ToolRefused {
+            tool: call.tool.clone(),
+            call_id: call.call_id.clone(),
+            request_hash: papers.request_hash,
+            arguments_hash: papers.arguments_hash,
+            summary: preview(&papers.summary),
+            code: refusal.fault.code,
+            decision: refusal.decision,
+            result_hash: result_hash.clone(),
+            preview: preview(&text),
+        };
+        approver.ledger().append(vec![self.event(call, fact)]).await?;
+        Ok(ToolStep {
+            text,
+            is_error: true,
+            labels: Vec::new(),
+            result_hash,
+            change_set_hash: None,
+        })
+    }
+
+    pub(crate) fn event(&self, call: &ToolCall, fact: Fact) -> Event {
+        Event {
+            at: self.clock.now_ms(),
+            actor: Actor::worker(call.step.task_id.clone()),
+            project_id: Some(call.project_id.clone()),
+            run_id: Some(call.run_id.clone()),
+            task_id: Some(call.step.task_id.clone()),
+            attempt: (call.step.attempt > 0).then_some(call.step.attempt),
+            step: (call.step.step > 0).then_some(call.step.step),
+            fact,
+        }
+    }
+}
+
+impl Papers {
+    /// The canonical form is made once: it is the blob, its hash, and part of the request's hash.
+    fn of(call: &ToolCall) -> Outcome<Self> {
+        let arguments = canonical_bytes(&call.arguments)?;
+        let tool = canonical_bytes(&call.tool)?;
+        let mut request = Vec::with_capacity(arguments.len() + tool.len() + 24);
+        request.extend_from_slice(b"{\"arguments\":");
+        request.extend_from_slice(&arguments);
+        request.extend_from_slice(b",\"tool\":");
+        request.extend_from_slice(&tool);
+        request.push(b'}');
+        Ok(Self {
+            arguments_hash: sha256_hex(&arguments),
+            request_hash: sha256_hex(&request),
+            arguments: Bytes::from(arguments),
+            summary: call.tool.clone(),
+        })
+    }
+}
+
+/// The reason of a yes is left out: a later step the same answer covers would not have it, and records must not tell them apart.
+fn allowed(asked: bool) -> EffectiveDecision {
+    EffectiveDecision {
+        allow: true,
+        asked,
+        reason: None,
+    }
+}
+
+fn denied(call: &ToolCall, code: ErrorCode, reason: String) -> Answer {
+    Answer::Refused(Refusal {
+        fault: Fault::new(code, format!("`{}` was refused: {reason}", call.tool)),
+        decision: Some(EffectiveDecision {
+            allow: false,
+            asked: false,
+            reason: Some(reason),
+        }),
+    })
+}
+
+fn said_no(missing: &[Capability], decision: EffectiveDecision) -> Answer {
+    let named: Vec<String> = missing.iter().map(|need| format!("`{need}`")).collect();
+    Answer::Refused(Refusal {
+        fault: Fault::new(
+            ErrorCode::PermissionDenied,
+            format!("a person did not allow {}", named.join(", ")),
+        ),
+        decision: Some(decision),
+    })
+}
+
+/// Paths the act may change: what the step's grants cover, and what was decided for this very call.
+fn writes_of(grants: &[Grant], needs: &[Capability], policy: ApprovePolicy) -> Vec<Capability> {
+    let mut writes = capabilities_of(grants);
+    writes.extend(needs.iter().cloned());
+    if policy == ApprovePolicy::All {
+        writes.extend(Capability::parse("write:."));
+    }
+    writes.retain(|capability| matches!(capability, Capability::Write(_)));
+    writes
+}
+
+impl Gateway for ToolGatewayCore {
+    fn offers(&self, tools: &[String]) -> Vec<ToolOffer> {
+        self.registry.offers(tools)
+    }
+
+    fn definition(&self, tool: &str) -> Option<ToolDefinition> {
+        self.registry.get(tool).map(|known| known.tool.definition().clone())
+    }
+
+    fn bundle(&self, plan: &Plan) -> Outcome<Vec<String>> {
+        openwrap_grants::bundle_of(plan)
+    }
+
+    fn task_bundle(&self, task: &PlanTask) -> Outcome<Vec<String>> {
+        openwrap_grants::task_bundle(task)
+    }
+
+    fn refused_writes(&self, paths: &[String], grants: &[Grant]) -> Vec<String> {
+        openwrap_grants::refused_writes(paths, &capabilities_of(grants), &[])
+    }
+
+    fn call(
+        &self,
+        call: ToolCall,
+        approver: Arc<dyn Approver>,
+        cancel: CancellationToken,
+    ) -> Task<'_, Outcome<ToolStep>> {
+        Box::pin(self.pipeline(call, approver, cancel))
+    }
+}

@@ -1,0 +1,235 @@
+//! The act itself: written down before it starts, run in the view, its changes and result written down after.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::try_join;
+use openwrap_contracts::change::ChangeSet;
+use openwrap_contracts::event::Fact;
+use openwrap_contracts::identity::{Label, join_labels};
+use openwrap_contracts::limits::BLOB_BYTES_MAX;
+use openwrap_contracts::ports::{Approver, CancellationToken, ObservedResult, Tool, ToolCall, ToolInput};
+use openwrap_contracts::tool::{Artifact, Repeatability, ToolOutput, ToolStep, Writes, model_text, preview};
+use openwrap_contracts::{ErrorCode, Fault, Outcome};
+use openwrap_grants::{Capability, refused_writes};
+use serde_json::Value;
+
+use crate::call::{Papers, Permission, ToolGatewayCore};
+use crate::outcome::{error_content, refused_content, rendered};
+use crate::paths::Shown;
+
+/// How long a tool may take to stop once it was told to; then it is dropped.
+const CANCEL_GRACE: Duration = Duration::from_secs(5);
+
+/// One permitted call.
+pub(crate) struct Effect<'a> {
+    pub core: &'a ToolGatewayCore,
+    pub tool: Arc<dyn Tool>,
+    pub papers: Papers,
+    pub permission: Permission,
+    pub approver: Arc<dyn Approver>,
+    pub cancel: CancellationToken,
+}
+
+/// What the finished event says.
+struct Finished {
+    result_hash: String,
+    change_set_hash: Option<String>,
+    is_error: bool,
+    duration_ms: u32,
+    labels: Vec<Label>,
+    artifacts: Vec<Artifact>,
+    text: String,
+}
+
+impl Effect<'_> {
+    pub async fn run(mut self, mut call: ToolCall) -> Outcome<ToolStep> {
+        self.request(&call).await?;
+        let recorded = match self.tool.definition().repeat {
+            Repeatability::Observed => self.approver.observed(&call.step),
+            Repeatability::Deterministic => None,
+        };
+        let finished = match recorded {
+            Some(recorded) => self.from_record(&call, recorded).await?,
+            None => self.live(&mut call).await?,
+        };
+        self.finish(&call, finished).await
+    }
+
+    /// On disk before anything happens.
+    async fn request(&mut self, call: &ToolCall) -> Outcome<()> {
+        self.core.blobs.put(std::mem::take(&mut self.papers.arguments)).await?;
+        let fact = Fact::ToolRequested {
+            tool: call.tool.clone(),
+            call_id: call.call_id.clone(),
+            request_hash: std::mem::take(&mut self.papers.request_hash),
+            arguments_hash: std::mem::take(&mut self.papers.arguments_hash),
+            summary: preview(&self.papers.summary),
+            needs: self.permission.needs.iter().map(ToString::to_string).collect(),
+            grant_ids: std::mem::take(&mut self.permission.grant_ids),
+            decision: self.permission.decision.clone(),
+        };
+        let event = self.core.event(call, fact);
+        self.approver.ledger().append(vec![event]).await?;
+        Ok(())
+    }
+
+    /// A replay of an observed tool: what was recorded happens to the view again.
+    async fn from_record(&self, call: &ToolCall, recorded: ObservedResult) -> Outcome<Finished> {
+        if let Some(hash) = &recorded.change_set_hash {
+            self.core.views.apply(call.view.view_id.clone(), hash.clone()).await?;
+        }
+        let bytes = self.core.blobs.get(&recorded.result_hash).await?;
+        Ok(Finished {
+            text: model_text(&bytes),
+            result_hash: recorded.result_hash,
+            change_set_hash: recorded.change_set_hash,
+            is_error: recorded.is_error,
+            duration_ms: 0,
+            labels: self.own_labels(),
+            artifacts: Vec::new(),
+        })
+    }
+
+    async fn live(&self, call: &mut ToolCall) -> Outcome<Finished> {
+        let started = self.core.clock.now_ms();
+        let mut output = self.output(call).await?;
+        let changes = self.changes(call, &output.writes).await?;
+        let refused = refused_writes(&changes.paths(), &self.permission.writes, &self.permission.denies);
+        if !refused.is_empty() {
+            output.is_error = true;
+            output.content = refused_content(&refused, output.content);
+        }
+        Shown::new(&call.view, &call.project_path).value(&mut output.content);
+        let (bytes, text) = rendered(&output.content)?;
+        let (bytes, text, is_error) = within_limit(bytes, text, output.is_error)?;
+        let (result_hash, change_set_hash) =
+            try_join(self.core.blobs.put(Bytes::from(bytes)), self.keep(&changes)).await?;
+        let took = self.core.clock.now_ms().saturating_sub(started);
+        Ok(Finished {
+            result_hash,
+            change_set_hash,
+            is_error,
+            duration_ms: u32::try_from(took).unwrap_or(if took < 0 { 0 } else { u32::MAX }),
+            labels: join_labels(&output.labels, &self.own_labels()),
+            artifacts: output.artifacts,
+            text,
+        })
+    }
+
+    /// The tool's answer; a fault of the tool is an answer too, one that ends the attempt is not.
+    async fn output(&self, call: &mut ToolCall) -> Outcome<ToolOutput> {
+        match self.run_tool(call).await {
+            Ok(output) => Ok(output),
+            Err(fault)
+                if matches!(
+                    fault.code,
+                    ErrorCode::Canceled | ErrorCode::NeedsHead | ErrorCode::StorageFailed
+                ) =>
+            {
+                Err(fault)
+            }
+            // What a failed tool left behind is not known, so the view is looked through.
+            Err(fault) => Ok(ToolOutput {
+                content: error_content(&fault, None),
+                is_error: true,
+                artifacts: Vec::new(),
+                labels: Vec::new(),
+                writes: Writes::Scan,
+            }),
+        }
+    }
+
+    async fn run_tool(&self, call: &mut ToolCall) -> Outcome<ToolOutput> {
+        let input = ToolInput {
+            arguments: std::mem::take(&mut call.arguments),
+            view: call.view.clone(),
+            project_path: call.project_path.clone(),
+            run_id: call.run_id.clone(),
+            step: call.step.clone(),
+            cancel: self.cancel.clone(),
+        };
+        let work = AssertUnwindSafe(async { self.tool.run(input).await }).catch_unwind();
+        let gave_up = async {
+            self.cancel.cancelled().await;
+            tokio::time::sleep(CANCEL_GRACE).await;
+        };
+        tokio::select! {
+            biased;
+            done = work => done.unwrap_or_else(|_| {
+                Err(Fault::new(
+                    ErrorCode::ExecutionFailed,
+                    format!("the tool `{}` broke; this is a defect of the tool", call.tool),
+                ))
+            }),
+            () = gave_up => Err(Fault::canceled()),
+        }
+    }
+
+    async fn changes(&self, call: &ToolCall, writes: &Writes) -> Outcome<ChangeSet> {
+        let paths = match writes {
+            Writes::Paths(paths) if paths.is_empty() => return Ok(ChangeSet::default()),
+            Writes::Paths(paths) => Some(paths.clone()),
+            Writes::Scan => None,
+        };
+        self.core.views.changed(call.view.view_id.clone(), paths).await
+    }
+
+    async fn keep(&self, changes: &ChangeSet) -> Outcome<Option<String>> {
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        let bytes = openwrap_contracts::canonical::canonical_bytes(changes)?;
+        self.core.blobs.put(Bytes::from(bytes)).await.map(Some)
+    }
+
+    /// Labels that follow from what the call reached, whatever the tool says.
+    fn own_labels(&self) -> Vec<Label> {
+        let label = |need: &Capability| match need {
+            Capability::Net(_) | Capability::Browser(_) => Some(Label::Web),
+            Capability::Mcp { .. } => Some(Label::Mcp),
+            _ => None,
+        };
+        let labels: Vec<Label> = self.permission.needs.iter().filter_map(label).collect();
+        join_labels(&labels, &[])
+    }
+
+    async fn finish(&self, call: &ToolCall, finished: Finished) -> Outcome<ToolStep> {
+        let fact = Fact::ToolFinished {
+            tool: call.tool.clone(),
+            call_id: call.call_id.clone(),
+            result_hash: finished.result_hash.clone(),
+            change_set_hash: finished.change_set_hash.clone(),
+            is_error: finished.is_error,
+            duration_ms: finished.duration_ms,
+            labels: finished.labels.clone(),
+            artifacts: finished.artifacts,
+            preview: preview(&finished.text),
+        };
+        let event = self.core.event(call, fact);
+        self.approver.ledger().append(vec![event]).await?;
+        Ok(ToolStep {
+            text: finished.text,
+            is_error: finished.is_error,
+            labels: finished.labels,
+            result_hash: finished.result_hash,
+            change_set_hash: finished.change_set_hash,
+        })
+    }
+}
+
+fn within_limit(bytes: Vec<u8>, text: String, is_error: bool) -> Outcome<(Vec<u8>, String, bool)> {
+    if bytes.len() <= BLOB_BYTES_MAX {
+        return Ok((bytes, text, is_error));
+    }
+    let fault = Fault::new(
+        ErrorCode::LimitExceeded,
+        format!("the result is {} bytes, {BLOB_BYTES_MAX} are the most", bytes.len()),
+    );
+    let content: Value = error_content(&fault, None);
+    let (bytes, text) = rendered(&content)?;
+    Ok((bytes, text, true))
+}

@@ -1,0 +1,81 @@
+//! The question a person gets: one plain sentence, the exact act, what a yes adds.
+
+use openwrap_contracts::grant::{Question, QuestionKind, Risk, Scope};
+use openwrap_contracts::identity::Label;
+use openwrap_contracts::ports::ToolCall;
+use openwrap_grants::Capability;
+use openwrap_grants::visible;
+
+/// Facts named in the sentence; the rest is counted, all of them stand in `adds`.
+const FACTS_SHOWN_MAX: usize = 3;
+
+/// `missing` is sorted and not empty.
+pub fn question(call: &ToolCall, summary: &str, arguments_hash: &str, missing: &[Capability], risk: Risk) -> Question {
+    let mut acts: Vec<String> = missing.iter().take(FACTS_SHOWN_MAX).map(act).collect();
+    if missing.len() > FACTS_SHOWN_MAX {
+        acts.push(format!("{} more", missing.len() - FACTS_SHOWN_MAX));
+    }
+    Question {
+        approval_id: String::new(),
+        kind: QuestionKind::Tool,
+        risk,
+        sentence: format!("Let {} {}?", visible::line(&call.role), joined(&acts)),
+        exact: visible::block(summary),
+        why: why(call, missing),
+        if_no: "It is not done. The worker reads your reason and goes on without it.".to_owned(),
+        adds: missing.iter().map(ToString::to_string).collect(),
+        labels: call.labels.clone(),
+        tool: Some(call.tool.clone()),
+        arguments_hash: Some(arguments_hash.to_owned()),
+        scopes: vec![Scope::Once, Scope::Task, Scope::Run],
+    }
+}
+
+fn act(need: &Capability) -> String {
+    let fact = |text: &dyn std::fmt::Display| visible::fact(&text.to_string());
+    match need {
+        Capability::Read(path) => format!("read {}", fact(path)),
+        Capability::Write(path) => format!("write {}", fact(path)),
+        Capability::Net(host) => format!("connect to {}", fact(host)),
+        Capability::Run(program) => format!("run {}", fact(program)),
+        Capability::Env(name) => format!("see the environment variable {}", fact(name)),
+        Capability::Mcp { server, tool } => format!("use {} of the server {}", fact(tool), fact(server)),
+        Capability::Model(provider) => format!("send to the model provider {}", fact(provider)),
+        Capability::Secret(name) => format!("use the secret {}", fact(name)),
+        Capability::Browser(origin) => format!("open {} in a browser", fact(origin)),
+    }
+}
+
+fn joined(acts: &[String]) -> String {
+    match acts {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+fn why(call: &ToolCall, missing: &[Capability]) -> String {
+    let mut why = format!(
+        "Task {} wants to use {}, and the approved plan does not cover this.",
+        visible::fact(&call.step.task_id),
+        visible::fact(&call.tool)
+    );
+    if !call.labels.is_empty() {
+        let read: Vec<&str> = call.labels.iter().map(|label| source_of(*label)).collect();
+        why.push_str(" The worker has read text from ");
+        why.push_str(&read.join(" and "));
+        why.push_str(", so only what you saw word for word goes on without asking.");
+    }
+    if missing.iter().any(|need| matches!(need, Capability::Run(_))) {
+        why.push_str(" Once started, a program is bounded by its files, network and limits only.");
+    }
+    why
+}
+
+fn source_of(label: Label) -> &'static str {
+    match label {
+        Label::Web => "the web",
+        Label::Mcp => "a connected server",
+        Label::UntrustedFile => "a file from outside",
+    }
+}
