@@ -38,7 +38,7 @@ export interface Challenge {
   nonce: string;
 }
 
-/** `signature`: Ed25519 over `openwrap/device/1` ‖ nonce, base64url. */
+/** `signature`: Ed25519 over the text `openwrap/device/1` followed by the nonce as it was sent, base64url. */
 export interface ProveParams {
   deviceId: string;
   nonce: string;
@@ -212,23 +212,53 @@ export type ProviderKind =
   /** The scripted model that ships with the product. */
   | "rehearsal";
 
-/** What the probe found, by trying effects in a child. */
+/** The sandbox as probed: effects tried in a child, not versions read. */
 export interface SandboxReport {
   level: SandboxLevel;
-  /** 0: no Landlock. */
+  /** Whether `run:` may be served: level A or B, or a weaker one accepted by name. */
+  usable: boolean;
+  /** Landlock version of the kernel; 0: none. */
   landlockAbi: number;
   seccomp: boolean;
   namespaces: boolean;
-  /** True when children run under another uid than the core. */
-  separateUid: boolean;
-  /** False: a child can change modes and times, and see whether paths exist, outside its view. */
+  uidMode: UidMode;
+  /** Uid and gid of the children: views, HOME and TMPDIR must be theirs. */
+  toolsUid: number;
+  toolsGid: number;
+  /** False: mode, times and attributes of files outside the grants can be changed where the uid owns them. */
   metadataConfined: boolean;
-  /** Plain sentences about what is weaker than it could be. */
+  /** Each effect that was tried. */
+  effects: ProbedEffect[];
+  /** What a person should know, worst first. */
   notes: string[];
 }
 
-/** How strongly children are confined here. A: Landlock, seccomp and namespaces; B: Landlock and seccomp; C: one of them; D: none. */
-export type SandboxLevel = "A" | "B" | "C" | "D";
+/** What is in force, best first. */
+export type SandboxLevel = 
+  /** Files, calls and namespaces. */
+  | "A"
+  /** Files and calls; no namespaces. */
+  | "B"
+  /** One of the two is missing: `run:` is refused unless accepted by name. */
+  | "C"
+  /** Nothing: as C. */
+  | "D";
+
+/** Whose uid the children run under. */
+export type UidMode = 
+  /** Children have a uid of their own. */
+  | "two_uids"
+  /** Children have the core's uid. */
+  | "same_uid";
+
+/** One effect tried from inside a confined child. */
+export interface ProbedEffect {
+  /** What was tried, as `write_outside_view`. */
+  name: string;
+  refused: boolean;
+  /** Refusal is required for level B. */
+  required: boolean;
+}
 
 export interface ProjectOpenParams {
   path: string;

@@ -114,7 +114,7 @@ wire! {
     SignIn { device_id: String, cookie: String, tab_secret: String, role: DeviceRole }
     ChallengeParams { device_id: String }
     Challenge { nonce: String }
-    /// `signature`: Ed25519 over `openwrap/device/1` ‖ nonce, base64url.
+    /// `signature`: Ed25519 over the text `openwrap/device/1` followed by the nonce as it was sent, base64url.
     ProveParams { device_id: String, nonce: String, signature: String }
     TabSecret { tab_secret: String }
     /// Raw Ed25519 public key, base64url.
