@@ -51,8 +51,18 @@ function json(value: object): string {
   return `${JSON.stringify({ $comment: HEADER, ...value }, null, 2)}\n`;
 }
 
+/** RFC 8785 for what the document holds: strings, booleans, null and integers. */
+function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${entries.map(([name, inner]) => `${JSON.stringify(name)}:${canonicalJson(inner)}`).join(",")}}`;
+}
+
 function generate(): Map<string, string> {
-  const document = parseDocument(contractsText());
+  const text = contractsText();
+  const document = parseDocument(text);
+  const hash = createHash("sha256").update(canonicalJson(JSON.parse(text))).digest("hex");
   const script = (text: string) => `// ${HEADER}\n\n${text}`;
   return new Map([
     ["schema.gen.json", json(emitSchema(document))],
@@ -63,6 +73,7 @@ function generate(): Map<string, string> {
     ["errors.gen.ts", script(emitErrors(document))],
     ["limits.gen.ts", script(emitLimits(document))],
     ["methods.gen.ts", script(emitMethods(document))],
+    ["hash.gen.ts", script(`/** What an addon built from the same contracts answers as its \`contractsHash\`. */\nexport const CONTRACTS_HASH = "${hash}";\n`)],
     ["fixtures.gen.json", json({ fixtures: emitFixtures(document) })],
   ]);
 }

@@ -1444,7 +1444,7 @@ export interface PublicKey {
   publicKey: string;
 }
 
-/** `sealed`: ephemeral X25519 key ‖ nonce ‖ XChaCha20-Poly1305 ciphertext, base64url. */
+/** `sealed`: ephemeral X25519 key (32) ‖ nonce (24) ‖ XChaCha20-Poly1305 ciphertext and tag, base64url. Its key is SHA-256(`openwrap/seal/1` ‖ shared secret ‖ ephemeral key ‖ public key), its associated data the name. */
 export interface SecretStoreParams {
   name: string;
   sealed: string;

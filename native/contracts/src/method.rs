@@ -150,7 +150,7 @@ wire! {
     ProviderParams { provider_id: String }
     /// X25519 public key, base64url.
     PublicKey { public_key: String }
-    /// `sealed`: ephemeral X25519 key ‖ nonce ‖ XChaCha20-Poly1305 ciphertext, base64url.
+    /// `sealed`: ephemeral X25519 key (32) ‖ nonce (24) ‖ XChaCha20-Poly1305 ciphertext and tag, base64url. Its key is SHA-256(`openwrap/seal/1` ‖ shared secret ‖ ephemeral key ‖ public key), its associated data the name.
     SecretStoreParams { name: String, sealed: String }
     AuditReport { ok: bool, events: u32, blobs: u32, head_hash: String, #[serde(default, skip_serializing_if = "Option::is_none")] first_bad_sequence: Option<u32>, #[serde(default, skip_serializing_if = "Option::is_none")] problem: Option<String> }
     BlobParams { hash: String, #[serde(default, skip_serializing_if = "Option::is_none")] offset: Option<u32>, #[serde(default, skip_serializing_if = "Option::is_none")] limit: Option<u32> }

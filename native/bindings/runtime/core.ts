@@ -1,0 +1,24 @@
+// The face of the whole core, as the addon has it. Types only.
+
+/** An open stream. */
+export interface Subscription {
+  close(): void;
+}
+
+/** An open core. Credentials are the JSON text of `{ cookie?, tabSecret?, cliToken? }`. */
+export interface CoreHandle {
+  readonly contractsHash: string;
+  /** Answers `{"ok": result}` or `{"error": fault}` as JSON text. */
+  call(method: string, paramsJson: string, credentialsJson: string): Promise<string>;
+  /** Ready server-sent-event text of everything after a sequence, in batches. Rejects with the JSON text of a fault. */
+  subscribe(credentialsJson: string, after: number, frames: (text: string) => void): Promise<Subscription>;
+  /** Bytes of a project's file. Rejects with the JSON text of a fault. */
+  readFile(paramsJson: string, credentialsJson: string): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+export interface RuntimeAddon {
+  contractsHash(): string;
+  /** Opens the core. Rejects with the JSON text of a fault. */
+  open(configJson: string): Promise<CoreHandle>;
+}
