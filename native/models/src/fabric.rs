@@ -5,9 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use eventsource_stream::Eventsource;
-use futures_util::StreamExt;
-use openwrap_contracts::limits::{MODEL_IDLE_MS_MAX, MODEL_TRIES_MAX, MODEL_WALL_MS_MAX};
+use openwrap_contracts::limits::{MODEL_ANSWER_BYTES_MAX, MODEL_IDLE_MS_MAX, MODEL_TRIES_MAX, MODEL_WALL_MS_MAX};
 use openwrap_contracts::model::{ModelAnswer, ModelCall, ModelReply, ProviderConfig, ProviderKind, Usage};
 use openwrap_contracts::ports::{
     CancellationToken, Dialer, HttpRequest, HttpResponse, Models, Secret, Task, TextSink, Vault,
@@ -16,25 +14,57 @@ use openwrap_contracts::{ErrorCode, Fault, Outcome};
 
 use crate::assembly::Assembly;
 use crate::redaction::Redactor;
-use crate::retry::{Failure, wait_ms};
+use crate::retry::{Failure, WAIT_MS_MIN, wait_ms};
+use crate::stream::EventDecoder;
 use crate::wire;
 
 /// Most of an error body that is read.
 const ERROR_BODY_BYTES: usize = 16 * 1024;
+/// Most of a provider's message that goes on.
+const MESSAGE_BYTES: usize = 2000;
+
+/// How long a call may take, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// Without any byte.
+    pub idle_ms: u64,
+    /// All tries together.
+    pub wall_ms: u64,
+    /// Before the second try; doubles from there.
+    pub first_wait_ms: u64,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            idle_ms: MODEL_IDLE_MS_MAX,
+            wall_ms: MODEL_WALL_MS_MAX,
+            first_wait_ms: WAIT_MS_MIN,
+        }
+    }
+}
 
 /// Every model call goes through here.
 pub struct ModelFabric {
     dialer: Arc<dyn Dialer>,
     vault: Arc<dyn Vault>,
+    times: Times,
     providers: RwLock<BTreeMap<String, ProviderConfig>>,
 }
 
 impl ModelFabric {
     #[must_use]
     pub fn new(dialer: Arc<dyn Dialer>, vault: Arc<dyn Vault>) -> Arc<Self> {
+        Self::with_times(dialer, vault, Times::default())
+    }
+
+    /// As `new`, with other times.
+    #[must_use]
+    pub fn with_times(dialer: Arc<dyn Dialer>, vault: Arc<dyn Vault>, times: Times) -> Arc<Self> {
         Arc::new(Self {
             dialer,
             vault,
+            times,
             providers: RwLock::new(BTreeMap::new()),
         })
     }
@@ -82,32 +112,40 @@ impl ModelFabric {
         cancel: CancellationToken,
     ) -> Outcome<ModelReply> {
         let (provider, model) = self.route(&call.request.route)?;
-        let body = Bytes::from(serde_json::to_vec(&wire::body(&call.request, &model))?);
+        let body = wire::body(&call.request, &model, provider.kind);
+        let body = Bytes::from(serde_json::to_vec(&body)?);
         let started = Instant::now();
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let attempt = self.attempt(&provider, &body, &call, &deltas, &cancel);
-            let failure = tokio::select! {
-                () = cancel.cancelled() => return Err(Fault::canceled()),
-                outcome = tokio::time::timeout(Duration::from_millis(MODEL_WALL_MS_MAX), attempt) => match outcome {
-                    Ok(Ok((answer, usage))) => {
-                        let latency_ms = u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
-                        return Ok(ModelReply { answer, usage, latency_ms, tries });
-                    }
-                    Ok(Err(failure)) => failure,
-                    Err(_) => Failure::last(timeout("the answer took too long")),
-                },
-            };
-            if !failure.again || tries as usize >= MODEL_TRIES_MAX {
-                return Err(failure.fault);
+        let text = StepText::new(&call, &*deltas);
+        let work = async {
+            let mut tries = 0;
+            loop {
+                tries += 1;
+                let failure = match self.attempt(&provider, &body, &call, &text, &cancel).await {
+                    Ok((answer, usage)) => return Ok((answer, usage, tries)),
+                    Err(failure) => failure,
+                };
+                if !failure.again || tries as usize >= MODEL_TRIES_MAX {
+                    return Err(failure.fault);
+                }
+                // The clock's last digits keep many workers from trying in step.
+                let spread = u64::from(started.elapsed().subsec_nanos());
+                let wait = wait_ms(self.times.first_wait_ms, tries, failure.after_ms, spread);
+                tokio::time::sleep(Duration::from_millis(wait)).await;
+                text.restart();
             }
-            let spread = u64::from(started.elapsed().subsec_nanos());
-            tokio::select! {
-                () = cancel.cancelled() => return Err(Fault::canceled()),
-                () = tokio::time::sleep(Duration::from_millis(wait_ms(tries, failure.after_ms, spread))) => {}
+        };
+        let (answer, usage, tries) = tokio::select! {
+            () = cancel.cancelled() => return Err(Fault::canceled()),
+            outcome = tokio::time::timeout(Duration::from_millis(self.times.wall_ms), work) => {
+                outcome.unwrap_or_else(|_| Err(silent("the answer took too long")))?
             }
-        }
+        };
+        Ok(ModelReply {
+            answer,
+            usage,
+            latency_ms: u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX),
+            tries,
+        })
     }
 
     async fn attempt(
@@ -115,18 +153,18 @@ impl ModelFabric {
         provider: &ProviderConfig,
         body: &Bytes,
         call: &ModelCall,
-        deltas: &Arc<dyn TextSink>,
+        text: &StepText<'_>,
         cancel: &CancellationToken,
     ) -> Result<(ModelAnswer, Usage), Failure> {
         let key = match &provider.auth_ref {
-            Some(name) => Some(self.vault.open(name).await.map_err(Failure::last)?),
+            Some(name) => Some(trimmed(&self.vault.open(name).await.map_err(Failure::last)?)),
             None => None,
         };
         let redactor = Redactor::new(key.as_ref());
         let request = http_request(provider, body.clone(), key, &call.run_id);
-        let outcome = self.exchange(request, call, deltas, cancel, &redactor).await;
+        let outcome = self.exchange(request, call, text, cancel, &redactor).await;
         outcome.map_err(|mut failure| {
-            failure.fault.message = redactor.clean(&failure.fault.message);
+            failure.fault.message = shortened(redactor.clean_strictly(failure.fault.message));
             failure
         })
     }
@@ -135,7 +173,7 @@ impl ModelFabric {
         &self,
         request: HttpRequest,
         call: &ModelCall,
-        deltas: &Arc<dyn TextSink>,
+        text: &StepText<'_>,
         cancel: &CancellationToken,
         redactor: &Redactor,
     ) -> Result<(ModelAnswer, Usage), Failure> {
@@ -150,9 +188,119 @@ impl ModelFabric {
                 _ => Failure::last(fault),
             })?;
         if response.status != 200 {
-            return Err(refusal(response).await);
+            return Err(self.refusal(response).await);
         }
-        read_stream(response, call, deltas, redactor).await
+        let mut assembly = Assembly::new(redactor);
+        self.read_answer(response, &mut assembly, text).await?;
+        text.add(assembly.text_bytes(), &assembly.rest());
+        assembly
+            .finish(&call.step, &call.request.tools)
+            .map_err(Failure::of_answer)
+    }
+
+    async fn read_answer(
+        &self,
+        mut response: HttpResponse,
+        assembly: &mut Assembly<'_>,
+        text: &StepText<'_>,
+    ) -> Result<(), Failure> {
+        let mut take = |data: &str| {
+            let offset = assembly.text_bytes();
+            let added = assembly.push(data)?;
+            text.add(offset, &added);
+            Ok(assembly.is_whole())
+        };
+        if header(&response, "content-type").is_some_and(|kind| kind.starts_with("application/json")) {
+            let body = self.whole_body(&mut response, MODEL_ANSWER_BYTES_MAX * 2).await?;
+            let body = String::from_utf8_lossy(&body);
+            return take(&body).map(|_| ()).map_err(Failure::of_answer);
+        }
+        let mut decoder = EventDecoder::default();
+        let (mut done, mut whole) = (false, false);
+        while !done {
+            let chunk = match self.next_chunk(&mut response).await {
+                Ok(Some(chunk)) => chunk,
+                // A whole answer counts even when the closing line is missing: some servers leave it out.
+                Ok(None) => break,
+                Err(_) if whole => break,
+                Err(failure) => return Err(failure),
+            };
+            let taken = decoder.push(&chunk, |data| {
+                done |= data == "[DONE]";
+                if !done {
+                    whole = take(data)?;
+                }
+                Ok(())
+            });
+            taken.map_err(Failure::of_answer)?;
+        }
+        Ok(())
+    }
+
+    async fn next_chunk(&self, response: &mut HttpResponse) -> Result<Option<Bytes>, Failure> {
+        let idle = Duration::from_millis(self.times.idle_ms);
+        match tokio::time::timeout(idle, response.body.recv()).await {
+            Err(_) => Err(Failure::passing(silent("the provider fell silent"))),
+            Ok(None) => Ok(None),
+            Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
+            Ok(Some(Err(fault))) if fault.code == ErrorCode::Canceled => Err(Failure::last(fault)),
+            Ok(Some(Err(fault))) => Err(Failure::passing(Fault::new(
+                ErrorCode::ModelUnavailable,
+                format!("the stream broke: {}", fault.message),
+            ))),
+        }
+    }
+
+    async fn whole_body(&self, response: &mut HttpResponse, limit: usize) -> Result<Vec<u8>, Failure> {
+        let mut body = Vec::new();
+        while let Some(chunk) = self.next_chunk(response).await? {
+            body.extend_from_slice(&chunk);
+            if body.len() > limit {
+                body.truncate(limit);
+                break;
+            }
+        }
+        Ok(body)
+    }
+
+    async fn refusal(&self, mut response: HttpResponse) -> Failure {
+        let after_ms = asked_wait(&response);
+        let body = self
+            .whole_body(&mut response, ERROR_BODY_BYTES)
+            .await
+            .unwrap_or_default();
+        Failure::of_status(response.status, &wire::error_message(&body), after_ms)
+    }
+}
+
+/// The text of a step as people see it, over all tries.
+struct StepText<'a> {
+    call: &'a ModelCall,
+    deltas: &'a dyn TextSink,
+    shown: std::sync::atomic::AtomicBool,
+}
+
+impl<'a> StepText<'a> {
+    fn new(call: &'a ModelCall, deltas: &'a dyn TextSink) -> Self {
+        Self {
+            call,
+            deltas,
+            shown: false.into(),
+        }
+    }
+
+    fn add(&self, offset: usize, text: &str) {
+        if !text.is_empty() {
+            self.shown.store(true, std::sync::atomic::Ordering::Relaxed);
+            self.deltas.delta(&self.call.run_id, &self.call.step, offset, text);
+        }
+    }
+
+    /// What was shown of a try that broke is taken back.
+    fn restart(&self) {
+        if self.shown.swap(false, std::sync::atomic::Ordering::Relaxed) {
+            self.deltas.delta(&self.call.run_id, &self.call.step, 0, "");
+        }
     }
 }
 
@@ -187,91 +335,37 @@ fn http_request(provider: &ProviderConfig, body: Bytes, key: Option<Secret>, run
     }
 }
 
-async fn refusal(mut response: HttpResponse) -> Failure {
-    let header = |name: &str| {
-        response
-            .headers
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.clone())
-    };
-    let after_ms = header("retry-after-ms")
-        .and_then(|value| value.parse::<u64>().ok())
-        .or_else(|| {
-            let seconds = header("retry-after")?
-                .parse::<f64>()
-                .ok()
-                .filter(|seconds| *seconds >= 0.0)?;
-            Some(
-                Duration::try_from_secs_f64(seconds)
-                    .map_or(u64::MAX, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
-            )
-        });
-    let mut body = Vec::new();
-    while let Some(Ok(chunk)) = response.body.recv().await {
-        body.extend_from_slice(&chunk);
-        if body.len() >= ERROR_BODY_BYTES {
-            body.truncate(ERROR_BODY_BYTES);
-            break;
-        }
-    }
-    let message = serde_json::from_slice::<wire::ErrorBody>(&body).map_or_else(
-        |_| String::from_utf8_lossy(&body).trim().to_owned(),
-        |body| body.error.message,
-    );
-    Failure::of_status(response.status, &message, after_ms)
+fn header<'a>(response: &'a HttpResponse, name: &str) -> Option<&'a str> {
+    let known = response
+        .headers
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(name));
+    known.map(|(_, value)| value.as_str())
 }
 
-async fn read_stream(
-    response: HttpResponse,
-    call: &ModelCall,
-    deltas: &Arc<dyn TextSink>,
-    redactor: &Redactor,
-) -> Result<(ModelAnswer, Usage), Failure> {
-    let mut assembly = Assembly::default();
-    let mut offset = 0;
-    let body = futures_util::stream::unfold(response.body, |mut body| async move {
-        let chunk = body.recv().await?;
-        Some((chunk, body))
-    });
-    let mut events = Box::pin(body.eventsource());
-    let idle = Duration::from_millis(MODEL_IDLE_MS_MAX);
-    loop {
-        let event = match tokio::time::timeout(idle, events.next()).await {
-            Err(_) => return Err(Failure::passing(timeout("the provider fell silent"))),
-            Ok(None) => break,
-            Ok(Some(Err(error))) => {
-                let what = format!("the stream broke: {error}");
-                return Err(Failure::passing(Fault::new(ErrorCode::ModelUnavailable, what)));
-            }
-            Ok(Some(Ok(event))) => event,
-        };
-        if event.data == "[DONE]" {
-            break;
-        }
-        let added = assembly.push(&event.data).map_err(passing_unless_limit)?;
-        if !added.is_empty() {
-            let clean = redactor.clean(&added);
-            deltas.delta(&call.run_id, &call.step, offset, &clean);
-            offset += clean.len();
-        }
+/// `retry-after-ms`, or `retry-after` in seconds.
+fn asked_wait(response: &HttpResponse) -> Option<u64> {
+    if let Some(ms) = header(response, "retry-after-ms").and_then(|value| value.trim().parse().ok()) {
+        return Some(ms);
     }
-    // A whole answer counts even when the closing line is missing: some servers leave it out.
-    let (mut answer, usage) = assembly
-        .finish(&call.step, &call.request.tools)
-        .map_err(passing_unless_limit)?;
-    answer.text = redactor.clean(&answer.text);
-    Ok((answer, usage))
+    let seconds: f64 = header(response, "retry-after")?.trim().parse().ok()?;
+    let wait = Duration::try_from_secs_f64(seconds).ok()?;
+    u64::try_from(wait.as_millis()).ok()
 }
 
-fn passing_unless_limit(fault: Fault) -> Failure {
-    if fault.code == ErrorCode::LimitExceeded {
-        Failure::last(fault)
-    } else {
-        Failure::passing(fault)
-    }
+/// Keys come from files and pipes with a line end that is not theirs.
+fn trimmed(key: &Secret) -> Secret {
+    Secret::new(key.expose().trim_ascii().to_vec())
 }
 
-fn timeout(what: &str) -> Fault {
-    Fault::new(ErrorCode::Timeout, what)
+fn shortened(message: String) -> String {
+    if message.len() <= MESSAGE_BYTES {
+        return message;
+    }
+    let end = (0..=MESSAGE_BYTES).rev().find(|at| message.is_char_boundary(*at));
+    format!("{}…", &message[..end.unwrap_or(0)])
+}
+
+fn silent(what: &str) -> Fault {
+    Fault::new(ErrorCode::ModelUnavailable, what)
 }

@@ -5,6 +5,7 @@ mod assembly;
 mod fabric;
 mod redaction;
 mod retry;
+mod stream;
 mod wire;
 
-pub use fabric::ModelFabric;
+pub use fabric::{ModelFabric, Times};
