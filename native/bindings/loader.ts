@@ -44,7 +44,10 @@ function load<T>(feature: FeatureName, exports: string[]): Entry<T> {
   const override = overridePath(feature);
   const path = override ?? defaultPath();
   const named = override === undefined ? path : `${path} (from ${FEATURES[feature].pathVariable})`;
-  const fail = (reason: string): Entry<T> => ({ native: null, error: new NativeUnavailable(feature, `${named}: ${reason}`) });
+  const fail = (reason: string): Entry<T> => ({
+    native: null,
+    error: new NativeUnavailable(feature, `${named}: ${reason}`),
+  });
   let addon: Partial<Addon> & Record<string, unknown>;
   try {
     addon = createRequire(import.meta.url)(path) as typeof addon;
@@ -76,7 +79,9 @@ export function loadRuntime<T>(exports: string[]): Entry<T> {
     return { native: null, error: new NativeUnavailable("runtime", `the overrides name different files: ${list}`) };
   }
   const single = overrides[0];
-  const feature = (Object.keys(FEATURES) as FeatureName[]).find((name) => FEATURES[name].pathVariable === single?.pathVariable);
+  const feature = (Object.keys(FEATURES) as FeatureName[]).find(
+    (name) => FEATURES[name].pathVariable === single?.pathVariable,
+  );
   return load<T>(feature ?? "runtime", exports);
 }
 

@@ -90,7 +90,8 @@ async function bundle(entry: string, outdir: string, name: string, splitting = t
 function command(program: string, args: string[]): void {
   const outcome = spawnSync(program, args, { cwd: ROOT, stdio: "inherit" });
   if (outcome.error) throw new Error(`${program} could not be started: ${outcome.error.message}`);
-  if (outcome.status !== 0) throw new Error(`${program} ${args[0] ?? ""} ended with ${outcome.status ?? outcome.signal}`);
+  if (outcome.status !== 0)
+    throw new Error(`${program} ${args[0] ?? ""} ended with ${outcome.status ?? outcome.signal}`);
 }
 
 /** By rename: a process that has the old file loaded keeps it. */
@@ -102,7 +103,9 @@ function place(from: string, to: string, mode: number): void {
 }
 
 export async function buildAll(only: string[] = []): Promise<void> {
-  const steps = [native, page, server, ...toolkitSteps()].filter((step) => only.length === 0 || only.includes(step.name));
+  const steps = [native, page, server, ...toolkitSteps()].filter(
+    (step) => only.length === 0 || only.includes(step.name),
+  );
   for (const step of steps) {
     const hash = contentHash(step.inputs, step.keep);
     if (isFresh(step.name, hash, step.outputs)) continue;

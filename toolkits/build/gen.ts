@@ -6,7 +6,14 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from "node:path";
 import { parseDocument } from "./contracts/document.ts";
 import { emitClient } from "./contracts/emit-client.ts";
-import { emitErrors, emitLimits, emitMethods, emitOpenApi, emitSchema, emitValidators } from "./contracts/emit-tables.ts";
+import {
+  emitErrors,
+  emitLimits,
+  emitMethods,
+  emitOpenApi,
+  emitSchema,
+  emitValidators,
+} from "./contracts/emit-tables.ts";
 import { emitTypes } from "./contracts/emit-types.ts";
 import { emitFixtures } from "./contracts/fixtures.ts";
 
@@ -62,7 +69,9 @@ function canonicalJson(value: unknown): string {
 function generate(): Map<string, string> {
   const text = contractsText();
   const document = parseDocument(text);
-  const hash = createHash("sha256").update(canonicalJson(JSON.parse(text))).digest("hex");
+  const hash = createHash("sha256")
+    .update(canonicalJson(JSON.parse(text)))
+    .digest("hex");
   const script = (text: string) => `// ${HEADER}\n\n${text}`;
   return new Map([
     ["schema.gen.json", json(emitSchema(document))],
@@ -73,7 +82,12 @@ function generate(): Map<string, string> {
     ["errors.gen.ts", script(emitErrors(document))],
     ["limits.gen.ts", script(emitLimits(document))],
     ["methods.gen.ts", script(emitMethods(document))],
-    ["hash.gen.ts", script(`/** What an addon built from the same contracts answers as its \`contractsHash\`. */\nexport const CONTRACTS_HASH = "${hash}";\n`)],
+    [
+      "hash.gen.ts",
+      script(
+        `/** What an addon built from the same contracts answers as its \`contractsHash\`. */\nexport const CONTRACTS_HASH = "${hash}";\n`,
+      ),
+    ],
     ["fixtures.gen.json", json({ fixtures: emitFixtures(document) })],
   ]);
 }
@@ -81,7 +95,9 @@ function generate(): Map<string, string> {
 function differing(files: Map<string, string>): string[] {
   const there = existsSync(OUT) ? readdirSync(OUT) : [];
   const surplus = there.filter((name) => !files.has(name));
-  const changed = [...files].filter(([name, text]) => !there.includes(name) || readFileSync(join(OUT, name), "utf8") !== text);
+  const changed = [...files].filter(
+    ([name, text]) => !there.includes(name) || readFileSync(join(OUT, name), "utf8") !== text,
+  );
   return [...surplus, ...changed.map(([name]) => name)].sort();
 }
 

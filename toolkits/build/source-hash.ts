@@ -28,7 +28,10 @@ export function sourceFiles(path: string): string[] {
 export function contentHash(paths: string[], keep: (file: string) => boolean = () => true): string {
   const hash = createHash("sha256");
   for (const file of paths.flatMap(sourceFiles).filter(keep)) {
-    hash.update(`${relative(ROOT, file)}\0`).update(readFileSync(file)).update("\0");
+    hash
+      .update(`${relative(ROOT, file)}\0`)
+      .update(readFileSync(file))
+      .update("\0");
   }
   return hash.digest("hex");
 }
@@ -36,7 +39,9 @@ export function contentHash(paths: string[], keep: (file: string) => boolean = (
 /** Whether the step ran on exactly this input and its outputs are still there. */
 export function isFresh(step: string, hash: string, outputs: string[]): boolean {
   const stamp = join(STAMPS, `${step}.stamp`);
-  return existsSync(stamp) && readFileSync(stamp, "utf8") === hash && outputs.every((path) => existsSync(join(ROOT, path)));
+  return (
+    existsSync(stamp) && readFileSync(stamp, "utf8") === hash && outputs.every((path) => existsSync(join(ROOT, path)))
+  );
 }
 
 export function markFresh(step: string, hash: string): void {

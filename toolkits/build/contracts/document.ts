@@ -65,14 +65,20 @@ export function parseDocument(text: string): ContractsDocument {
   }
   const methods = raw.methods.map((row) => {
     const params = referenceName(row.params);
-    return { ...row, params, result: referenceName(row.result), query: row.verb === "GET" ? queryOf(definitions, params) : {} };
+    return {
+      ...row,
+      params,
+      result: referenceName(row.result),
+      query: row.verb === "GET" ? queryOf(definitions, params) : {},
+    };
   });
   return { methods, errors: raw.errors, limits: raw.limits, definitions };
 }
 
 export function referenceName(schema: Schema): string {
   const name = schema.$ref?.split("/").pop();
-  if (name === undefined) throw new Error(`a method's parameters and result must be named types, not ${JSON.stringify(schema)}`);
+  if (name === undefined)
+    throw new Error(`a method's parameters and result must be named types, not ${JSON.stringify(schema)}`);
   return name;
 }
 
@@ -84,11 +90,14 @@ function normal(schema: Schema | true, at: string): Schema {
   }
   const { format, ...rest } = schema;
   const out: Schema = { ...rest };
-  if (format !== undefined && !(format in BOUNDS) && format !== "double") throw new Error(`${at}: unknown format ${format}`);
+  if (format !== undefined && !(format in BOUNDS) && format !== "double")
+    throw new Error(`${at}: unknown format ${format}`);
   const bounds = format === undefined ? undefined : BOUNDS[format];
   if (bounds) [out.minimum, out.maximum] = [Math.max(bounds[0], rest.minimum ?? bounds[0]), bounds[1]];
   if (schema.properties) {
-    const entries = Object.entries(schema.properties).map(([name, value]) => [name, normal(value, `${at}.${name}`)] as const);
+    const entries = Object.entries(schema.properties).map(
+      ([name, value]) => [name, normal(value, `${at}.${name}`)] as const,
+    );
     out.properties = Object.fromEntries(entries);
   }
   if (schema.items) out.items = normal(schema.items, `${at}[]`);

@@ -78,7 +78,9 @@ export function emitClient(document: ContractsDocument): string {
     imports.add(row.params);
     imports.add(row.result);
   }
-  const members = [...nouns].map(([noun, rows]) => `    ${noun}: {\n${rows.map((row) => method(document, row)).join("\n")}\n    },`);
+  const members = [...nouns].map(
+    ([noun, rows]) => `    ${noun}: {\n${rows.map((row) => method(document, row)).join("\n")}\n    },`,
+  );
   return [
     `import type { ${[...imports].sort().join(", ")} } from "./types.gen.ts";\n`,
     CORE,

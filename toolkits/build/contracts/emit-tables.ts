@@ -3,7 +3,9 @@
 import type { ContractsDocument } from "./document.ts";
 
 export function emitErrors(document: ContractsDocument): string {
-  const rows = document.errors.map((row) => `  ${row.code}: { status: ${row.status}, hint: ${JSON.stringify(row.hint)} },`);
+  const rows = document.errors.map(
+    (row) => `  ${row.code}: { status: ${row.status}, hint: ${JSON.stringify(row.hint)} },`,
+  );
   return [
     'import type { ErrorCode } from "./types.gen.ts";',
     "",
@@ -16,7 +18,12 @@ export function emitErrors(document: ContractsDocument): string {
 
 export function emitLimits(document: ContractsDocument): string {
   const rows = Object.entries(document.limits).map(([name, value]) => `  ${name}: ${value},`);
-  return ["/** Every limit of the product. Sizes in bytes, times in milliseconds. */", "export const LIMITS = {", ...rows, "} as const;\n"].join("\n");
+  return [
+    "/** Every limit of the product. Sizes in bytes, times in milliseconds. */",
+    "export const LIMITS = {",
+    ...rows,
+    "} as const;\n",
+  ].join("\n");
 }
 
 export function emitMethods(document: ContractsDocument): string {
@@ -92,14 +99,23 @@ export function emitSchema(document: ContractsDocument): object {
 
 export function emitOpenApi(document: ContractsDocument): object {
   const paths: Record<string, Record<string, object>> = {};
-  const rewritten = JSON.parse(JSON.stringify(document.definitions).replaceAll("#/$defs/", "#/components/schemas/")) as object;
+  const rewritten = JSON.parse(
+    JSON.stringify(document.definitions).replaceAll("#/$defs/", "#/components/schemas/"),
+  ) as object;
   const reference = (name: string) => ({ schema: { $ref: `#/components/schemas/${name}` } });
   for (const row of document.methods) {
     const properties = document.definitions[row.params]?.properties ?? {};
     const required = new Set(document.definitions[row.params]?.required);
-    const parameters = Object.keys(row.query).map((name) => ({ name, in: "query", required: required.has(name), schema: properties[name] }));
+    const parameters = Object.keys(row.query).map((name) => ({
+      name,
+      in: "query",
+      required: required.has(name),
+      schema: properties[name],
+    }));
     const input =
-      row.verb === "GET" ? { parameters } : { requestBody: { required: true, content: { "application/json": reference(row.params) } } };
+      row.verb === "GET"
+        ? { parameters }
+        : { requestBody: { required: true, content: { "application/json": reference(row.params) } } };
     paths[row.path] = {
       ...paths[row.path],
       [row.verb.toLowerCase()]: {

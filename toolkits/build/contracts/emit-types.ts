@@ -53,7 +53,12 @@ function expression(schema: Schema, indent: string): string {
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
   const union = schema.oneOf ?? schema.anyOf;
-  if (union) return union.map((member) => `\n${comment(member.description, `${indent}  `)}${indent}  | ${expression(member, `${indent}  `)}`).join("");
+  if (union)
+    return union
+      .map(
+        (member) => `\n${comment(member.description, `${indent}  `)}${indent}  | ${expression(member, `${indent}  `)}`,
+      )
+      .join("");
   if (schema.type === undefined) return "unknown";
   return [schema.type]
     .flat()
@@ -76,7 +81,8 @@ function single(kind: string, schema: Schema, indent: string): string {
     }
     case "object":
       if (schema.properties) return body(schema, indent);
-      if (typeof schema.additionalProperties === "object") return `Record<string, ${expression(schema.additionalProperties, indent)}>`;
+      if (typeof schema.additionalProperties === "object")
+        return `Record<string, ${expression(schema.additionalProperties, indent)}>`;
       return schema.additionalProperties === false ? "Record<string, never>" : "Record<string, unknown>";
     default:
       throw new Error(`unknown schema type ${kind}`);

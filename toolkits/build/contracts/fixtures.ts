@@ -22,7 +22,10 @@ export function emitFixtures(document: ContractsDocument): Fixtures {
 }
 
 function notObjects(): { why: string; value: unknown }[] {
-  return [null, "text", 7, true, ["text"]].map((value) => ({ why: `${JSON.stringify(value)} instead of an object`, value }));
+  return [null, "text", 7, true, ["text"]].map((value) => ({
+    why: `${JSON.stringify(value)} instead of an object`,
+    value,
+  }));
 }
 
 function resolve(document: ContractsDocument, schema: Schema | true): Schema {
@@ -76,7 +79,11 @@ function breakObject(document: ContractsDocument, schema: Schema, full: Json): {
   return out;
 }
 
-function breakValue(document: ContractsDocument, given: Schema | true, full: unknown): { why: string; value: unknown }[] {
+function breakValue(
+  document: ContractsDocument,
+  given: Schema | true,
+  full: unknown,
+): { why: string; value: unknown }[] {
   const schema = resolve(document, given);
   const constants = schema.enum ?? (schema.oneOf ?? schema.anyOf)?.map((member) => resolve(document, member).const);
   if (constants?.every((value) => value !== undefined)) {
@@ -86,15 +93,24 @@ function breakValue(document: ContractsDocument, given: Schema | true, full: unk
     ];
   }
   const kinds = [schema.type].flat();
-  if (kinds.includes("string")) return [{ why: "a number", value: 7 }, { why: "a list", value: ["text"] }];
+  if (kinds.includes("string"))
+    return [
+      { why: "a number", value: 7 },
+      { why: "a list", value: ["text"] },
+    ];
   if (kinds.includes("boolean")) return [{ why: "a word", value: "true" }];
   if (kinds.includes("integer")) {
-    const numbers = [1.5, (schema.minimum ?? 0) - 1, (schema.maximum ?? 0) + 1].filter((value) => !Number.isSafeInteger(value) || value < (schema.minimum ?? 0) || value > (schema.maximum ?? 0));
+    const numbers = [1.5, (schema.minimum ?? 0) - 1, (schema.maximum ?? 0) + 1].filter(
+      (value) => !Number.isSafeInteger(value) || value < (schema.minimum ?? 0) || value > (schema.maximum ?? 0),
+    );
     return [{ why: "a word", value: "1" }, ...numbers.map((value) => ({ why: String(value), value }))];
   }
   if (kinds.includes("array")) {
     const items = breakValue(document, schema.items ?? {}, undefined);
-    return [{ why: "not a list", value: "text" }, ...items.map((item) => ({ why: `item ${item.why}`, value: [item.value] }))];
+    return [
+      { why: "not a list", value: "text" },
+      ...items.map((item) => ({ why: `item ${item.why}`, value: [item.value] })),
+    ];
   }
   if (kinds.includes("object")) {
     const inner = full ?? sample(document, schema, true);

@@ -1,0 +1,25 @@
+// The core, as the rest of the server knows it.
+
+import type { Fault } from "@openwrap/contracts";
+
+/** Credentials are JSON text of `{ cookie?, tabSecret?, cliToken? }`. */
+export interface Core {
+  /** Answers `{"ok": result}` or `{"error": fault}` as JSON text. */
+  call(method: string, paramsJson: string, credentialsJson: string): Promise<string>;
+  /** Ready server-sent-event text of everything after a sequence. Rejects with a `CoreFault`. */
+  subscribe(credentialsJson: string, after: number, frames: (text: string) => void): Promise<{ close(): void }>;
+  /** Bytes of a project's file. Rejects with a `CoreFault`. */
+  readFile(paramsJson: string, credentialsJson: string): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** A fault of the core as an exception. */
+export class CoreFault extends Error {
+  readonly fault: Fault;
+
+  constructor(fault: Fault) {
+    super(fault.message);
+    this.name = "CoreFault";
+    this.fault = fault;
+  }
+}

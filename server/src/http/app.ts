@@ -1,0 +1,42 @@
+// Routes of the server, behind the guard.
+
+import { getRequestListener } from "@hono/node-server";
+import { Hono } from "hono";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { CoreFault } from "../core.ts";
+import { mountApi, type OpenedCore } from "./api.ts";
+import { mountDownload } from "./download.ts";
+import { faultResponse, refuse } from "./fault.ts";
+import { guard, type GuardRules } from "./guard.ts";
+import { mountLaunch } from "./launch.ts";
+import { mountPage } from "./page.ts";
+import { mountStream, OpenStreams } from "./stream.ts";
+
+export interface AppParts {
+  core: OpenedCore;
+  rules: GuardRules;
+  /** Folder of the built page. */
+  page: string;
+  streams: OpenStreams;
+}
+
+export type Listener = (request: IncomingMessage, response: ServerResponse) => void;
+
+export function createListener({ core, rules, page, streams }: AppParts): Listener {
+  const app = new Hono();
+  mountApi(app, core);
+  mountStream(app, core, streams);
+  mountDownload(app, core);
+  mountLaunch(app, core);
+  mountPage(app, page);
+  app.notFound(() => refuse("NOT_FOUND", "there is no such route"));
+  app.onError((error) => {
+    if (error instanceof CoreFault) return faultResponse(error.fault);
+    console.error(`request failed: ${error.message}`);
+    return refuse("INTERNAL", "the server could not answer; its output says more");
+  });
+  const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
+  return (request, response) => {
+    if (guard(request, response, rules)) void listener(request, response);
+  };
+}

@@ -1,0 +1,156 @@
+// The one event stream of a page: frames as the core made them, a heartbeat, and a pace that the reader sets.
+
+import { LIMITS } from "@openwrap/contracts/limits";
+import type { Hono } from "hono";
+import { CoreFault, type Core } from "../core.ts";
+import type { OpenedCore } from "./api.ts";
+import { carriesEnough, credentialsOf } from "./credentials.ts";
+import { faultResponse, refuse } from "./fault.ts";
+
+/** A comment goes out so often; a reader that hears nothing for twice as long reconnects. */
+const HEARTBEAT_MS = 15_000;
+/** Text that waits for a slow reader. Beyond it the core is asked again once the reader has caught up. */
+const WAITING_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Streams that are open, so that a shutdown can end them. */
+export class OpenStreams {
+  private readonly live = new Set<EventStream>();
+
+  get count(): number {
+    return this.live.size;
+  }
+
+  open(core: Core, credentialsJson: string, after: number): EventStream {
+    const stream = new EventStream(core, credentialsJson, after, () => this.live.delete(stream));
+    this.live.add(stream);
+    return stream;
+  }
+
+  endAll(): void {
+    for (const stream of [...this.live]) stream.end();
+  }
+}
+
+/** One reader. */
+export class EventStream {
+  private readonly core: Core;
+  private readonly credentialsJson: string;
+  private readonly onEnd: () => void;
+  private after: number;
+  private subscription: { close(): void } | undefined;
+  /** Counts subscriptions: text of one that was closed is dropped. */
+  private generation = 0;
+  private controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  private heartbeat: NodeJS.Timeout | undefined;
+  private ended = false;
+  private lagging = false;
+
+  constructor(core: Core, credentialsJson: string, after: number, onEnd: () => void) {
+    this.core = core;
+    this.credentialsJson = credentialsJson;
+    this.after = after;
+    this.onEnd = onEnd;
+  }
+
+  /** Rejects when the core refuses the reader. */
+  async response(): Promise<Response> {
+    try {
+      const body = new ReadableStream<Uint8Array>(
+        {
+          start: (controller) => {
+            this.controller = controller;
+          },
+          pull: () => this.catchUp(),
+          cancel: () => this.end(),
+        },
+        new ByteLengthQueuingStrategy({ highWaterMark: WAITING_BYTES_MAX }),
+      );
+      await this.subscribe();
+      this.heartbeat = setInterval(() => this.push(": \n\n"), HEARTBEAT_MS);
+      // A first comment lets the page know at once that the stream is there.
+      this.push(": open\n\n");
+      return new Response(body, {
+        headers: {
+          "content-type": "text/event-stream",
+          "cache-control": "no-cache, no-transform",
+          "x-accel-buffering": "no",
+        },
+      });
+    } catch (error) {
+      this.end();
+      throw error;
+    }
+  }
+
+  end(): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.generation += 1;
+    clearInterval(this.heartbeat);
+    this.subscription?.close();
+    try {
+      this.controller?.close();
+    } catch {
+      // The reader has gone already.
+    }
+    this.onEnd();
+  }
+
+  private async subscribe(): Promise<void> {
+    this.generation += 1;
+    const generation = this.generation;
+    const subscription = await this.core.subscribe(this.credentialsJson, this.after, (text) => {
+      if (generation === this.generation) this.take(text);
+    });
+    if (generation === this.generation && !this.ended) this.subscription = subscription;
+    else subscription.close();
+  }
+
+  private take(text: string): void {
+    this.after = lastSequence(text) ?? this.after;
+    this.push(text);
+    if ((this.controller?.desiredSize ?? 0) > 0) return;
+    this.lagging = true;
+    this.generation += 1;
+    this.subscription?.close();
+    this.subscription = undefined;
+  }
+
+  private catchUp(): void {
+    if (!this.lagging || this.ended) return;
+    this.lagging = false;
+    // Signed out meanwhile, or the core is closing: either way the stream is over.
+    this.subscribe().catch(() => this.end());
+  }
+
+  private push(text: string): void {
+    if (!this.ended) this.controller?.enqueue(Buffer.from(text, "utf8"));
+  }
+}
+
+/** Sequence of the last fact in a batch of frames. */
+export function lastSequence(frames: string): number | undefined {
+  // JSON text holds no raw line break, so a line that starts so is a field.
+  const at = frames.startsWith("id: ") && frames.lastIndexOf("\nid: ") === -1 ? 0 : frames.lastIndexOf("\nid: ") + 1;
+  const digits =
+    at === 0 && !frames.startsWith("id: ") ? undefined : /^id: (\d+)\n/.exec(frames.slice(at, at + 32))?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+export function mountStream(app: Hono, core: OpenedCore, streams: OpenStreams): void {
+  app.get("/api/stream", async (context) => {
+    if (context.req.raw.method !== "GET") return refuse("INVALID_ARGUMENTS", "use GET here");
+    const credentials = credentialsOf(context.req.raw.headers);
+    if (!carriesEnough(credentials)) return refuse("UNAUTHORIZED", "this browser is not signed in");
+    const after = context.req.query("after") ?? "0";
+    if (!/^\d{1,10}$/.test(after)) return refuse("INVALID_ARGUMENTS", "after must be a sequence");
+    if (streams.count >= LIMITS.STREAMS_MAX)
+      return refuse("TOO_MANY_REQUESTS", `${LIMITS.STREAMS_MAX} streams are open already`);
+    try {
+      return await streams.open(await core(), JSON.stringify(credentials), Number(after)).response();
+    } catch (error) {
+      if (error instanceof CoreFault) return faultResponse(error.fault);
+      throw error;
+    }
+  });
+}

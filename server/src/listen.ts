@@ -1,0 +1,85 @@
+// Binds one port on every loopback address, or does not start: a stranger on `[::1]:PORT` would share our host name.
+
+import { createServer, type Server } from "node:http";
+import type { Listener } from "./http/app.ts";
+
+/** Tries to find one port that is free on all addresses. */
+const FREE_PORT_TRIES = 20;
+/** A request that is not complete by then is dropped. */
+const REQUEST_MS = 60_000;
+/** Open connections are given so long to finish on a shutdown. */
+const DRAIN_MS = 2_000;
+
+export interface Listening {
+  port: number;
+  /** Stops accepting, lets running answers end, then cuts what is left. */
+  close(): Promise<void>;
+}
+
+class PortTaken extends Error {}
+
+function bind(address: string, port: number, listener: Listener): Promise<Server> {
+  const server = createServer(
+    { requestTimeout: REQUEST_MS, headersTimeout: 10_000, maxHeaderSize: 16 * 1024 },
+    listener,
+  );
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ host: address, port, ipv6Only: address.includes(":") }, () => {
+      server.removeListener("error", reject);
+      resolve(server);
+    });
+  });
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
+async function bindAll(
+  addresses: string[],
+  port: number,
+  listener: Listener,
+): Promise<{ servers: Server[]; port: number }> {
+  const servers: Server[] = [];
+  let bound = port;
+  for (const address of addresses) {
+    try {
+      const server = await bind(address, bound, listener);
+      servers.push(server);
+      const where = server.address();
+      if (typeof where === "object" && where !== null) bound = where.port;
+    } catch (error) {
+      // A system without IPv6 has no ::1, so nobody else can sit there either.
+      if (address === "::1" && servers.length > 0 && ["EADDRNOTAVAIL", "EAFNOSUPPORT"].includes(codeOf(error)))
+        continue;
+      for (const server of servers) server.close();
+      if (codeOf(error) === "EADDRINUSE") throw new PortTaken(`port ${bound} of ${address} is used by another program`);
+      throw error;
+    }
+  }
+  return { servers, port: bound };
+}
+
+export async function listen(addresses: string[], port: number, listener: Listener): Promise<Listening> {
+  let tries = port === 0 ? FREE_PORT_TRIES : 1;
+  for (;;) {
+    try {
+      const { servers, port: bound } = await bindAll(addresses, port, listener);
+      return { port: bound, close: () => closeAll(servers) };
+    } catch (error) {
+      tries -= 1;
+      if (!(error instanceof PortTaken) || tries === 0) throw error;
+    }
+  }
+}
+
+async function closeAll(servers: Server[]): Promise<void> {
+  const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+  for (const server of servers) server.closeIdleConnections();
+  const cut = setTimeout(() => {
+    for (const server of servers) server.closeAllConnections();
+  }, DRAIN_MS);
+  await Promise.all(closed);
+  clearTimeout(cut);
+}

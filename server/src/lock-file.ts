@@ -1,0 +1,60 @@
+// `OPENWRAP_HOME/server.json`: where a running server is, and the token with which the command line signs in. Mode 0600.
+
+import { randomBytes } from "node:crypto";
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+export interface LockFile {
+  pid: number;
+  port: number;
+  token: string;
+  /** Origin people open, without a trailing slash. */
+  url: string;
+}
+
+/** 256 random bits. */
+export function freshToken(): string {
+  return randomBytes(32).toString("base64url");
+}
+
+function pathIn(home: string): string {
+  return join(home, "server.json");
+}
+
+export function ensureHome(home: string): void {
+  mkdirSync(home, { recursive: true, mode: 0o700 });
+  chmodSync(home, 0o700);
+}
+
+export function writeLock(home: string, lock: LockFile): void {
+  const fresh = `${pathIn(home)}.${lock.pid}`;
+  rmSync(fresh, { force: true });
+  writeFileSync(fresh, `${JSON.stringify(lock)}\n`, { mode: 0o600, flag: "wx" });
+  renameSync(fresh, pathIn(home));
+}
+
+export function readLock(home: string): LockFile | undefined {
+  try {
+    const lock = JSON.parse(readFileSync(pathIn(home), "utf8")) as LockFile;
+    return typeof lock.pid === "number" && typeof lock.port === "number" && typeof lock.token === "string"
+      ? lock
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Removes the file when it is still this process's. */
+export function removeLock(home: string, pid: number): void {
+  if (readLock(home)?.pid === pid) rmSync(pathIn(home), { force: true });
+}
+
+/** Whether the process that wrote the file still runs. */
+export function isAlive(lock: LockFile): boolean {
+  try {
+    process.kill(lock.pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+}

@@ -1,0 +1,67 @@
+// The only file that imports the addon.
+
+import { error, native, switchedOff } from "@ku0/native-bindings/runtime";
+import type { Fault } from "@openwrap/contracts";
+import { type Core, CoreFault } from "./core.ts";
+import type { CoreConfig } from "./settings.ts";
+
+/** Reads what the addon rejected with: the JSON text of a fault, or a defect. */
+function faultOf(reason: unknown): CoreFault {
+  const text = reason instanceof Error ? reason.message : String(reason);
+  try {
+    const fault = JSON.parse(text) as Partial<Fault>;
+    if (fault.code !== undefined && fault.message !== undefined && fault.hint !== undefined)
+      return new CoreFault(fault as Fault);
+  } catch {
+    // Not JSON: a defect below the core's own error handling.
+  }
+  return new CoreFault({ code: "INTERNAL", message: text, hint: "This is a defect; the message says where." });
+}
+
+/** Opens the core. Without persistence there is none, and what is left says why. */
+export async function openCore(config: Omit<CoreConfig, "disabled">): Promise<Core> {
+  const disabled = switchedOff();
+  const persistence = disabled.find((off) => off.feature === "persistence");
+  if (persistence) return closedCore(disabled, persistence.switch);
+  if (!native) {
+    throw new CoreFault({
+      code: "NATIVE_UNAVAILABLE",
+      message: error?.message ?? "the core is missing",
+      hint: "Build it with `npm run build`.",
+    });
+  }
+  const full: CoreConfig = { ...config, disabled };
+  const handle = await native.open(JSON.stringify(full)).catch((reason: unknown) => {
+    throw faultOf(reason);
+  });
+  const orFault = <T>(promise: Promise<T>): Promise<T> =>
+    promise.catch((reason: unknown) => {
+      throw faultOf(reason);
+    });
+  return {
+    call: (method, params, credentials) => orFault(handle.call(method, params, credentials)),
+    subscribe: (credentials, after, frames) => orFault(handle.subscribe(credentials, after, frames)),
+    readFile: (params, credentials) => orFault(handle.readFile(params, credentials)),
+    close: () => orFault(handle.close()),
+  };
+}
+
+/** What is left when the ledger is switched off: health, and the reason. */
+function closedCore(disabled: { feature: string; switch: string }[], off: string): Core {
+  const fault: Fault = {
+    code: "FEATURE_DISABLED",
+    message: `persistence is switched off by ${off}, and everything else needs it`,
+    hint: "Start again without that variable.",
+  };
+  const health = { ok: false, version: "", contractsHash: native?.contractsHash() ?? "", disabled };
+  return {
+    call: async (method) => JSON.stringify(method === "health.get" ? { ok: health } : { error: fault }),
+    subscribe: async () => {
+      throw new CoreFault(fault);
+    },
+    readFile: async () => {
+      throw new CoreFault(fault);
+    },
+    close: async () => {},
+  };
+}

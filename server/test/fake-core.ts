@@ -1,0 +1,68 @@
+// A core small enough to see through, for tests of what lies above it.
+
+import type { Fault } from "@openwrap/contracts";
+import { METHODS } from "@openwrap/contracts/methods";
+import { type Core, CoreFault } from "../src/core.ts";
+
+export const COOKIE_VALUE = "cookie-of-the-device";
+export const TAB = "secret-of-the-tab";
+export const TOKEN = "token-of-the-command-line";
+export const CODE = "launch-code";
+
+const UNAUTHORIZED: Fault = { code: "UNAUTHORIZED", message: "not signed in", hint: "Sign in." };
+
+interface Sent {
+  cookie?: string;
+  tabSecret?: string;
+  cliToken?: string;
+}
+
+export class FakeCore implements Core {
+  /** Methods that were let through, with their parameters. */
+  readonly calls: { method: string; params: unknown }[] = [];
+  /** Live subscriptions. */
+  readonly readers = new Map<(text: string) => void, { after: number }>();
+  codes = [CODE];
+  closed = false;
+  subscriptions = 0;
+
+  private permits(credentialsJson: string): boolean {
+    const { cookie, tabSecret, cliToken } = JSON.parse(credentialsJson) as Sent;
+    return cliToken === TOKEN || (cookie === COOKIE_VALUE && tabSecret === TAB);
+  }
+
+  async call(method: string, paramsJson: string, credentialsJson: string): Promise<string> {
+    const row = METHODS.find((candidate) => candidate.name === method);
+    if (row?.access !== "open" && !this.permits(credentialsJson)) return JSON.stringify({ error: UNAUTHORIZED });
+    const params = JSON.parse(paramsJson) as Record<string, unknown>;
+    if (method === "session.redeem") {
+      if (!this.codes.includes(String(params.code))) return JSON.stringify({ error: UNAUTHORIZED });
+      this.codes = this.codes.filter((code) => code !== params.code);
+      this.calls.push({ method, params });
+      return JSON.stringify({ ok: { deviceId: "device_1", cookie: COOKIE_VALUE, tabSecret: TAB, role: "drive" } });
+    }
+    this.calls.push({ method, params });
+    return JSON.stringify({ ok: { method, sequence: 1 } });
+  }
+
+  async subscribe(credentialsJson: string, after: number, frames: (text: string) => void): Promise<{ close(): void }> {
+    if (!this.permits(credentialsJson)) throw new CoreFault(UNAUTHORIZED);
+    this.subscriptions += 1;
+    this.readers.set(frames, { after });
+    return { close: () => this.readers.delete(frames) };
+  }
+
+  async readFile(paramsJson: string, credentialsJson: string): Promise<Uint8Array> {
+    if (!this.permits(credentialsJson)) throw new CoreFault(UNAUTHORIZED);
+    this.calls.push({ method: "file", params: JSON.parse(paramsJson) });
+    return Buffer.from("<script>alert(1)</script>");
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+  }
+
+  send(text: string): void {
+    for (const frames of [...this.readers.keys()]) frames(text);
+  }
+}

@@ -1,0 +1,163 @@
+import { createServer } from "node:http";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { lastSequence } from "../src/http/stream.ts";
+import { listen } from "../src/listen.ts";
+import { type RunningServer, SIGNED_IN, startServer } from "./running-server.ts";
+
+let server: RunningServer;
+beforeEach(async () => {
+  server = await startServer();
+});
+afterEach(() => server.stop());
+
+/** Reads until the text holds `until`. */
+async function readUntil(body: AsyncIterable<Buffer>, until: string): Promise<string> {
+  let text = "";
+  for await (const part of body) {
+    text += part.toString("utf8");
+    if (text.includes(until)) return text;
+  }
+  return text;
+}
+
+describe("page", () => {
+  it("serves what was built, and the document for every address inside it", async () => {
+    for (const path of ["/", "/runs/42", "/approvals"]) {
+      const answer = await server.ask(path, { headers: { accept: "text/html" } });
+      expect(answer.text).toContain("<title>Open Wrap</title>");
+      expect(answer.headers["cache-control"]).toBe("no-store");
+    }
+  });
+
+  it("serves assets for good, compressed where that is understood", async () => {
+    const plain = await server.ask("/assets/app-1a2b.js");
+    expect(plain.headers["cache-control"]).toBe("public, max-age=31536000, immutable");
+    expect(plain.headers["content-type"]).toBe("text/javascript; charset=utf-8");
+    expect(plain.text).toContain("export {}");
+    const compressed = await server.ask("/assets/app-1a2b.js", { headers: { "accept-encoding": "gzip, br" } });
+    expect(compressed.headers["content-encoding"]).toBe("br");
+    expect(compressed.text).toBe("compressed");
+  });
+
+  it("never leaves its folder", async () => {
+    const paths = [
+      "/../server.json",
+      "/..%2f..%2fetc%2fpasswd",
+      "/assets/../../package.json",
+      "/.secret",
+      "/assets/app-1a2b.js.br",
+      "/assets/%00",
+      "/assets/..%5c..%5cpackage.json",
+      "/assets",
+    ];
+    for (const path of paths) expect((await server.ask(path)).status, path).toBe(404);
+    expect((await server.ask("//etc/passwd")).status).toBe(421);
+  });
+});
+
+describe("download", () => {
+  it("is a file to keep, never a page of ours", async () => {
+    const path = `reports/"ü\r\n😀.html`;
+    const answer = await server.ask(`/api/files/content?projectId=p&path=${encodeURIComponent(path)}`, {
+      headers: SIGNED_IN,
+    });
+    expect(answer.status).toBe(200);
+    expect(answer.headers["content-type"]).toBe("application/octet-stream");
+    expect(answer.headers["content-disposition"]).toBe(
+      `attachment; filename="______.html"; filename*=UTF-8''%22%C3%BC%0D%0A%F0%9F%98%80.html`,
+    );
+    expect(answer.headers["content-security-policy"]).toContain("sandbox");
+    expect(answer.headers["x-content-type-options"]).toBe("nosniff");
+    expect(server.core.calls).toEqual([{ method: "file", params: { projectId: "p", path } }]);
+  });
+});
+
+describe("stream", () => {
+  it("writes frames as they are given and frees the reader when it leaves", async () => {
+    const response = await server.open("/api/stream?after=7", { headers: SIGNED_IN });
+    expect(response.headers["content-type"]).toBe("text/event-stream");
+    expect([...server.core.readers.values()]).toEqual([{ after: 7 }]);
+    server.core.send('id: 8\ndata: {"type":"ä"}\n\n');
+    server.core.send("id: 9\ndata: {}\n\nevent: text\ndata: {}\n\n");
+    const text = await readUntil(response, "event: text\ndata: {}\n\n");
+    expect(text).toBe(': open\n\nid: 8\ndata: {"type":"ä"}\n\nid: 9\ndata: {}\n\nevent: text\ndata: {}\n\n');
+    response.destroy();
+    await expect.poll(() => server.core.readers.size).toBe(0);
+    expect(server.streams.count).toBe(0);
+  });
+
+  it("lets go of a reader that does not read, and goes on after its last fact without a gap", async () => {
+    const response = await server.open("/api/stream?after=0", { headers: SIGNED_IN });
+    response.pause();
+    const filler = "x".repeat(64 * 1024);
+    let sequence = 0;
+    while (server.core.readers.size > 0 && sequence < 5000) {
+      sequence += 1;
+      server.core.send(`id: ${sequence}\ndata: "${filler}"\n\n`);
+      if (sequence % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    // The core was let go of while at most the stated amount waits here, beside what the sockets hold.
+    expect(sequence).toBeLessThan(5000);
+    const seen: number[] = [];
+    const reading = (async () => {
+      let text = "";
+      for await (const part of response) {
+        text += (part as Buffer).toString("utf8");
+        const ids = [...text.matchAll(/^id: (\d+)\n/gm)].map((match) => Number(match[1]));
+        text = text.slice(Math.max(0, text.lastIndexOf("\nid: ")));
+        for (const id of ids) if (id !== seen.at(-1)) seen.push(id);
+        if (seen.at(-1) === sequence + 1) break;
+      }
+    })();
+    await expect.poll(() => [...server.core.readers.values()]).toEqual([{ after: sequence }]);
+    server.core.send(`id: ${sequence + 1}\ndata: {}\n\n`);
+    await reading;
+    expect(seen).toEqual(Array.from({ length: sequence + 1 }, (_, place) => place + 1));
+  });
+
+  it("is limited in number", async () => {
+    const open = await Promise.all(
+      Array.from({ length: 64 }, () => server.open("/api/stream", { headers: SIGNED_IN })),
+    );
+    expect((await server.ask("/api/stream", { headers: SIGNED_IN })).status).toBe(429);
+    open[0]?.destroy();
+    await expect.poll(() => server.streams.count).toBe(63);
+    for (const response of open) response.destroy();
+  });
+
+  it("ends cleanly when the server stops", async () => {
+    const response = await server.open("/api/stream", { headers: SIGNED_IN });
+    const rest = readUntil(response, "never");
+    const other = await startServer();
+    await other.stop();
+    server.streams.endAll();
+    expect(await rest).toBe(": open\n\n");
+    expect(response.complete).toBe(true);
+  });
+
+  it("refuses a place that is no sequence", async () => {
+    for (const after of ["x", "-1", "1.5", "99999999999"])
+      expect((await server.ask(`/api/stream?after=${after}`, { headers: SIGNED_IN })).status).toBe(400);
+  });
+});
+
+it("finds the last sequence of a batch, and never inside a text", () => {
+  expect(lastSequence('id: 1\ndata: {"a":"\\nid: 9\\n"}\n\n')).toBe(1);
+  expect(lastSequence("id: 1\ndata: {}\n\nid: 12\ndata: {}\n\nevent: text\ndata: {}\n\n")).toBe(12);
+  expect(lastSequence('event: text\ndata: {"text":"id: 5"}\n\n')).toBeUndefined();
+});
+
+describe("port", () => {
+  it("is taken on both loopback addresses, or not at all", async () => {
+    const stranger = createServer();
+    await new Promise<void>((resolve) => stranger.listen(0, "::1", resolve));
+    const where = stranger.address();
+    const port = typeof where === "object" && where !== null ? where.port : 0;
+    await expect(listen(["127.0.0.1", "::1"], port, () => {})).rejects.toThrow(/used by another program/);
+    // And nothing of ours is left on the other address.
+    const free = createServer();
+    await new Promise<void>((resolve, reject) => free.once("error", reject).listen(port, "127.0.0.1", resolve));
+    free.close();
+    stranger.close();
+  });
+});
