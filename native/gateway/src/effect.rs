@@ -53,7 +53,7 @@ impl Effect<'_> {
             Repeatability::Deterministic => None,
         };
         let finished = match recorded {
-            Some(recorded) => self.from_record(&call, recorded).await?,
+            Some(result) => self.recorded(&call, result).await?,
             None => self.live(&mut call).await?,
         };
         self.finish(&call, finished).await
@@ -78,7 +78,7 @@ impl Effect<'_> {
     }
 
     /// A replay of an observed tool: what was recorded happens to the view again.
-    async fn from_record(&self, call: &ToolCall, recorded: ObservedResult) -> Outcome<Finished> {
+    async fn recorded(&self, call: &ToolCall, recorded: ObservedResult) -> Outcome<Finished> {
         if let Some(hash) = &recorded.change_set_hash {
             self.core.views.apply(call.view.view_id.clone(), hash.clone()).await?;
         }
