@@ -1,0 +1,540 @@
+//! Writing to a person's project: commit and revert. Path by path through a temporary name, synced, renamed; every step
+//! can be the last one before a power cut, and doing it again finishes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+
+use openwrap_contracts::change::{Change, ChangeSet, Node};
+use openwrap_contracts::ports::{CommitOutcome, Reverted};
+use openwrap_contracts::{ErrorCode, Fault, Outcome, canonical};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use crate::beneath;
+use crate::content::{self, BlobDesk};
+use crate::layer;
+use crate::name;
+use crate::project::{Hashes, Project, State, look};
+use crate::tree::{Stamp, Whose};
+
+/// Times a commit starts over because a file changed between being checked and being replaced.
+const RACES_MAX: usize = 3;
+
+/// Asked before each act that shows in the project; a test stops it there.
+pub type Pace<'a> = &'a dyn Fn() -> Outcome<()>;
+
+/// Commit and revert on one project, which nobody else of ours writes meanwhile.
+pub struct Applying<'a> {
+    project: &'a Project,
+    known: &'a mut Hashes,
+    desk: &'a BlobDesk,
+    pace: Pace<'a>,
+    /// Owner of the project's folder, given to what is made; none when not started as root.
+    owner: Option<(u32, u32)>,
+}
+
+/// How a change meets the project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// The project holds `before`.
+    Due(Option<Stamp>),
+    /// The project holds `after` already.
+    Done,
+    /// Somebody changed it.
+    Edited,
+    /// Something of the person's is in the way: content of a folder to be replaced, a file where a folder is needed.
+    Blocked,
+}
+
+enum Applied {
+    All,
+    /// A path changed since it was looked at.
+    Raced,
+}
+
+impl<'a> Applying<'a> {
+    pub fn new(project: &'a Project, known: &'a mut Hashes, desk: &'a BlobDesk, pace: Pace<'a>) -> Outcome<Self> {
+        let owner = if rustix::process::geteuid().is_root() {
+            let stat = fs::fstat(&project.root).map_err(|error| beneath::storage(error, "cannot look at", "."))?;
+            Some((stat.st_uid, stat.st_gid))
+        } else {
+            None
+        };
+        Ok(Self {
+            project,
+            known,
+            desk,
+            pace,
+            owner,
+        })
+    }
+
+    /// Writes all changes, or none when a person edited one of the paths.
+    pub fn commit(&mut self, changes: &ChangeSet) -> Outcome<CommitOutcome> {
+        self.refuse(changes, true)?;
+        for _ in 0..RACES_MAX {
+            let standings = self.survey(changes)?;
+            let paths = |wanted: Standing| {
+                let all = changes.changes.iter().zip(&standings);
+                let met = all.filter(|(_, standing)| **standing == wanted);
+                met.map(|(change, _)| change.path.clone()).collect::<Vec<_>>()
+            };
+            let edited = paths(Standing::Edited);
+            if !edited.is_empty() {
+                return Ok(CommitOutcome::PersonEdited { paths: edited });
+            }
+            let blocked = paths(Standing::Blocked);
+            if !blocked.is_empty() {
+                return Err(Fault::new(
+                    ErrorCode::Conflict,
+                    format!("files of yours are in the way of {}", shown(&blocked)),
+                )
+                .with_hint("Move them away, or revert the task."));
+            }
+            if matches!(self.write(changes, &standings)?, Applied::All) {
+                let tree_hash = self.tree_hash()?;
+                return Ok(CommitOutcome::Committed { tree_hash });
+            }
+        }
+        Err(raced())
+    }
+
+    /// Takes changes back where the project still holds what they made.
+    pub fn revert(&mut self, changes: &ChangeSet) -> Outcome<Reverted> {
+        self.refuse(changes, false)?;
+        let mut turned = layer::inverse(changes);
+        let mut conflicts: BTreeSet<String> = BTreeSet::new();
+        for _ in 0..RACES_MAX {
+            // Leaving one path out can put it in another's way, so the rest is looked at again.
+            let standings = loop {
+                let standings = self.survey(&turned)?;
+                let open = |standing: &Standing| matches!(standing, Standing::Due(_) | Standing::Done);
+                let kept: Vec<bool> = standings.iter().map(open).collect();
+                if kept.iter().all(|kept| *kept) {
+                    break standings;
+                }
+                let mut kept = kept.into_iter();
+                turned.changes.retain(|change| {
+                    let keep = kept.next().unwrap_or(false);
+                    if !keep {
+                        conflicts.insert(change.path.clone());
+                    }
+                    keep
+                });
+            };
+            if matches!(self.write(&turned, &standings)?, Applied::All) {
+                return Ok(Reverted {
+                    reverted: turned.paths(),
+                    conflicts: conflicts.into_iter().collect(),
+                    tree_hash: self.tree_hash()?,
+                });
+            }
+        }
+        Err(raced())
+    }
+
+    fn tree_hash(&mut self) -> Outcome<String> {
+        let nodes = self.project.nodes(self.known, &mut |_, _| Ok(()))?;
+        canonical::canonical_hash(&crate::tree::manifest_of(&nodes))
+    }
+
+    /// What no change set may ask for.
+    fn refuse(&self, changes: &ChangeSet, links_too: bool) -> Outcome<()> {
+        let mut seen = BTreeSet::new();
+        for change in &changes.changes {
+            let path = change.path.as_str();
+            name::check_path(path)?;
+            if !seen.insert(path) {
+                return Err(Fault::invalid(format!("`{}` is changed twice", path.escape_debug())));
+            }
+            if name::is_protected(path) || name::path_left_out(path) {
+                let message = format!("`{}` is protected from tasks", path.escape_debug());
+                return Err(Fault::new(ErrorCode::ProtectedPath, message));
+            }
+            if self.project.ignore.covers(path) {
+                let message = format!(
+                    "`{}` is left out by `{}`",
+                    path.escape_debug(),
+                    crate::ignore::IGNORE_FILE
+                );
+                return Err(Fault::new(ErrorCode::ProtectedPath, message));
+            }
+            if let (true, Some(Node::Symlink { target })) = (links_too, &change.after)
+                && !name::link_stays_inside(path, target)
+            {
+                let (path, target) = (path.escape_debug(), target.escape_debug());
+                let message = format!("the link `{path}` points outside the project: `{target}`");
+                return Err(Fault::new(ErrorCode::PathOutside, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// How each change meets the project now.
+    fn survey(&mut self, changes: &ChangeSet) -> Outcome<Vec<Standing>> {
+        let all: BTreeMap<&str, &Change> = changes
+            .changes
+            .iter()
+            .map(|change| (change.path.as_str(), change))
+            .collect();
+        let mut standings = Vec::with_capacity(changes.changes.len());
+        for change in &changes.changes {
+            standings.push(self.standing(change, &all)?);
+        }
+        Ok(standings)
+    }
+
+    fn standing(&mut self, change: &Change, all: &BTreeMap<&str, &Change>) -> Outcome<Standing> {
+        let root = self.project.root.as_fd();
+        let path = change.path.as_str();
+        let stat = beneath::stat(root, path).map_err(|error| beneath::storage(error, "cannot look at", path))?;
+        if stat.as_ref().is_some_and(is_special) {
+            return Ok(Standing::Edited);
+        }
+        let state = look(
+            root,
+            path,
+            &self.project.ignore,
+            Whose::Project,
+            self.known,
+            &mut |_, _| Ok(()),
+        )?;
+        let changes_below = below(all, path).next().is_some();
+        if holds(&state, change.after.as_ref(), changes_below) {
+            return Ok(Standing::Done);
+        }
+        if !holds(&state, change.before.as_ref(), changes_below) {
+            return Ok(Standing::Edited);
+        }
+        if self.is_blocked(change, all)? {
+            return Ok(Standing::Blocked);
+        }
+        Ok(Standing::Due(stat.as_ref().map(Stamp::of)))
+    }
+
+    /// Whether something the change set does not remove is where this change has to write.
+    fn is_blocked(&self, change: &Change, all: &BTreeMap<&str, &Change>) -> Outcome<bool> {
+        let Some(after) = &change.after else { return Ok(false) };
+        let root = self.project.root.as_fd();
+        let path = change.path.as_str();
+        let fault = |error| beneath::storage(error, "cannot look at", path);
+        for folder in name::ancestors(path) {
+            let stat = beneath::stat(root, folder).map_err(fault)?;
+            let is_folder = stat.is_none_or(|stat| beneath::kind(&stat) == FileType::Directory);
+            let goes = all.get(folder).is_some_and(|change| change.after.is_none());
+            if !is_folder && !goes {
+                return Ok(true);
+            }
+        }
+        let stat = beneath::stat(root, path).map_err(fault)?;
+        let replaces_folder =
+            *after != Node::Directory && stat.is_some_and(|stat| beneath::kind(&stat) == FileType::Directory);
+        if !replaces_folder {
+            return Ok(false);
+        }
+        // All of the folder has to go, also what no tree shows.
+        let folder = beneath::open_folder(root, path).map_err(fault)?;
+        self.keeps_something(folder, path, all)
+    }
+
+    fn keeps_something(&self, folder: OwnedFd, path: &str, all: &BTreeMap<&str, &Change>) -> Outcome<bool> {
+        for entry in crate::tree::list(folder.as_fd(), path)? {
+            let Ok(entry) = String::from_utf8(entry) else {
+                return Ok(true);
+            };
+            let inner = format!("{path}/{entry}");
+            if all.get(inner.as_str()).is_some_and(|change| change.after.is_none()) {
+                continue;
+            }
+            if below(all, &inner).next().is_none() {
+                return Ok(true);
+            }
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let Ok(next) = fs::openat(&folder, entry.as_str(), flags, Mode::empty()) else {
+                return Ok(true);
+            };
+            if self.keeps_something(next, &inner, all)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Carries out what is due. Removals that make room come first, other removals last.
+    fn write(&mut self, changes: &ChangeSet, standings: &[Standing]) -> Outcome<Applied> {
+        let all: BTreeMap<&str, &Change> = changes
+            .changes
+            .iter()
+            .map(|change| (change.path.as_str(), change))
+            .collect();
+        let mut touched: BTreeSet<String> = BTreeSet::new();
+        let makes_room = |change: &Change| {
+            let written = |path: &str| all.get(path).is_some_and(|change| change.after.is_some());
+            name::ancestors(&change.path).any(written) || below(&all, &change.path).any(|below| below.after.is_some())
+        };
+        let due = || {
+            let pairs = changes.changes.iter().zip(standings);
+            pairs.filter_map(|(change, standing)| match standing {
+                Standing::Due(stamp) => Some((change, *stamp)),
+                _ => None,
+            })
+        };
+        let removals = || due().filter(|(change, _)| change.after.is_none());
+        for (change, stamp) in removals().filter(|(change, _)| makes_room(change)) {
+            if !self.remove(change, stamp, &mut touched)? {
+                return Ok(Applied::Raced);
+            }
+        }
+        self.drop_emptied(changes, &all, &mut touched)?;
+        for (change, stamp) in due() {
+            if let Some(after) = &change.after
+                && !self.put(change, after, stamp, &mut touched)?
+            {
+                return Ok(Applied::Raced);
+            }
+        }
+        for (change, stamp) in removals().filter(|(change, _)| !makes_room(change)) {
+            if !self.remove(change, stamp, &mut touched)? {
+                return Ok(Applied::Raced);
+            }
+        }
+        self.drop_emptied(changes, &all, &mut touched)?;
+        self.sync(&touched)?;
+        Ok(Applied::All)
+    }
+
+    /// Removes a file, link or empty folder. False: it is not what was looked at any more.
+    fn remove(&self, change: &Change, stamp: Option<Stamp>, touched: &mut BTreeSet<String>) -> Outcome<bool> {
+        let path = change.path.as_str();
+        let fault = |error| beneath::storage(error, "cannot remove", path);
+        let Ok((folder, name)) = beneath::open_parent(self.project.root.as_fd(), path) else {
+            return Ok(false);
+        };
+        if !self.unchanged(&folder, name, stamp, change.before.as_ref())? {
+            return Ok(false);
+        }
+        (self.pace)()?;
+        touched.insert(name::parent(path).unwrap_or_default().to_owned());
+        let removed = if change.before == Some(Node::Directory) {
+            fs::unlinkat(&folder, name, AtFlags::REMOVEDIR)
+        } else {
+            fs::unlinkat(&folder, name, AtFlags::empty())
+        };
+        match removed {
+            // A folder that got content, or holds what no tree shows, stays.
+            Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST) => Ok(true),
+            Err(error) => Err(fault(error)),
+        }
+    }
+
+    /// Writes one node. False: the path is not what was looked at any more.
+    fn put(
+        &self,
+        change: &Change,
+        after: &Node,
+        stamp: Option<Stamp>,
+        touched: &mut BTreeSet<String>,
+    ) -> Outcome<bool> {
+        let path = change.path.as_str();
+        let root = self.project.root.as_fd();
+        let fault = |error| beneath::storage(error, "cannot write", path);
+        for folder in name::ancestors(path) {
+            if beneath::stat(root, folder).map_err(fault)?.is_none() {
+                touched.insert(name::parent(folder).unwrap_or_default().to_owned());
+            }
+        }
+        touched.insert(name::parent(path).unwrap_or_default().to_owned());
+        let (folder, name) = beneath::make_parent(root, path, self.owner).map_err(fault)?;
+        let old = match fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Some(stat),
+            Err(Errno::NOENT) => None,
+            Err(error) => return Err(fault(error)),
+        };
+        let temp = format!("{}{}", name::TEMP_PREFIX, &canonical::sha256_hex(path.as_bytes())[..24]);
+        clear(&folder, &temp).map_err(fault)?;
+        match after {
+            Node::Directory => {
+                (self.pace)()?;
+                if old.is_some() {
+                    if !self.unchanged(&folder, name, stamp, change.before.as_ref())? {
+                        return Ok(false);
+                    }
+                    fs::unlinkat(&folder, name, AtFlags::empty()).map_err(fault)?;
+                }
+                beneath::make_folder(root, path, self.owner).map_err(fault)?;
+                return Ok(true);
+            }
+            Node::Symlink { target } => {
+                fs::symlinkat(target.as_str(), &folder, temp.as_str()).map_err(fault)?;
+                if let Some((uid, gid)) = self.owner {
+                    let (uid, gid) = (fs::Uid::from_raw(uid), fs::Gid::from_raw(gid));
+                    fs::chownat(&folder, temp.as_str(), Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+                        .map_err(fault)?;
+                }
+            }
+            Node::File { hash, executable, .. } => {
+                let bytes = self.desk.get(hash)?;
+                self.write_temp(&folder, &temp, &bytes, *executable, old.as_ref(), path)?;
+            }
+        }
+        (self.pace)()?;
+        if !self.unchanged(&folder, name, stamp, change.before.as_ref())? {
+            clear(&folder, &temp).map_err(fault)?;
+            return Ok(false);
+        }
+        if old.is_some_and(|old| beneath::kind(&old) == FileType::Directory) {
+            match fs::unlinkat(&folder, name, AtFlags::REMOVEDIR) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(error) => return Err(fault(error)),
+            }
+        }
+        fs::renameat(&folder, temp.as_str(), &folder, name).map_err(fault)?;
+        Ok(true)
+    }
+
+    fn write_temp(
+        &self,
+        folder: &OwnedFd,
+        temp: &str,
+        bytes: &[u8],
+        executable: bool,
+        old: Option<&Stat>,
+        path: &str,
+    ) -> Outcome<()> {
+        let fault = |error| beneath::storage(error, "cannot write", path);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        // The umask of the person takes its part of these.
+        let mode = if executable { 0o777 } else { 0o666 };
+        let file = fs::openat(folder, temp, flags, Mode::from_raw_mode(mode)).map_err(fault)?;
+        let replaced = old.filter(|old| beneath::kind(old) == FileType::RegularFile);
+        let owner = self
+            .owner
+            .map(|owner| replaced.map_or(owner, |old| (old.st_uid, old.st_gid)));
+        beneath::own(file.as_fd(), owner).map_err(fault)?;
+        if let Some(old) = replaced {
+            let rights = old.st_mode & 0o777;
+            let rights = if executable {
+                rights | ((rights & 0o444) >> 2)
+            } else {
+                rights & !0o111
+            };
+            fs::fchmod(&file, Mode::from_raw_mode(rights)).map_err(fault)?;
+        }
+        let mut file = File::from(file);
+        content::write_all(&mut file, bytes, path)?;
+        fs::fsync(&file).map_err(fault)
+    }
+
+    /// Whether a path is still what the survey saw.
+    fn unchanged(&self, folder: &OwnedFd, name: &str, stamp: Option<Stamp>, before: Option<&Node>) -> Outcome<bool> {
+        match fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            // Folders get other stamps by what is written into them; they are only ever removed when empty.
+            Ok(stat) if beneath::kind(&stat) == FileType::Directory => {
+                Ok(!matches!(before, Some(Node::File { .. } | Node::Symlink { .. })))
+            }
+            Ok(stat) => Ok(stamp == Some(Stamp::of(&stat))),
+            Err(Errno::NOENT) => Ok(before.is_none() || before == Some(&Node::Directory)),
+            Err(error) => Err(beneath::storage(error, "cannot look at", name)),
+        }
+    }
+
+    /// Removes folders that lost their last content, unless the change set lists them as empty.
+    fn drop_emptied(
+        &self,
+        changes: &ChangeSet,
+        all: &BTreeMap<&str, &Change>,
+        touched: &mut BTreeSet<String>,
+    ) -> Outcome<()> {
+        let mut folders: BTreeSet<&str> = BTreeSet::new();
+        for change in changes.changes.iter().filter(|change| change.after.is_none()) {
+            folders.extend(name::ancestors(&change.path));
+        }
+        let kept = |path: &str| {
+            all.get(path)
+                .is_some_and(|change| change.after == Some(Node::Directory))
+        };
+        // Longer paths sort after the folders they lie in.
+        for path in folders.into_iter().rev().filter(|path| !kept(path)) {
+            let Ok((folder, name)) = beneath::open_parent(self.project.root.as_fd(), path) else {
+                continue;
+            };
+            match fs::unlinkat(&folder, name, AtFlags::REMOVEDIR) {
+                Ok(()) => {
+                    touched.insert(name::parent(path).unwrap_or_default().to_owned());
+                }
+                Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {}
+                Err(error) => return Err(beneath::storage(error, "cannot remove", path)),
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&self, touched: &BTreeSet<String>) -> Outcome<()> {
+        for path in touched {
+            match beneath::open_folder(self.project.root.as_fd(), path) {
+                Ok(folder) => fs::fsync(&folder).map_err(|error| beneath::storage(error, "cannot sync", path))?,
+                // Removed again: the folder above it is synced too.
+                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Err(error) => return Err(beneath::storage(error, "cannot sync", path)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a path's state is what a change set expects there. A folder with content has no node of its own; one without
+/// may be half way between, when the change set has something to do below it.
+fn holds(state: &State, expected: Option<&Node>, changes_below: bool) -> bool {
+    match (state, expected) {
+        (State::Absent, expected) => expected.is_none(),
+        (State::Is(Node::Directory), None) => changes_below,
+        (State::Is(node), expected) => expected == Some(node),
+        (State::Occupied, expected) => expected.is_none() || expected == Some(&Node::Directory),
+    }
+}
+
+/// Changes below a folder.
+fn below<'c>(all: &'c BTreeMap<&str, &'c Change>, folder: &str) -> impl Iterator<Item = &'c Change> {
+    let prefix = format!("{folder}/");
+    let range = all.range::<str, _>((std::ops::Bound::Excluded(prefix.as_str()), std::ops::Bound::Unbounded));
+    let found: Vec<&Change> = range
+        .take_while(|(path, _)| path.starts_with(&prefix))
+        .map(|(_, change)| *change)
+        .collect();
+    found.into_iter()
+}
+
+fn is_special(stat: &Stat) -> bool {
+    !matches!(
+        beneath::kind(stat),
+        FileType::RegularFile | FileType::Directory | FileType::Symlink
+    )
+}
+
+/// Removes a temporary file of ours that was left behind.
+fn clear(folder: &OwnedFd, temp: &str) -> Result<(), Errno> {
+    match fs::unlinkat(folder, temp, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn shown(paths: &[String]) -> String {
+    let mut shown: Vec<String> = paths
+        .iter()
+        .take(5)
+        .map(|path| format!("`{}`", path.escape_debug()))
+        .collect();
+    if paths.len() > shown.len() {
+        shown.push(format!("{} more", paths.len() - shown.len()));
+    }
+    shown.join(", ")
+}
+
+fn raced() -> Fault {
+    Fault::new(
+        ErrorCode::Conflict,
+        "the project's files keep changing while they are written",
+    )
+}

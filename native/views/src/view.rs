@@ -1,0 +1,384 @@
+//! One view: a fresh copy of a base with change sets on top, and what has changed in it since.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use openwrap_contracts::change::{Change, ChangeSet, Node};
+use openwrap_contracts::limits::PROJECT_FILES_MAX;
+use openwrap_contracts::ports::{View, ViewSpec};
+use openwrap_contracts::{ErrorCode, Fault, Outcome};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{self, AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::base::Bases;
+use crate::beneath;
+use crate::content::{self, BlobDesk};
+use crate::ignore::Ignore;
+use crate::layer::{below_of, difference, put_on};
+use crate::name;
+use crate::project::{Hashes, State, look, read_ignore, read_nodes};
+use crate::removal;
+use crate::tree::{Found, Nodes, Stamp, Whose, walk};
+
+/// Bytes copied at once where the file system cannot share them.
+const COPY_BYTES: usize = 16 * 1024 * 1024;
+
+/// A view that is open.
+pub struct OpenView {
+    pub view: View,
+    root: OwnedFd,
+    ignore: Ignore,
+    owner: Option<(u32, u32)>,
+    /// The tree before the attempt's own changes.
+    start: Nodes,
+    /// The tree as last reported.
+    last: Nodes,
+    known: Hashes,
+}
+
+/// Folder of a run's views, and the view's own name in it.
+pub fn place(spec: &ViewSpec) -> Outcome<(String, String)> {
+    name::check_id(&spec.run_id, "run")?;
+    name::check_id(&spec.task_id, "task")?;
+    Ok((spec.run_id.clone(), format!("{}.{}", spec.task_id, spec.attempt)))
+}
+
+/// Makes the folders of a view: parents 0711, the three of the view 0700 and the tools' own.
+fn make_folders(work: &Path, spec: &ViewSpec, owner: Option<(u32, u32)>) -> Outcome<(View, OwnedFd)> {
+    let (run, leaf) = place(spec)?;
+    let work_folder = beneath::open_root(work)?;
+    let fault = |error| beneath::storage(error, "cannot make the view", &leaf);
+    match fs::mkdirat(&work_folder, run.as_str(), Mode::from_raw_mode(0o711)) {
+        Ok(()) => {
+            let run_folder = beneath::open_folder(work_folder.as_fd(), &run).map_err(fault)?;
+            fs::fchmod(&run_folder, Mode::from_raw_mode(0o711)).map_err(fault)?;
+        }
+        Err(Errno::EXIST) => {}
+        Err(error) => return Err(fault(error)),
+    }
+    let run_folder = beneath::open_folder(work_folder.as_fd(), &run).map_err(fault)?;
+    removal::remove(run_folder.as_fd(), &leaf)?;
+    let make = |parent: BorrowedFd<'_>, name: &str, mode: u32| {
+        fs::mkdirat(parent, name, Mode::from_raw_mode(mode)).map_err(fault)?;
+        let folder = beneath::open_folder(parent, name).map_err(fault)?;
+        fs::fchmod(&folder, Mode::from_raw_mode(mode)).map_err(fault)?;
+        Ok::<OwnedFd, Fault>(folder)
+    };
+    let top = make(run_folder.as_fd(), &leaf, 0o711)?;
+    let mut root = None;
+    for name in ["home", "temp", "project"] {
+        let folder = make(top.as_fd(), name, 0o700)?;
+        beneath::own(folder.as_fd(), owner).map_err(fault)?;
+        root = Some(folder);
+    }
+    let root = root.ok_or_else(|| Fault::internal("a view without folders"))?;
+    let path = work.join(&run).join(&leaf);
+    let view = View {
+        view_id: format!("{run}/{leaf}"),
+        root: path.join("project"),
+        home: path.join("home"),
+        temp: path.join("temp"),
+    };
+    Ok((view, root))
+}
+
+/// A change set kept as a blob.
+fn read_layer(hash: &str, desk: &BlobDesk) -> Outcome<ChangeSet> {
+    let layer: ChangeSet = serde_json::from_slice(&desk.get(hash)?)
+        .map_err(|error| Fault::not_found(format!("{hash} is no change set: {error}")))?;
+    for change in &layer.changes {
+        name::check_path(&change.path)?;
+    }
+    Ok(layer)
+}
+
+impl OpenView {
+    /// Makes a view as `spec` says; whatever was there under this task and attempt is gone.
+    pub fn make(
+        work: &Path,
+        bases: &Bases,
+        desk: &BlobDesk,
+        owner: Option<(u32, u32)>,
+        spec: &ViewSpec,
+    ) -> Outcome<Self> {
+        let (base, base_nodes) = bases.folder(&spec.run_id, &spec.base_hash, desk)?;
+        let mut start = base_nodes.clone();
+        let own_from = spec.layers.len().checked_sub(spec.own_layers);
+        let own_from = own_from.ok_or_else(|| Fault::invalid("more own layers than layers"))?;
+        let mut last = None;
+        for (place, hash) in spec.layers.iter().enumerate() {
+            let layer = read_layer(hash, desk)?;
+            if place < own_from {
+                put_on(&mut start, &layer);
+            } else {
+                put_on(last.get_or_insert_with(|| start.clone()), &layer);
+            }
+        }
+        let last = last.unwrap_or_else(|| start.clone());
+        let (view, root) = make_folders(work, spec, owner)?;
+        let filling = Filling {
+            root: root.as_fd(),
+            base: base.as_fd(),
+            base_nodes: &base_nodes,
+            owner,
+            desk,
+        };
+        filling.fill(&last)?;
+        let ignore = read_ignore(root.as_fd(), Whose::View)?;
+        let mut open = Self {
+            view,
+            root,
+            ignore,
+            owner,
+            start,
+            last,
+            known: Hashes::new(),
+        };
+        open.remember()?;
+        Ok(open)
+    }
+
+    /// Takes the stamps of a view nobody worked in yet, so that the first scan reads only what changed.
+    fn remember(&mut self) -> Outcome<()> {
+        for (path, found) in walk(self.root.as_fd(), &self.ignore, Whose::View)? {
+            if let (Found::File { stamp, .. }, Some(Node::File { hash, .. })) = (found, self.last.get(&path))
+                && stamp.is_settled()
+            {
+                self.known.insert(path, (stamp, hash.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a recorded change set into the view. The next `changed` does not report it: its step already has.
+    pub fn apply(&mut self, hash: &str, desk: &BlobDesk) -> Outcome<()> {
+        let layer = read_layer(hash, desk)?;
+        let mut next = self.scan(desk)?;
+        put_on(&mut next, &layer);
+        let base = self
+            .root
+            .try_clone()
+            .map_err(|_| Fault::internal("no descriptor left"))?;
+        for change in &layer.changes {
+            self.clear_way(change)?;
+        }
+        let filling = Filling {
+            root: self.root.as_fd(),
+            base: base.as_fd(),
+            base_nodes: &Nodes::new(),
+            owner: self.owner,
+            desk,
+        };
+        let written = layer.changes.iter().filter(|change| change.after.is_some());
+        let written = written.filter_map(|change| Some((change.path.clone(), next.get(&change.path)?.clone())));
+        filling.fill(&written.collect())?;
+        self.last = next;
+        Ok(())
+    }
+
+    /// Removes what lies at a path, and a file or link that lies where one of its folders has to be.
+    fn clear_way(&self, change: &Change) -> Outcome<()> {
+        let path = change.path.as_str();
+        let mut wanted: Vec<&str> = name::ancestors(path).collect();
+        wanted.reverse();
+        for folder in wanted {
+            let stat = beneath::stat(self.root.as_fd(), folder)
+                .map_err(|error| beneath::storage(error, "cannot look at", folder))?;
+            if stat.is_some_and(|stat| beneath::kind(&stat) != fs::FileType::Directory) {
+                self.remove_at(folder)?;
+            }
+        }
+        self.remove_at(path)
+    }
+
+    fn remove_at(&self, path: &str) -> Outcome<()> {
+        match beneath::open_parent(self.root.as_fd(), path) {
+            Ok((folder, name)) => removal::remove(folder.as_fd(), name),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
+            Err(error) => Err(beneath::storage(error, "cannot remove", path)),
+        }
+    }
+
+    /// What changed since last asked; the contents are blobs afterwards.
+    pub fn changed(&mut self, paths: Option<Vec<String>>, desk: &BlobDesk) -> Outcome<ChangeSet> {
+        let now = match paths {
+            Some(paths) => self.look_at(&paths, desk)?,
+            None => self.scan(desk)?,
+        };
+        let changes = difference(&self.last, &now);
+        self.last = now;
+        Ok(changes)
+    }
+
+    /// Everything the attempt changed.
+    pub fn finish(&mut self, desk: &BlobDesk) -> Outcome<ChangeSet> {
+        self.last = self.scan(desk)?;
+        Ok(difference(&self.start, &self.last))
+    }
+
+    fn scan(&mut self, desk: &BlobDesk) -> Outcome<Nodes> {
+        self.refuse_foreign()?;
+        let mut batch = desk.batch();
+        let nodes = read_nodes(
+            self.root.as_fd(),
+            &self.ignore,
+            Whose::View,
+            &mut self.known,
+            &mut |_, content| batch.add(content.hash, content.bytes),
+        )?;
+        batch.flush()?;
+        Ok(nodes)
+    }
+
+    /// With an own uid for tools, a file of somebody else's with a second name was linked in from outside the view.
+    fn refuse_foreign(&self) -> Outcome<()> {
+        let Some((tools, _)) = self.owner else { return Ok(()) };
+        for (path, found) in walk(self.root.as_fd(), &self.ignore, Whose::View)? {
+            if let Found::File {
+                owner, linked: true, ..
+            } = found
+                && owner != tools
+            {
+                return Err(Fault::new(
+                    ErrorCode::PermissionDenied,
+                    format!(
+                        "`{}` is a second name of a file outside the task's copy",
+                        path.escape_debug()
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks only at named paths, and at the folders they lie in: these may have become or stopped being empty.
+    fn look_at(&mut self, paths: &[String], desk: &BlobDesk) -> Outcome<Nodes> {
+        let mut asked: BTreeSet<&str> = BTreeSet::new();
+        for path in paths {
+            name::check_path(path)?;
+            if name::path_left_out(path) || self.ignore.covers(path) {
+                continue;
+            }
+            asked.insert(path);
+            asked.extend(name::ancestors(path));
+        }
+        let mut now = self.last.clone();
+        let mut batch = desk.batch();
+        for path in asked {
+            let mut keep = |_: &str, content: content::Content| batch.add(content.hash, content.bytes);
+            let root = self.root.as_fd();
+            let state = look(root, path, &self.ignore, Whose::View, &mut self.known, &mut keep)?;
+            let is_folder = state == State::Occupied;
+            match state {
+                State::Is(node) => now.insert(path.to_owned(), node),
+                State::Absent | State::Occupied => now.remove(path),
+            };
+            if !is_folder {
+                for below in below_of(&now, path) {
+                    now.remove(&below);
+                }
+            } else if paths.iter().any(|asked| asked == path) {
+                // A whole folder was named: everything in it may have changed.
+                batch.flush()?;
+                return self.scan(desk);
+            }
+        }
+        batch.flush()?;
+        if now.len() > PROJECT_FILES_MAX {
+            return Err(Fault::new(
+                ErrorCode::LimitExceeded,
+                format!("the task's copy of the project has more than {PROJECT_FILES_MAX} files"),
+            ));
+        }
+        Ok(now)
+    }
+}
+
+/// Writing a tree into an empty view.
+struct Filling<'a> {
+    root: BorrowedFd<'a>,
+    base: BorrowedFd<'a>,
+    base_nodes: &'a Nodes,
+    owner: Option<(u32, u32)>,
+    desk: &'a BlobDesk,
+}
+
+impl Filling<'_> {
+    fn fill(&self, nodes: &Nodes) -> Outcome<()> {
+        for (path, node) in nodes {
+            let fault = |error| beneath::storage(error, "cannot copy", path);
+            match node {
+                Node::Directory => {
+                    beneath::make_folder(self.root, path, self.owner).map_err(fault)?;
+                }
+                Node::Symlink { target } => {
+                    let (folder, name) = beneath::make_parent(self.root, path, self.owner).map_err(fault)?;
+                    fs::symlinkat(target.as_str(), &folder, name).map_err(fault)?;
+                    if let Some((uid, gid)) = self.owner {
+                        let (uid, gid) = (fs::Uid::from_raw(uid), fs::Gid::from_raw(gid));
+                        fs::chownat(&folder, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW).map_err(fault)?;
+                    }
+                }
+                Node::File { hash, size, executable } => self.file(path, hash, *size, *executable)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&self, path: &str, hash: &str, size: u32, executable: bool) -> Outcome<()> {
+        let fault = |error| beneath::storage(error, "cannot copy", path);
+        let (folder, name) = beneath::make_parent(self.root, path, self.owner).map_err(fault)?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = fs::openat(&folder, name, flags, Mode::from_raw_mode(0o600)).map_err(fault)?;
+        let copied = match self.base_nodes.get(path) {
+            Some(Node::File { hash: in_base, .. }) if in_base == hash => self.copy_from_base(path, &file, size),
+            _ => Ok(false),
+        };
+        if !copied.map_err(fault)? {
+            fs::ftruncate(&file, 0).map_err(fault)?;
+            fs::seek(&file, fs::SeekFrom::Start(0)).map_err(fault)?;
+            let mut file = File::from(file.try_clone().map_err(|_| fault(Errno::MFILE))?);
+            content::write_all(&mut file, &self.desk.get(hash)?, path)?;
+        }
+        let mode = if executable { 0o755 } else { 0o644 };
+        fs::fchmod(&file, Mode::from_raw_mode(mode)).map_err(fault)?;
+        beneath::own(file.as_fd(), self.owner).map_err(fault)
+    }
+
+    /// Shares the base's bytes where the file system can, else copies them. False: the base's copy is damaged.
+    fn copy_from_base(&self, path: &str, file: &OwnedFd, size: u32) -> Result<bool, Errno> {
+        let source = match beneath::open(self.base, path, OFlags::RDONLY, Mode::empty()) {
+            Err(Errno::NOENT) => return Ok(false),
+            other => other?,
+        };
+        if Stamp::of(&fs::fstat(&source)?).size() != u64::from(size) {
+            return Ok(false);
+        }
+        if fs::ioctl_ficlone(file, &source).is_ok() {
+            return Ok(true);
+        }
+        let mut left = size as usize;
+        while left > 0 {
+            match fs::copy_file_range(&source, None, file, None, left.min(COPY_BYTES)) {
+                Ok(0) => return Ok(false),
+                Ok(copied) => left -= copied,
+                Err(Errno::INTR) => {}
+                // Not every file system copies by itself; the blob has the same bytes.
+                Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Where the views of a configuration lie.
+pub fn prepare_work(work: &PathBuf) -> Outcome<()> {
+    let fault = |error: std::io::Error| Fault::new(ErrorCode::StorageFailed, format!("`{}`: {error}", work.display()));
+    std::fs::create_dir_all(work).map_err(fault)?;
+    let folder = beneath::open_root(work)?;
+    fs::fchmod(&folder, Mode::from_raw_mode(0o711))
+        .map_err(|error| beneath::storage(error, "cannot open", &work.display().to_string()))
+}
