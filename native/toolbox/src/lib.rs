@@ -1,1 +1,49 @@
+//! Tools written in Rust: `file.read file.write file.append file.list shell.exec excel.create`.
+//!
+//! Each works inside the view it is given and nowhere else. A path is taken as it is written: a symbolic link on the way
+//! is not followed silently but answered with the path it stands for, so that what was permitted is what is touched.
 
+mod excel;
+mod file_list;
+mod file_read;
+mod file_write;
+mod place;
+mod shell_exec;
+
+use std::sync::Arc;
+
+use openwrap_contracts::fault::Fault;
+use openwrap_contracts::ports::Tool;
+use openwrap_contracts::spawn::Spawner;
+use openwrap_contracts::{ErrorCode, Outcome};
+
+/// What the tools need to know of the installation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ToolboxConfig {
+    /// Uid and gid the tools' processes run as, when started as root: files made here belong to them too.
+    pub tools_owner: Option<(u32, u32)>,
+}
+
+/// All tools, by name.
+#[must_use]
+pub fn tools(spawner: Arc<dyn Spawner>, config: ToolboxConfig) -> Vec<Arc<dyn Tool>> {
+    vec![
+        Arc::new(excel::ExcelCreate::new(config)),
+        Arc::new(file_write::FileWrite::append(config)),
+        Arc::new(file_list::FileList::new()),
+        Arc::new(file_read::FileRead::new()),
+        Arc::new(file_write::FileWrite::write(config)),
+        Arc::new(shell_exec::ShellExec::new(spawner)),
+    ]
+}
+
+/// Arguments in a tool's own type; unknown fields are refused.
+fn arguments<T: serde::de::DeserializeOwned>(tool: &str, value: &serde_json::Value) -> Outcome<T> {
+    T::deserialize(value).map_err(|error| Fault::invalid(format!("{tool}: {error}")))
+}
+
+/// Runs file work away from the asynchronous threads.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Outcome<T> + Send + 'static) -> Outcome<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Fault::new(ErrorCode::ExecutionFailed, format!("the tool broke off: {error}")))?
+}

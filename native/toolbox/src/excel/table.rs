@@ -1,0 +1,208 @@
+//! A sheet's content: a CSV file, rows, or both, as typed cells.
+
+use openwrap_contracts::{ErrorCode, Fault, Outcome};
+
+use super::SheetInput;
+use super::cell::{self, Cell};
+use crate::place::{Place, normal_file};
+
+/// Columns of a sheet (Excel's limit).
+pub const COLUMNS_MAX: usize = 16_384;
+/// Rows of a sheet below its header (Excel's limit).
+const ROWS_MAX: usize = 1_048_575;
+/// Cells of a workbook.
+pub const CELLS_MAX: usize = 2_000_000;
+
+/// Headers (none: the sheet has no header row) and cells.
+pub struct Table {
+    pub headers: Option<Vec<String>>,
+    pub rows: Vec<Vec<Cell>>,
+}
+
+/// Reads a sheet's content. `budget` is how many cells the workbook may still get.
+///
+/// # Errors
+/// `INVALID_ARGUMENTS` naming sheet and cell, `LIMIT_EXCEEDED`, and what reading the file may say.
+pub fn read(sheet: &SheetInput, place: &Place, budget: &mut usize) -> Outcome<Table> {
+    let mut table = Table {
+        headers: None,
+        rows: Vec::new(),
+    };
+    if let Some(csv) = &sheet.csv {
+        let path = normal_file(csv)?;
+        let records = records(&path, &place.read(&path)?, budget)?;
+        let mut records = records.into_iter();
+        table.headers = Some(records.next().unwrap_or_default());
+        table.rows = typed(records.collect(), &path)?;
+    }
+    if !sheet.columns.is_empty() {
+        let given = sheet.columns.iter().map(|column| column.header.clone());
+        let rest = table
+            .headers
+            .take()
+            .unwrap_or_default()
+            .into_iter()
+            .skip(sheet.columns.len());
+        table.headers = Some(given.chain(rest).collect());
+    }
+    for row in &sheet.rows {
+        let mut cells = Vec::with_capacity(row.len());
+        for (column, value) in row.iter().enumerate() {
+            spend(budget)?;
+            let at = format!(
+                "sheet `{}`, row {} column {}",
+                sheet.name,
+                table.rows.len() + 1,
+                column + 1
+            );
+            let mut typed = cell::from_json(value, &at)?;
+            // A column written as dates gets dates.
+            let format = sheet.columns.get(column).and_then(|column| column.format.as_deref());
+            if let (Cell::Text(text), Some(format)) = (&typed, format)
+                && format.contains('y')
+                && let Some(moment) = cell::date(text)
+            {
+                typed = Cell::Date(moment);
+            }
+            cells.push(typed);
+        }
+        table.rows.push(cells);
+    }
+    check_size(&table, &sheet.name)?;
+    Ok(table)
+}
+
+fn spend(budget: &mut usize) -> Outcome<()> {
+    *budget = budget.checked_sub(1).ok_or_else(|| {
+        Fault::new(
+            ErrorCode::LimitExceeded,
+            format!("excel.create: a workbook gets at most {CELLS_MAX} cells"),
+        )
+    })?;
+    Ok(())
+}
+
+fn check_size(table: &Table, sheet: &str) -> Outcome<()> {
+    let columns = table.rows.iter().map(Vec::len).max().unwrap_or(0);
+    let columns = columns.max(table.headers.as_ref().map_or(0, Vec::len));
+    if columns <= COLUMNS_MAX && table.rows.len() <= ROWS_MAX {
+        return Ok(());
+    }
+    Err(Fault::new(
+        ErrorCode::LimitExceeded,
+        format!(
+            "excel.create: sheet `{sheet}` would have {} rows and {columns} columns; {ROWS_MAX} and {COLUMNS_MAX} are the most",
+            table.rows.len()
+        ),
+    ))
+}
+
+/// The file's records as texts.
+fn records(path: &str, bytes: &[u8], budget: &mut usize) -> Outcome<Vec<Vec<String>>> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        Fault::invalid(format!(
+            "excel.create: `{path}` is not UTF-8 (byte {}); convert it first",
+            error.valid_up_to()
+        ))
+    })?;
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(delimiter(path, text))
+        .from_reader(text.as_bytes());
+    let mut records = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| Fault::invalid(format!("excel.create: `{path}`: {error}")))?;
+        for _ in 0..record.len() {
+            spend(budget)?;
+        }
+        records.push(record.iter().map(str::to_owned).collect());
+    }
+    Ok(records)
+}
+
+/// Tabs in a `.tsv`; else commas, unless the first line has none but semicolons or tabs.
+fn delimiter(path: &str, text: &str) -> u8 {
+    let first = text.lines().next().unwrap_or_default();
+    if path.to_ascii_lowercase().ends_with(".tsv") {
+        return b'\t';
+    }
+    match (first.contains(','), first.contains(';'), first.contains('\t')) {
+        (false, true, _) => b';',
+        (false, false, true) => b'\t',
+        _ => b',',
+    }
+}
+
+/// Types cells; a column with codes (`00420`) is text throughout.
+fn typed(records: Vec<Vec<String>>, path: &str) -> Outcome<Vec<Vec<Cell>>> {
+    let width = records.iter().map(Vec::len).max().unwrap_or(0);
+    let mut codes = vec![false; width];
+    for record in &records {
+        for (column, text) in record.iter().enumerate() {
+            codes[column] |= cell::is_code(text);
+        }
+    }
+    let mut rows = Vec::with_capacity(records.len());
+    for (number, record) in records.into_iter().enumerate() {
+        let mut row = Vec::with_capacity(record.len());
+        for (column, text) in record.into_iter().enumerate() {
+            row.push(one(&text, codes[column], || {
+                format!("`{path}` record {} column {}", number + 2, column + 1)
+            })?);
+        }
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+fn one(text: &str, is_code: bool, at: impl Fn() -> String) -> Outcome<Cell> {
+    if !is_code {
+        if let Some(number) = cell::number(text) {
+            return Ok(Cell::Number(number));
+        }
+        if let Some(moment) = cell::date(text) {
+            return Ok(Cell::Date(moment));
+        }
+    }
+    cell::from_text(text, &at())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn read_text(text: &str) -> Vec<Vec<Cell>> {
+        let mut budget = 1000;
+        let records = records("t.csv", text.as_bytes(), &mut budget).unwrap();
+        typed(records.into_iter().skip(1).collect(), "t.csv").unwrap()
+    }
+
+    #[test]
+    fn columns_with_codes_stay_text() {
+        let rows = read_text("plz,n,when\n01067,1,2024-05-01\n10115,,x\n");
+        assert_eq!(rows[0][0], Cell::Text("01067".to_owned()));
+        assert_eq!(rows[1][0], Cell::Text("10115".to_owned()));
+        assert_eq!(rows[0][1], Cell::Number(1.0));
+        assert_eq!(rows[1][1], Cell::Empty);
+        assert!(matches!(rows[0][2], Cell::Date(_)));
+        assert_eq!(rows[1][2], Cell::Text("x".to_owned()));
+    }
+
+    #[test]
+    fn texts_that_look_like_formulas_stay_texts() {
+        for text in ["=1+1", "+1", "-A1", "@SUM(A1)", "=cmd|' /C calc'!A0"] {
+            let rows = read_text(&format!("a\n\"{text}\"\n"));
+            assert_eq!(rows[0][0], Cell::Text(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn the_budget_holds() {
+        let mut budget = 3;
+        let fault = records("t.csv", b"a,b\n1,2\n", &mut budget).unwrap_err();
+        assert_eq!(fault.code, ErrorCode::LimitExceeded);
+    }
+}
