@@ -7,4 +7,7 @@ export type { WorkforceAddon, WorkforceOrchestrator } from "./orchestrator.ts";
 export { NativeUnavailable };
 
 export const native: WorkforceAddon | null = null;
-export const error: NativeUnavailable | null = new NativeUnavailable("agent-workforce", "the orchestrator runs in Node only");
+export const error: NativeUnavailable | null = new NativeUnavailable(
+  "agent-workforce",
+  "the orchestrator runs in Node only",
+);

@@ -6,7 +6,10 @@ import type { WorkforceAddon } from "./orchestrator.ts";
 export type { WorkforceAddon, WorkforceOrchestrator } from "./orchestrator.ts";
 export { NativeUnavailable } from "../feature.ts";
 
-const entry: Entry<WorkforceAddon> = loadEntry<WorkforceAddon>("agent-workforce", ["WorkforceOrchestrator", "contractsHash"]);
+const entry: Entry<WorkforceAddon> = loadEntry<WorkforceAddon>("agent-workforce", [
+  "WorkforceOrchestrator",
+  "contractsHash",
+]);
 
 /** The addon, or `null`: then `error` says why. */
 export const native = entry.native;

@@ -30,5 +30,7 @@ export interface WorkforceOrchestrator {
 export interface WorkforceAddon {
   contractsHash(): string;
   /** Takes the JSON of `WorkforceConfig`. */
-  WorkforceOrchestrator: new (configJson?: string) => WorkforceOrchestrator;
+  WorkforceOrchestrator: new (
+    configJson?: string,
+  ) => WorkforceOrchestrator;
 }

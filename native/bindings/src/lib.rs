@@ -1,1 +1,11 @@
+//! The N-API face: few functions, JSON text or ready-made frames. Knows nothing the runtime does not.
 
+mod runtime;
+mod workforce;
+
+/// SHA-256 of the contracts this addon was built from.
+#[napi_derive::napi]
+#[must_use]
+pub fn contracts_hash() -> String {
+    openwrap_contracts::schema::contracts_hash().unwrap_or_default()
+}

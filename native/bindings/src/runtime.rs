@@ -1,0 +1,103 @@
+//! Entry `runtime`: the whole core.
+
+use std::sync::Arc;
+
+use napi::bindgen_prelude::Buffer;
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi_derive::napi;
+use openwrap_contracts::ports::CancellationToken;
+use openwrap_contracts::{Fault, Outcome};
+use openwrap_runtime::core::{Core, CoreConfig};
+use openwrap_runtime::stream::Delivery;
+use serde_json::{Value, json};
+
+/// Frames waiting for JavaScript before the stream is slowed to its pace.
+const FRAMES_WAITING: usize = 256;
+
+/// An open core.
+#[napi]
+pub struct CoreHandle {
+    core: Arc<Core>,
+}
+
+/// An open stream.
+#[napi]
+pub struct Subscription {
+    closed: CancellationToken,
+}
+
+/// Opens the core: ledger, vault, sandbox, runs that were cut off. Rejects with the JSON text of a fault.
+#[napi]
+pub async fn open(config_json: String) -> napi::Result<CoreHandle> {
+    let config: CoreConfig = serde_json::from_str(&config_json).map_err(|error| thrown(&Fault::from(error)))?;
+    let core = Core::open(config).await.map_err(|fault| thrown(&fault))?;
+    Ok(CoreHandle { core })
+}
+
+#[napi]
+impl CoreHandle {
+    /// Calls a method of the table; answers `{"ok": result}` or `{"error": fault}` as JSON text.
+    #[napi]
+    pub async fn call(&self, method: String, params_json: String, credentials_json: String) -> String {
+        let outcome = self.core.call_json(&method, &params_json, &credentials_json).await;
+        answer(outcome)
+    }
+
+    /// Ready SSE text of everything after a sequence, in batches, until closed.
+    #[napi]
+    pub async fn subscribe(
+        &self,
+        credentials_json: String,
+        after: u32,
+        frames: ThreadsafeFunction<String, (), String, napi::Status, false, true, FRAMES_WAITING>,
+    ) -> napi::Result<Subscription> {
+        let sink = Arc::new(move |text: &str| match frames.call(text.to_owned(), ThreadsafeFunctionCallMode::NonBlocking) {
+            napi::Status::Ok => Delivery::Taken,
+            napi::Status::QueueFull => Delivery::Full,
+            _ => Delivery::Gone,
+        });
+        let closed = self.core.subscribe(&credentials_json, u64::from(after), sink).map_err(|fault| thrown(&fault))?;
+        Ok(Subscription { closed })
+    }
+
+    /// Bytes of a project's file, for a download.
+    #[napi]
+    pub async fn read_file(&self, params_json: String, credentials_json: String) -> napi::Result<Buffer> {
+        let bytes = self.core.read_file(&params_json, &credentials_json).await.map_err(|fault| thrown(&fault))?;
+        Ok(Buffer::from(bytes.to_vec()))
+    }
+
+    /// Ends every child process and closes the ledger. Runs go on at the next start.
+    #[napi]
+    pub async fn close(&self) {
+        self.core.close().await;
+    }
+
+    /// SHA-256 of the contracts.
+    #[napi(getter)]
+    #[must_use]
+    pub fn contracts_hash(&self) -> String {
+        crate::contracts_hash()
+    }
+}
+
+#[napi]
+impl Subscription {
+    /// Ends the stream.
+    #[napi]
+    pub fn close(&self) {
+        self.closed.cancel();
+    }
+}
+
+fn answer(outcome: Outcome<Value>) -> String {
+    match outcome {
+        Ok(result) => json!({ "ok": result }),
+        Err(fault) => json!({ "error": fault }),
+    }
+    .to_string()
+}
+
+fn thrown(fault: &Fault) -> napi::Error {
+    napi::Error::from_reason(serde_json::to_string(fault).unwrap_or_else(|_| fault.to_string()))
+}
