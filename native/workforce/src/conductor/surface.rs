@@ -369,6 +369,8 @@ pub struct TaskView {
     pub ordinal: u32,
     pub plan_version: u32,
     pub phase: TaskPhase,
+    /// Out by a person's decision, settles when the line reaches it.
+    pub canceled: bool,
     /// Number of the running attempt, or of the newest one.
     pub attempt: u32,
     /// Starts so far.
