@@ -41,7 +41,7 @@ pub fn read(root: BorrowedFd<'_>, path: &str, whose: Whose) -> Outcome<Option<Co
         // Not blocking: somebody may have put a pipe there since it was listed.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK;
         let opened = match beneath::open(root, path, flags, Mode::empty()) {
-            Err(Errno::ACCESS) if whose == Whose::View => {
+            Err(Errno::ACCESS) if whose != Whose::Project => {
                 unlock(root, path).and_then(|()| beneath::open(root, path, flags, Mode::empty()))
             }
             other => other,

@@ -62,13 +62,7 @@ impl Stamp {
 /// What a walk found at a path.
 #[derive(Debug, Clone)]
 pub enum Found {
-    File {
-        stamp: Stamp,
-        executable: bool,
-        /// Owner, and whether the file has further names.
-        owner: u32,
-        linked: bool,
-    },
+    File { stamp: Stamp, executable: bool },
     Link(String),
     EmptyFolder,
 }
@@ -78,8 +72,9 @@ pub enum Found {
 pub enum Whose {
     /// A person's: what cannot be read is said, nothing is touched.
     Project,
-    /// A view: folders and files a process locked are opened up again.
-    View,
+    /// A view: folders and files a process locked are opened up again. With an own uid of the tools, a file of somebody
+    /// else's that has further names was linked in from outside and is refused.
+    View(Option<u32>),
 }
 
 struct Walk<'a> {
@@ -156,11 +151,10 @@ impl Walk<'_> {
         };
         name::check_path(&path)?;
         let found = match beneath::kind(&stat) {
+            FileType::RegularFile if self.is_foreign(&stat) => return Err(foreign(&path)),
             FileType::RegularFile => Found::File {
                 stamp: Stamp::of(&stat),
                 executable: stat.st_mode & 0o100 != 0,
-                owner: stat.st_uid,
-                linked: stat.st_nlink > 1,
             },
             FileType::Symlink => Found::Link(beneath::read_link(folder, entry, &path)?),
             FileType::Directory => {
@@ -183,11 +177,15 @@ impl Walk<'_> {
         Ok(true)
     }
 
+    fn is_foreign(&self, stat: &Stat) -> bool {
+        matches!(self.whose, Whose::View(Some(tools)) if stat.st_nlink > 1 && stat.st_uid != tools)
+    }
+
     fn open_folder(&self, folder: BorrowedFd<'_>, entry: &str, path: &str) -> Outcome<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let open = || fs::openat(folder, entry, flags, Mode::empty());
         let opened = match open() {
-            Err(Errno::ACCESS) if self.whose == Whose::View => {
+            Err(Errno::ACCESS) if self.whose != Whose::Project => {
                 open_up(folder, entry.as_bytes(), 0o700)
                     .map_err(|error| beneath::storage(error, "cannot open", path))?;
                 open()
@@ -218,7 +216,7 @@ impl Measured {
     fn fault(&self, whose: Whose) -> Fault {
         let what = match whose {
             Whose::Project => "the project",
-            Whose::View => "the task's copy of the project",
+            Whose::View(_) => "the task's copy of the project",
         };
         let more = if self.entries > MEASURED_MAX { "more than " } else { "" };
         let message = format!(
@@ -311,6 +309,16 @@ pub fn list(folder: BorrowedFd<'_>, shown: &str) -> Outcome<Vec<Vec<u8>>> {
     }
     names.sort_unstable();
     Ok(names)
+}
+
+fn foreign(path: &str) -> Fault {
+    Fault::new(
+        ErrorCode::PermissionDenied,
+        format!(
+            "`{}` is a second name of a file outside the task's copy",
+            path.escape_debug()
+        ),
+    )
 }
 
 fn unfit(path: &str, kind: FileType) -> Fault {

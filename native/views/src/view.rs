@@ -126,7 +126,7 @@ impl OpenView {
             desk,
         };
         filling.fill(&last)?;
-        let ignore = read_ignore(root.as_fd(), Whose::View)?;
+        let ignore = read_ignore(root.as_fd(), Whose::View(None))?;
         let mut open = Self {
             view,
             root,
@@ -142,7 +142,7 @@ impl OpenView {
 
     /// Takes the stamps of a view nobody worked in yet, so that the first scan reads only what changed.
     fn remember(&mut self) -> Outcome<()> {
-        for (path, found) in walk(self.root.as_fd(), &self.ignore, Whose::View)? {
+        for (path, found) in walk(self.root.as_fd(), &self.ignore, self.whose())? {
             if let (Found::File { stamp, .. }, Some(Node::File { hash, .. })) = (found, self.last.get(&path))
                 && stamp.is_settled()
             {
@@ -219,7 +219,10 @@ impl OpenView {
     }
 
     fn scan(&mut self, desk: &BlobDesk) -> Outcome<Nodes> {
-        self.refuse_foreign()?;
+        // A process may have locked the folder itself.
+        fs::fchmod(&self.root, Mode::from_raw_mode(0o700))
+            .map_err(|error| beneath::storage(error, "cannot open", "."))?;
+        let whose = self.whose();
         let mut batch = desk.batch();
         let nodes = read_nodes(
             self.root.as_fd(),
@@ -232,25 +235,8 @@ impl OpenView {
         Ok(nodes)
     }
 
-    /// With an own uid for tools, a file of somebody else's with a second name was linked in from outside the view.
-    fn refuse_foreign(&self) -> Outcome<()> {
-        let Some((tools, _)) = self.owner else { return Ok(()) };
-        for (path, found) in walk(self.root.as_fd(), &self.ignore, Whose::View)? {
-            if let Found::File {
-                owner, linked: true, ..
-            } = found
-                && owner != tools
-            {
-                return Err(Fault::new(
-                    ErrorCode::PermissionDenied,
-                    format!(
-                        "`{}` is a second name of a file outside the task's copy",
-                        path.escape_debug()
-                    ),
-                ));
-            }
-        }
-        Ok(())
+    fn whose(&self) -> Whose {
+        Whose::View(self.owner.map(|(uid, _)| uid))
     }
 
     /// Looks only at named paths, and at the folders they lie in: these may have become or stopped being empty.
@@ -264,12 +250,13 @@ impl OpenView {
             asked.insert(path);
             asked.extend(name::ancestors(path));
         }
+        let whose = self.whose();
         let mut now = self.last.clone();
         let mut batch = desk.batch();
         for path in asked {
             let mut keep = |_: &str, content: content::Content| batch.add(content.hash, content.bytes);
             let root = self.root.as_fd();
-            let state = look(root, path, &self.ignore, Whose::View, &mut self.known, &mut keep)?;
+            let state = look(root, path, &self.ignore, whose, &mut self.known, &mut keep)?;
             let is_folder = state == State::Occupied;
             match state {
                 State::Is(node) => now.insert(path.to_owned(), node),

@@ -1,0 +1,243 @@
+//! Path rules, from profile rows and grants to a Landlock ruleset. Opened with the spawner's privileges, before the child gives them up.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use openwrap_contracts::spawn::{Access, PathGrant, Profile};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+
+use crate::kernel::{landlock_allow, landlock_ruleset, right};
+use crate::profile::{BASE, PathRow, RowAccess, executes, row_of};
+
+/// Opened base paths are used this long: a package upgrade puts new files in their place.
+const BASE_FRESH: Duration = Duration::from_secs(60);
+
+const READ: u64 = right::READ_FILE | right::READ_DIR;
+/// No sockets, pipes or device nodes: nothing a reader outside could hang on.
+const WRITE: u64 = right::WRITE_FILE
+    | right::TRUNCATE
+    | right::MAKE_REG
+    | right::MAKE_DIR
+    | right::MAKE_SYM
+    | right::REMOVE_FILE
+    | right::REMOVE_DIR
+    | right::REFER;
+/// What a rule on a file (not a folder) may hold.
+const ON_FILE: u64 = right::EXECUTE | right::WRITE_FILE | right::READ_FILE | right::TRUNCATE | right::IOCTL_DEV;
+
+const fn rights(access: Access) -> u64 {
+    match access {
+        Access::Read => READ,
+        Access::ReadExec => READ | right::EXECUTE,
+        Access::ReadWrite => READ | WRITE,
+        Access::ReadWriteExec => READ | WRITE | right::EXECUTE,
+    }
+}
+
+const fn row_rights(access: RowAccess) -> u64 {
+    match access {
+        RowAccess::Read => READ,
+        RowAccess::ReadExec => READ | right::EXECUTE,
+        RowAccess::Device => right::READ_FILE | right::WRITE_FILE,
+    }
+}
+
+const fn known_rights(abi: u32) -> u64 {
+    match abi {
+        0 | 1 => (1 << 13) - 1,
+        2 => (1 << 14) - 1,
+        3 | 4 => (1 << 15) - 1,
+        _ => (1 << 16) - 1,
+    }
+}
+
+/// One opened path.
+struct Rule {
+    /// Where it really lies.
+    path: PathBuf,
+    descriptor: OwnedFd,
+    rights: u64,
+    folder: bool,
+}
+
+/// Where a descriptor's file lies.
+pub fn real_path(descriptor: BorrowedFd<'_>) -> Option<PathBuf> {
+    use std::os::fd::AsRawFd;
+    std::fs::read_link(format!("/proc/self/fd/{}", descriptor.as_raw_fd())).ok()
+}
+
+fn rule(path: &Path, descriptor: OwnedFd, wanted: u64, abi: u32) -> Option<Rule> {
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(&descriptor).ok()?.st_mode);
+    let folder = kind == FileType::Directory;
+    let rights = wanted & known_rights(abi) & if folder { u64::MAX } else { ON_FILE };
+    let path = real_path(descriptor.as_fd()).unwrap_or_else(|| path.to_owned());
+    Some(Rule {
+        path,
+        descriptor,
+        rights,
+        folder,
+    })
+}
+
+/// The opened paths of every profile and the installation's own program folders.
+pub struct Base {
+    abi: u32,
+    programs: Vec<PathBuf>,
+    opened: Option<(Instant, Vec<Rule>)>,
+}
+
+impl Base {
+    #[must_use]
+    pub fn new(abi: u32, programs: Vec<PathBuf>) -> Self {
+        Self {
+            abi,
+            programs,
+            opened: None,
+        }
+    }
+
+    fn open(&self, rows: impl Iterator<Item = (PathBuf, u64)>) -> Vec<Rule> {
+        let mut rules: Vec<Rule> = Vec::new();
+        for (path, wanted) in rows {
+            // Symbolic links are followed: these paths are the system's, and /bin is a link on most.
+            let Ok(descriptor) = rustix::fs::openat(CWD, &path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) else {
+                continue;
+            };
+            let Some(rule) = rule(&path, descriptor, wanted, self.abi) else {
+                continue;
+            };
+            let covered = rules.iter().any(|other| {
+                other.folder && rule.path.starts_with(&other.path) && other.rights & rule.rights == rule.rights
+            });
+            if !covered {
+                rules.push(rule);
+            }
+        }
+        rules
+    }
+
+    fn rules(&mut self) -> &[Rule] {
+        let fresh = self.opened.as_ref().is_some_and(|(at, _)| at.elapsed() < BASE_FRESH);
+        if !fresh {
+            let rows = BASE.iter().map(|row| (PathBuf::from(row.path), row_rights(row.access)));
+            let own = self.programs.iter().map(|path| (path.clone(), READ | right::EXECUTE));
+            self.opened = Some((Instant::now(), self.open(rows.chain(own))));
+        }
+        self.opened.as_ref().map_or(&[], |(_, rules)| rules)
+    }
+
+    /// The fence of one child.
+    ///
+    /// # Errors
+    /// A grant that cannot be opened, named.
+    pub fn fence(&mut self, profile: Profile, grants: &[PathGrant]) -> Result<Fence, String> {
+        let abi = self.abi;
+        let row = row_of(profile);
+        let mut wanted: Vec<(PathBuf, u64)> = row.paths.iter().map(path_of).collect();
+        if row.proc_read {
+            wanted.push((PathBuf::from("/proc"), READ));
+        }
+        if row.shm {
+            wanted.push((PathBuf::from("/dev/shm"), READ | WRITE));
+        }
+        let own = self.open(wanted.into_iter());
+        let granted = grants.iter().map(|grant| open_grant(grant, abi)).collect::<Result<Vec<_>, _>>()?;
+        let base = self.rules();
+        let all = || base.iter().chain(&own).chain(&granted);
+        let ruleset = if abi == 0 {
+            None
+        } else {
+            let ruleset = landlock_ruleset(abi).map_err(|error| format!("no Landlock ruleset: {error}"))?;
+            for rule in all() {
+                landlock_allow(ruleset.as_fd(), rule.descriptor.as_fd(), rule.rights)
+                    .map_err(|error| format!("no Landlock rule for {}: {error}", rule.path.display()))?;
+            }
+            Some(ruleset)
+        };
+        let executable = all().filter(|rule| rule.rights & right::EXECUTE != 0);
+        Ok(Fence {
+            ruleset,
+            executable: executable.map(|rule| rule.path.clone()).collect(),
+            reachable: all().filter(|rule| rule.folder).map(|rule| rule.path.clone()).collect(),
+        })
+    }
+}
+
+fn path_of(row: &PathRow) -> (PathBuf, u64) {
+    (PathBuf::from(row.path), row_rights(row.access))
+}
+
+/// A grant names a place inside a folder that confined programs write to: a symbolic link they put there must not widen it.
+fn open_grant(grant: &PathGrant, abi: u32) -> Result<Rule, String> {
+    if !grant.path.is_absolute() {
+        return Err(format!("the granted path {} is not absolute", grant.path.display()));
+    }
+    let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let descriptor = rustix::fs::openat2(CWD, &grant.path, flags, Mode::empty(), resolve).map_err(|error| {
+        let path = grant.path.display();
+        match error {
+            rustix::io::Errno::LOOP => format!("the granted path {path} holds a symbolic link"),
+            other => format!("the granted path {path} cannot be opened: {other}"),
+        }
+    })?;
+    let mut wanted = rights(grant.access);
+    if !executes(grant.access) {
+        wanted &= !right::EXECUTE;
+    }
+    rule(&grant.path, descriptor, wanted, abi)
+        .ok_or_else(|| format!("the granted path {} cannot be read", grant.path.display()))
+}
+
+/// What one child may reach.
+pub struct Fence {
+    /// None only where there is no Landlock and a weaker sandbox was accepted.
+    pub ruleset: Option<OwnedFd>,
+    executable: Vec<PathBuf>,
+    reachable: Vec<PathBuf>,
+}
+
+impl Fence {
+    /// Whether a file at this real path may be run.
+    #[must_use]
+    pub fn may_run(&self, real: &Path) -> bool {
+        self.executable.iter().any(|folder| real.starts_with(folder))
+    }
+
+    /// Whether a folder at this real path lies below a rule.
+    #[must_use]
+    pub fn covers(&self, real: &Path) -> bool {
+        self.reachable.iter().any(|folder| real.starts_with(folder))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_link_in_a_grant_is_refused_and_a_plain_path_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().canonicalize().unwrap();
+        std::fs::create_dir(real.join("inside")).unwrap();
+        std::os::unix::fs::symlink("/etc", real.join("link")).unwrap();
+        let grant = |path: PathBuf| open_grant(&PathGrant::new(path, Access::ReadWrite), 7);
+        assert!(grant(real.join("inside")).is_ok());
+        for bad in [real.join("link"), real.join("link/ssl"), real.join("absent"), PathBuf::from("inside")] {
+            assert!(grant(bad.clone()).is_err(), "{}", bad.display());
+        }
+    }
+
+    #[test]
+    fn files_get_no_folder_rights_and_writes_no_sockets_or_pipes() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().canonicalize().unwrap();
+        let rule = open_grant(&PathGrant::new(path, Access::ReadWriteExec), 7).unwrap();
+        assert_eq!(rule.rights & !ON_FILE, 0);
+        let make_fifo_sock_char_block = 1 << 10 | 1 << 9 | 1 << 6 | 1 << 11;
+        assert_eq!(rights(Access::ReadWriteExec) & make_fifo_sock_char_block, 0);
+        assert_eq!(rights(Access::ReadWriteExec) & known_rights(1), rights(Access::ReadWriteExec) & ((1 << 13) - 1));
+    }
+}

@@ -1,0 +1,230 @@
+//! The seccomp rules: a table of refused calls with reasons. What is not in it is allowed; files are Landlock's matter.
+
+use crate::profile::ProfileRow;
+use crate::program::{Answer, Row, When, compile};
+
+/// Flags of `clone` that make a namespace.
+const NEW_NAMESPACES: u32 = (libc::CLONE_NEWNS
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWCGROUP) as u32;
+const SECCOMP_FILTER_FLAG_NEW_LISTENER: u32 = 1 << 3;
+/// `personality` values programs use: default, 32-bit uname, and the query.
+const PERSONALITIES: &[u32] = &[0, 8, 0xffff_ffff];
+
+/// Calls newer than the C library's headers; the numbers are the same on every architecture.
+mod number {
+    pub const LISTMOUNT: i64 = 458;
+    pub const STATMOUNT: i64 = 457;
+    pub const OPEN_TREE_ATTR: i64 = 467;
+}
+
+/// Changes to the system, other processes' memory, new namespaces, kernel surface no tool needs.
+const NOT_PERMITTED: &[i64] = &[
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_process_madvise,
+    libc::SYS_process_mrelease,
+    libc::SYS_kcmp,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_open_tree,
+    libc::SYS_move_mount,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    number::OPEN_TREE_ATTR,
+    libc::SYS_setns,
+    libc::SYS_unshare,
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_name_to_handle_at,
+    libc::SYS_fanotify_init,
+    libc::SYS_fanotify_mark,
+    libc::SYS_quotactl,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_reboot,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_kexec_load,
+    libc::SYS_acct,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_clock_adjtime,
+    libc::SYS_adjtimex,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+    libc::SYS_syslog,
+    libc::SYS_vhangup,
+    libc::SYS_move_pages,
+    libc::SYS_migrate_pages,
+    // A socket that exists is one end of a pair: it needs none of these.
+    libc::SYS_connect,
+    libc::SYS_bind,
+    libc::SYS_listen,
+    libc::SYS_accept,
+    libc::SYS_accept4,
+];
+
+/// Answered as on a kernel without them, so that programs take their older way.
+const NOT_THERE: &[i64] = &[
+    // Flags in memory, which a filter cannot read; the C library falls back to `clone`.
+    libc::SYS_clone3,
+    // Does the work of other calls out of the filter's sight.
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    // Memory no process's resident size shows, or that outlives its maker.
+    libc::SYS_memfd_create,
+    libc::SYS_memfd_secret,
+    libc::SYS_shmget,
+    libc::SYS_shmat,
+    libc::SYS_shmctl,
+    libc::SYS_msgget,
+    libc::SYS_semget,
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+    // Would tell names of files outside the grants as they change: Landlock does not look at watches.
+    libc::SYS_inotify_init1,
+    libc::SYS_inotify_add_watch,
+    number::LISTMOUNT,
+    number::STATMOUNT,
+];
+
+#[cfg(target_arch = "x86_64")]
+const OF_THIS_ARCHITECTURE: &[(i64, Answer)] = &[
+    (libc::SYS_iopl, Answer::Errno(libc::EPERM)),
+    (libc::SYS_ioperm, Answer::Errno(libc::EPERM)),
+    (libc::SYS_modify_ldt, Answer::Errno(libc::EPERM)),
+    (libc::SYS_kexec_file_load, Answer::Errno(libc::EPERM)),
+    (libc::SYS_inotify_init, Answer::Errno(libc::ENOSYS)),
+];
+#[cfg(not(target_arch = "x86_64"))]
+const OF_THIS_ARCHITECTURE: &[(i64, Answer)] = &[];
+
+fn plain(call: i64, answer: Answer) -> Row {
+    Row {
+        call,
+        cases: Vec::new(),
+        otherwise: answer,
+    }
+}
+
+fn refuse(call: i64, when: When, errno: i32) -> Row {
+    Row {
+        call,
+        cases: vec![(when, Answer::Errno(errno))],
+        otherwise: Answer::Allow,
+    }
+}
+
+/// Calls whose arguments decide.
+fn conditional(unix: bool, truncate_confined: bool) -> Vec<Row> {
+    let unix_answer = if unix { Answer::Allow } else { Answer::Errno(libc::EPERM) };
+    let domain = |family: i32, answer| (When::Equal(0, family as u32), answer);
+    let refused = Answer::Errno(libc::EACCES);
+    let mut rows = vec![
+        refuse(libc::SYS_clone, When::AnyBit(0, NEW_NAMESPACES), libc::EPERM),
+        Row {
+            call: libc::SYS_socket,
+            cases: vec![
+                // Not EAFNOSUPPORT: LibreOffice waits for ever on that.
+                domain(libc::AF_UNIX, unix_answer),
+                domain(libc::AF_INET, refused),
+                domain(libc::AF_INET6, refused),
+                domain(libc::AF_NETLINK, refused),
+            ],
+            otherwise: Answer::Errno(libc::EAFNOSUPPORT),
+        },
+        Row {
+            call: libc::SYS_socketpair,
+            cases: vec![
+                (When::NotEqual(0, libc::AF_UNIX as u32), Answer::Errno(libc::EAFNOSUPPORT)),
+                // A datagram socket could send to any path socket.
+                (When::MaskedEqual(1, 0xf, libc::SOCK_STREAM as u32), Answer::Allow),
+                (When::MaskedEqual(1, 0xf, libc::SOCK_SEQPACKET as u32), Answer::Allow),
+            ],
+            otherwise: Answer::Errno(libc::EPERM),
+        },
+        // Typing into somebody's terminal. The kernel reads 32 bits of the number.
+        refuse(libc::SYS_ioctl, When::OneOf(1, &[libc::TIOCSTI as u32, libc::TIOCLINUX as u32]), libc::EPERM),
+        // A supervisor of its own could answer instead of a later one of ours.
+        refuse(libc::SYS_seccomp, When::AnyBit(1, SECCOMP_FILTER_FLAG_NEW_LISTENER), libc::EPERM),
+        refuse(libc::SYS_prctl, When::OneOf(0, &[libc::PR_SET_MM as u32]), libc::EPERM),
+        // Limits and priority of other processes of the same uid, the core among them.
+        refuse(libc::SYS_prlimit64, When::NotEqual(0, 0), libc::EPERM),
+        Row {
+            call: libc::SYS_setpriority,
+            cases: vec![
+                (When::NotEqual(0, libc::PRIO_PROCESS as u32), Answer::Errno(libc::EPERM)),
+                (When::NotEqual(1, 0), Answer::Errno(libc::EPERM)),
+            ],
+            otherwise: Answer::Allow,
+        },
+        Row {
+            call: libc::SYS_personality,
+            cases: vec![(When::OneOf(0, PERSONALITIES), Answer::Allow)],
+            otherwise: Answer::Errno(libc::EPERM),
+        },
+    ];
+    if !truncate_confined {
+        // Before Landlock version 3 a path could be cut without a grant.
+        rows.push(plain(libc::SYS_truncate, Answer::Errno(libc::EPERM)));
+    }
+    rows
+}
+
+/// The filter of a profile on a kernel with this Landlock version.
+#[must_use]
+pub fn filter_of(profile: &ProfileRow, landlock_abi: u32) -> Vec<libc::sock_filter> {
+    let mut rows = conditional(profile.unix, landlock_abi >= 3);
+    let refused = |calls: &[i64], errno| -> Vec<Row> {
+        calls.iter().map(|call| plain(*call, Answer::Errno(errno))).collect()
+    };
+    // A profile with path sockets may connect; Landlock's and the network's rules stand beside it.
+    let sockets = [libc::SYS_connect, libc::SYS_bind, libc::SYS_listen, libc::SYS_accept, libc::SYS_accept4];
+    rows.extend(refused(NOT_PERMITTED, libc::EPERM).into_iter().filter(|row| !(profile.unix && sockets.contains(&row.call))));
+    rows.extend(refused(NOT_THERE, libc::ENOSYS));
+    rows.extend(OF_THIS_ARCHITECTURE.iter().map(|(call, answer)| plain(*call, *answer)));
+    compile(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_call_is_listed_twice_and_the_program_is_small() {
+        let mut seen = BTreeSet::new();
+        let conditional = conditional(false, false);
+        let all = NOT_PERMITTED
+            .iter()
+            .chain(NOT_THERE)
+            .copied()
+            .chain(OF_THIS_ARCHITECTURE.iter().map(|(call, _)| *call))
+            .chain(conditional.iter().map(|row| row.call));
+        for call in all {
+            assert!(seen.insert(call), "call {call} twice");
+        }
+        for profile in crate::profile::PROFILES {
+            assert!(filter_of(profile, 7).len() < 1000);
+        }
+    }
+}

@@ -1,0 +1,459 @@
+//! The system calls that have no safe wrapper. Each function is one call (or one loop of one call) and keeps no state.
+//!
+//! They are used by the spawner process, which has one thread: between fork and exec there is no lock another thread could hold.
+#![allow(unsafe_code)]
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// Landlock's rights, as in `linux/landlock.h`.
+pub mod right {
+    pub const EXECUTE: u64 = 1;
+    pub const WRITE_FILE: u64 = 1 << 1;
+    pub const READ_FILE: u64 = 1 << 2;
+    pub const READ_DIR: u64 = 1 << 3;
+    pub const REMOVE_DIR: u64 = 1 << 4;
+    pub const REMOVE_FILE: u64 = 1 << 5;
+    pub const MAKE_DIR: u64 = 1 << 7;
+    pub const MAKE_REG: u64 = 1 << 8;
+    pub const MAKE_SYM: u64 = 1 << 12;
+    pub const REFER: u64 = 1 << 13;
+    pub const TRUNCATE: u64 = 1 << 14;
+    pub const IOCTL_DEV: u64 = 1 << 15;
+}
+
+#[repr(C)]
+struct RulesetAttr {
+    handled_access_fs: u64,
+    handled_access_net: u64,
+    scoped: u64,
+}
+
+#[repr(C, packed)]
+struct PathBeneathAttr {
+    allowed_access: u64,
+    parent_fd: i32,
+}
+
+const RULESET_VERSION: u32 = 1;
+const RULE_PATH_BENEATH: u32 = 1;
+
+fn checked(result: libc::c_long) -> io::Result<libc::c_long> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+/// Landlock version of the kernel; 0 when there is none.
+pub fn landlock_abi() -> u32 {
+    // SAFETY: with the version flag the kernel takes a null pointer and size 0, and touches no memory.
+    let version = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            std::ptr::null::<RulesetAttr>(),
+            0_usize,
+            RULESET_VERSION,
+        )
+    };
+    u32::try_from(version).unwrap_or(0)
+}
+
+/// A ruleset that handles everything this Landlock version knows: what no rule allows is refused.
+pub fn landlock_ruleset(abi: u32) -> io::Result<OwnedFd> {
+    let filesystem_bits = match abi {
+        0 => return Err(io::Error::from_raw_os_error(libc::ENOSYS)),
+        1 => 13,
+        2 => 14,
+        3 | 4 => 15,
+        _ => 16,
+    };
+    let attr = RulesetAttr {
+        handled_access_fs: (1 << filesystem_bits) - 1,
+        handled_access_net: if abi >= 4 { 0b11 } else { 0 },
+        scoped: if abi >= 6 { 0b11 } else { 0 },
+    };
+    let size: usize = match abi {
+        1..=3 => 8,
+        4 | 5 => 16,
+        _ => 24,
+    };
+    // SAFETY: `attr` is at least `size` bytes of initialised plain data and outlives the call; the result is a descriptor nobody else owns.
+    unsafe {
+        let fd = checked(libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            &raw const attr,
+            size,
+            0_u32,
+        ))?;
+        Ok(OwnedFd::from_raw_fd(fd as i32))
+    }
+}
+
+/// Allows `rights` below (or on) the opened path.
+pub fn landlock_allow(ruleset: BorrowedFd<'_>, path: BorrowedFd<'_>, rights: u64) -> io::Result<()> {
+    let attr = PathBeneathAttr {
+        allowed_access: rights,
+        parent_fd: path.as_raw_fd(),
+    };
+    // SAFETY: `attr` has the kernel's layout and outlives the call; both descriptors are open for its duration.
+    unsafe {
+        checked(libc::syscall(
+            libc::SYS_landlock_add_rule,
+            ruleset.as_raw_fd(),
+            RULE_PATH_BENEATH,
+            &raw const attr,
+            0_u32,
+        ))?;
+    }
+    Ok(())
+}
+
+/// Puts this thread under the ruleset for good.
+pub fn landlock_enter(ruleset: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: takes a descriptor and a flag word, no memory.
+    unsafe { checked(libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0_u32)) }.map(drop)
+}
+
+/// Installs a seccomp filter on this thread for good. Needs `no_new_privs`.
+pub fn seccomp_enter(program: &[libc::sock_filter]) -> io::Result<()> {
+    let header = libc::sock_fprog {
+        len: u16::try_from(program.len()).map_err(|_| io::Error::from_raw_os_error(libc::E2BIG))?,
+        filter: program.as_ptr().cast_mut(),
+    };
+    // SAFETY: `header` points at `len` instructions that live through the call; the kernel copies and checks them, and writes nothing.
+    unsafe {
+        checked(libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            0_u32,
+            &raw const header,
+        ))
+    }
+    .map(drop)
+}
+
+/// The two sides of a fork.
+pub enum Fork {
+    Child,
+    Parent(i32),
+}
+
+/// Forks. The caller must have one thread only.
+pub fn fork() -> io::Result<Fork> {
+    // SAFETY: the process has one thread, so the child's copy of memory and locks is consistent.
+    match checked(libc::c_long::from(unsafe { libc::fork() }))? {
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent(pid as i32)),
+    }
+}
+
+/// Ends this process at once: no destructors, no buffers.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: `_exit` is always allowed.
+    unsafe { libc::_exit(code) }
+}
+
+/// Null-terminated pointers to strings that must outlive it.
+pub struct Pointers<'a> {
+    raw: Vec<*const libc::c_char>,
+    _strings: &'a [CString],
+}
+
+impl<'a> Pointers<'a> {
+    #[must_use]
+    pub fn new(strings: &'a [CString]) -> Self {
+        let mut raw: Vec<_> = strings.iter().map(|string| string.as_ptr()).collect();
+        raw.push(std::ptr::null());
+        Self {
+            raw,
+            _strings: strings,
+        }
+    }
+}
+
+/// Runs the opened program; returns only on failure.
+pub fn exec_descriptor(program: BorrowedFd<'_>, argv: &Pointers<'_>, envp: &Pointers<'_>) -> io::Error {
+    // SAFETY: both arrays are null-terminated and their strings live as long as `argv` and `envp`; the empty path is a static string.
+    unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            program.as_raw_fd(),
+            c"".as_ptr(),
+            argv.raw.as_ptr(),
+            envp.raw.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        );
+    }
+    io::Error::last_os_error()
+}
+
+/// Marks every descriptor from 3 on to be closed by exec.
+pub fn close_all_on_exec() -> io::Result<()> {
+    // SAFETY: numbers only.
+    unsafe {
+        checked(libc::syscall(
+            libc::SYS_close_range,
+            3_u32,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        ))
+    }
+    .map(drop)
+}
+
+/// Copies `from` onto the descriptor number `to`, without close-on-exec.
+pub fn duplicate_onto(from: BorrowedFd<'_>, to: i32) -> io::Result<()> {
+    // SAFETY: numbers only; used in a forked child (or at start) on 0, 1 and 2, which no Rust object owns.
+    checked(libc::c_long::from(unsafe { libc::dup2(from.as_raw_fd(), to) })).map(drop)
+}
+
+/// Takes over the descriptor number 0 at process start.
+pub fn take_standard_input() -> io::Result<OwnedFd> {
+    // SAFETY: the duplicate is a new number that only this `OwnedFd` owns.
+    unsafe {
+        let fd = checked(libc::c_long::from(libc::fcntl(0, libc::F_DUPFD_CLOEXEC, 3)))?;
+        Ok(OwnedFd::from_raw_fd(fd as i32))
+    }
+}
+
+/// Becomes `uid`:`gid` without supplementary groups, for good.
+pub fn become_user(uid: u32, gid: u32) -> io::Result<()> {
+    // SAFETY: numbers only, and a null list of length 0.
+    unsafe {
+        checked(libc::c_long::from(libc::setgroups(0, std::ptr::null())))?;
+        checked(libc::c_long::from(libc::setresgid(gid, gid, gid)))?;
+        checked(libc::c_long::from(libc::setresuid(uid, uid, uid)))?;
+    }
+    Ok(())
+}
+
+#[repr(C)]
+struct CapabilityHeader {
+    version: u32,
+    pid: i32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct CapabilityData {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+
+/// Effective capabilities of this process, one bit each.
+pub fn capabilities() -> io::Result<u64> {
+    let mut header = CapabilityHeader {
+        version: CAPABILITY_VERSION_3,
+        pid: 0,
+    };
+    let mut data = [CapabilityData::default(); 2];
+    // SAFETY: version 3 reads one header and writes two data records, which is what is passed.
+    unsafe { checked(libc::syscall(libc::SYS_capget, &raw mut header, data.as_mut_ptr()))? };
+    Ok(u64::from(data[0].effective) | u64::from(data[1].effective) << 32)
+}
+
+/// Keeps only these capabilities (permitted and effective); none are inheritable.
+pub fn keep_capabilities(kept: u64) -> io::Result<()> {
+    let mut header = CapabilityHeader {
+        version: CAPABILITY_VERSION_3,
+        pid: 0,
+    };
+    let half = |bits: u64| CapabilityData {
+        effective: bits as u32,
+        permitted: bits as u32,
+        inheritable: 0,
+    };
+    let data = [half(kept), half(kept >> 32)];
+    // SAFETY: version 3 reads one header and two data records.
+    unsafe { checked(libc::syscall(libc::SYS_capset, &raw mut header, data.as_ptr())) }.map(drop)
+}
+
+/// One `prctl` of numbers.
+pub fn process_control(option: i32, argument: u64) -> io::Result<()> {
+    // SAFETY: only used with options whose arguments are numbers.
+    checked(libc::c_long::from(unsafe {
+        libc::prctl(option, argument, 0_u64, 0_u64, 0_u64)
+    }))
+    .map(drop)
+}
+
+/// Empties the bounding set, as far as allowed.
+pub fn drop_bounding_set() {
+    for capability in 0..64 {
+        if process_control(libc::PR_CAPBSET_DROP, capability).is_err() {
+            break;
+        }
+    }
+}
+
+/// Sets a soft and hard limit, never above the present hard one.
+pub fn limit(resource: u32, value: u64) -> io::Result<()> {
+    let mut present = libc::rlimit64 {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: pid 0 is this process; the kernel writes, then reads, one `rlimit64`.
+    unsafe {
+        checked(libc::c_long::from(libc::prlimit64(
+            0,
+            resource,
+            std::ptr::null(),
+            &raw mut present,
+        )))?;
+        let value = value.min(present.rlim_max);
+        let wanted = libc::rlimit64 {
+            rlim_cur: value,
+            rlim_max: value,
+        };
+        checked(libc::c_long::from(libc::prlimit64(
+            0,
+            resource,
+            &raw const wanted,
+            std::ptr::null_mut(),
+        )))
+    }
+    .map(drop)
+}
+
+/// Sets one signal's disposition to the default.
+pub fn default_signal(signal: i32) {
+    // SAFETY: installs no handler.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
+}
+
+/// Blocks these signals and gives a descriptor that reports them.
+pub fn signal_descriptor(signals: &[i32]) -> io::Result<OwnedFd> {
+    // SAFETY: `set` is initialised by sigemptyset before use; the descriptor is new and owned here only.
+    unsafe {
+        let mut set = std::mem::zeroed::<libc::sigset_t>();
+        libc::sigemptyset(&raw mut set);
+        for signal in signals {
+            libc::sigaddset(&raw mut set, *signal);
+        }
+        checked(libc::c_long::from(libc::sigprocmask(
+            libc::SIG_SETMASK,
+            &raw const set,
+            std::ptr::null_mut(),
+        )))?;
+        let fd = checked(libc::c_long::from(libc::signalfd(
+            -1,
+            &raw const set,
+            libc::SFD_CLOEXEC | libc::SFD_NONBLOCK,
+        )))?;
+        Ok(OwnedFd::from_raw_fd(fd as i32))
+    }
+}
+
+/// Unblocks every signal.
+pub fn unblock_signals() {
+    // SAFETY: `set` is initialised by sigemptyset before use.
+    unsafe {
+        let mut set = std::mem::zeroed::<libc::sigset_t>();
+        libc::sigemptyset(&raw mut set);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
+    }
+}
+
+/// What waiting found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// This child ended and is not collected yet.
+    Child(i32),
+    /// Children live, none has ended.
+    NotYet,
+    /// There is no child at all.
+    NoChildren,
+}
+
+/// Looks for an ended child without collecting it.
+pub fn peek_ended() -> io::Result<Ended> {
+    // SAFETY: the kernel fills `info`, which starts zeroed.
+    unsafe {
+        let mut info = std::mem::zeroed::<libc::siginfo_t>();
+        let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        match checked(libc::c_long::from(libc::waitid(libc::P_ALL, 0, &raw mut info, flags))) {
+            Ok(_) => match info.si_pid() {
+                0 => Ok(Ended::NotYet),
+                pid => Ok(Ended::Child(pid)),
+            },
+            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(Ended::NoChildren),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// How a collected child ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Collected {
+    pub code: Option<i32>,
+    pub signal: Option<i32>,
+    pub cpu_ms: u64,
+    pub max_rss_bytes: u64,
+}
+
+/// Collects an ended child.
+pub fn collect(pid: i32) -> io::Result<Collected> {
+    let mut status = 0;
+    // SAFETY: the kernel fills `status` and `usage`.
+    let usage = unsafe {
+        let mut usage = std::mem::zeroed::<libc::rusage>();
+        checked(libc::c_long::from(libc::wait4(
+            pid,
+            &raw mut status,
+            libc::WNOHANG,
+            &raw mut usage,
+        )))?;
+        usage
+    };
+    let ms = |time: libc::timeval| u64::try_from(time.tv_sec * 1000 + time.tv_usec / 1000).unwrap_or(0);
+    Ok(Collected {
+        code: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
+        signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
+        cpu_ms: ms(usage.ru_utime) + ms(usage.ru_stime),
+        max_rss_bytes: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024,
+    })
+}
+
+/// SIGKILL to a child of ours that is not collected, so its number is its own.
+pub fn kill_child(pid: i32) {
+    // SAFETY: numbers only.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+}
+
+/// SIGKILL to the process group of a child that is not collected, in one step for all members.
+pub fn kill_group(pid: i32) {
+    // SAFETY: numbers only.
+    unsafe { libc::kill(-pid, libc::SIGKILL) };
+}
+
+/// SIGKILL to a process that is somebody else's child: `still` must confirm, after it was pinned, that the number means the same one.
+pub fn kill_pinned(pid: i32, still: impl FnOnce() -> bool) {
+    // SAFETY: the first call gives a new descriptor owned here; the second takes it, a number and a null pointer.
+    unsafe {
+        let Ok(fd) = checked(libc::syscall(libc::SYS_pidfd_open, pid, 0_u32)) else {
+            return;
+        };
+        let pinned = OwnedFd::from_raw_fd(fd as i32);
+        if still() {
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                pinned.as_raw_fd(),
+                libc::SIGKILL,
+                std::ptr::null::<libc::siginfo_t>(),
+                0_u32,
+            );
+        }
+    }
+}
+
+/// One raw call of numbers, for probing what is refused.
+pub fn attempt(number: libc::c_long, a: i64, b: i64, c: i64, d: i64) -> io::Result<i64> {
+    // SAFETY: probes pass numbers and null pointers only; none of the probed calls reads memory before it is refused or fails.
+    checked(unsafe { libc::syscall(number, a, b, c, d) })
+}

@@ -1,0 +1,141 @@
+//! A commit or revert that ends after any of its acts is finished by doing it again.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use openwrap_contracts::canonical::sha256_hex;
+use openwrap_contracts::change::{ChangeSet, Node};
+use openwrap_contracts::ports::{Blobs, CommitOutcome, Task};
+use openwrap_contracts::{Fault, Outcome};
+use proptest::prelude::*;
+
+use super::Applying;
+use crate::content::BlobDesk;
+use crate::layer::{difference, put_on};
+use crate::project::{Hashes, Project};
+use crate::tree::Nodes;
+
+#[derive(Default)]
+struct Memory(Mutex<HashMap<String, Bytes>>);
+
+impl Blobs for Memory {
+    fn put(&self, bytes: Bytes) -> Task<'_, Outcome<String>> {
+        let hash = sha256_hex(&bytes);
+        self.0.lock().unwrap().insert(hash.clone(), bytes);
+        Box::pin(async move { Ok(hash) })
+    }
+
+    fn get(&self, hash: &str) -> Task<'_, Outcome<Bytes>> {
+        let found = self.0.lock().unwrap().get(hash).cloned();
+        Box::pin(async move { found.ok_or_else(|| Fault::not_found("no blob")) })
+    }
+
+    fn has(&self, hash: &str) -> Task<'_, Outcome<bool>> {
+        let found = self.0.lock().unwrap().contains_key(hash);
+        Box::pin(async move { Ok(found) })
+    }
+}
+
+fn file(text: &str, blobs: &Memory) -> Node {
+    let hash = sha256_hex(text.as_bytes());
+    blobs
+        .0
+        .lock()
+        .unwrap()
+        .insert(hash.clone(), Bytes::copy_from_slice(text.as_bytes()));
+    Node::File {
+        hash,
+        size: u32::try_from(text.len()).unwrap(),
+        executable: text.len() % 2 == 1,
+    }
+}
+
+/// What a tree of these tests is made of: path, and 0 = empty folder, 1 = link, else a file.
+type Sketch = Vec<(Vec<&'static str>, u8)>;
+
+fn sketch() -> impl Strategy<Value = Sketch> {
+    let path = prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..4);
+    prop::collection::vec((path, 0_u8..9), 0..10)
+}
+
+fn tree(sketch: &Sketch, blobs: &Memory) -> Nodes {
+    let mut nodes = Nodes::new();
+    for (path, kind) in sketch {
+        let after = match kind {
+            0 => Node::Directory,
+            1 => Node::Symlink { target: "x".to_owned() },
+            kind => file(&"y".repeat(usize::from(*kind)), blobs),
+        };
+        let mut one = Nodes::new();
+        one.insert(path.join("/"), after);
+        put_on(&mut nodes, &difference(&Nodes::new(), &one));
+    }
+    nodes
+}
+
+fn commit(path: &Path, changes: &ChangeSet, desk: &BlobDesk, acts: Option<usize>) -> Outcome<CommitOutcome> {
+    let project = Project::open(path)?;
+    let left = Cell::new(acts);
+    let pace = move || match left.get() {
+        None => Ok(()),
+        Some(0) => Err(Fault::internal("cut off")),
+        Some(acts) => {
+            left.set(Some(acts - 1));
+            Ok(())
+        }
+    };
+    let mut known = Hashes::new();
+    let done = Applying::new(&project, &mut known, desk, &pace)?.commit(changes);
+    done
+}
+
+fn read(path: &Path) -> Nodes {
+    let project = Project::open(path).unwrap();
+    project.nodes(&mut Hashes::new(), &mut |_, _| Ok(())).unwrap()
+}
+
+/// Runs on a blocking thread, as the store does.
+fn on_runtime(work: impl FnOnce(Arc<Memory>, BlobDesk) + Send + 'static) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let blobs = Arc::new(Memory::default());
+    let done = runtime.block_on(async {
+        let desk = BlobDesk::new(blobs.clone());
+        tokio::task::spawn_blocking(move || work(blobs, desk)).await
+    });
+    if let Err(error) = done {
+        std::panic::resume_unwind(error.into_panic());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_cut_off_commit_is_finished_by_the_next(from in sketch(), to in sketch()) {
+        on_runtime(move |blobs, desk| {
+            let (from, to) = (tree(&from, &blobs), tree(&to, &blobs));
+            let there = difference(&from, &to);
+            for acts in 0..=there.changes.len() + 1 {
+                let folder = tempfile::tempdir().unwrap();
+                let start = difference(&Nodes::new(), &from);
+                commit(folder.path(), &start, &desk, None).unwrap();
+                assert_eq!(read(folder.path()), from);
+                let cut = commit(folder.path(), &there, &desk, Some(acts));
+                let expected = crate::tree::manifest_of(&to);
+                let tree_hash = openwrap_contracts::canonical::canonical_hash(&expected).unwrap();
+                if cut.is_ok() {
+                    assert_eq!(cut, Ok(CommitOutcome::Committed { tree_hash: tree_hash.clone() }));
+                }
+                let again = commit(folder.path(), &there, &desk, None);
+                assert_eq!(again, Ok(CommitOutcome::Committed { tree_hash }), "after {acts} acts: {there:?}");
+                assert_eq!(read(folder.path()), to);
+                let left = std::process::Command::new("find").arg(folder.path()).args(["-name", ".openwrap-tmp-*"]).output().unwrap();
+                assert!(left.stdout.is_empty(), "temporary files stayed");
+            }
+        });
+    }
+}
