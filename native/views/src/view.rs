@@ -126,7 +126,7 @@ impl OpenView {
             desk,
         };
         filling.fill(&last)?;
-        let ignore = read_ignore(root.as_fd(), Whose::View(None))?;
+        let ignore = read_ignore(root.as_fd(), Whose::View(owner.map(|(uid, _)| uid)))?;
         let mut open = Self {
             view,
             root,
@@ -227,7 +227,7 @@ impl OpenView {
         let nodes = read_nodes(
             self.root.as_fd(),
             &self.ignore,
-            Whose::View,
+            whose,
             &mut self.known,
             &mut |_, content| batch.add(content.hash, content.bytes),
         )?;
