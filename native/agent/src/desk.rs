@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use openwrap_contracts::event::Fact;
-use openwrap_contracts::grant::{ApprovePolicy, Decision, EffectiveDecision, Grant, Holder, Question, Scope};
+use openwrap_contracts::grant::{ApprovePolicy, Decision, EffectiveDecision, Grant, Holder, Question, QuestionKind, Scope};
 use openwrap_contracts::identity::{Actor, StepRef};
 use openwrap_contracts::limits::APPROVALS_PENDING_MAX;
 use openwrap_contracts::ports::{Approver, CancellationToken, Ids, Ledger, ObservedResult, Task};
@@ -16,11 +16,19 @@ use crate::journal::Journal;
 use crate::message::Message;
 use crate::state::{ANSWER, ApprovalState, PLANNER, RunState};
 
+/// What holds for every step of a run, whatever is granted.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    pub policy: ApprovePolicy,
+    /// Capabilities nobody gets.
+    pub denies: Vec<String>,
+}
+
 /// Asks people on behalf of one live run.
 pub struct Desk {
     journal: Arc<Journal>,
     ids: Arc<dyn Ids>,
-    policy: ApprovePolicy,
+    rules: Rules,
     actor: mpsc::UnboundedSender<Message>,
     waiters: Mutex<HashMap<String, Vec<oneshot::Sender<Decision>>>>,
 }
@@ -36,13 +44,13 @@ impl Desk {
     pub fn new(
         journal: Arc<Journal>,
         ids: Arc<dyn Ids>,
-        policy: ApprovePolicy,
+        rules: Rules,
         actor: mpsc::UnboundedSender<Message>,
     ) -> Arc<Self> {
         Arc::new(Self {
             journal,
             ids,
-            policy,
+            rules,
             actor,
             waiters: Mutex::new(HashMap::new()),
         })
@@ -182,6 +190,9 @@ impl Desk {
     }
 
     async fn settle(&self, step: &StepRef, question: Question, cancel: &CancellationToken) -> Outcome<Decision> {
+        // Planner, answer and commits hold no slot: only a worker's question gives one back.
+        let scheduled =
+            question.kind != QuestionKind::Conflict && step.task_id != PLANNER && step.task_id != ANSWER;
         let known = known_answer(&self.journal.state(), step, &question);
         let approval_id = match known {
             Known::Answered(decision) => return Ok(decision),
@@ -199,7 +210,6 @@ impl Desk {
         if let Some(decision) = answered {
             return Ok(decision);
         }
-        let scheduled = step.task_id != PLANNER && step.task_id != ANSWER;
         if scheduled {
             self.tell(Message::Waiting {
                 step: step.clone(),
@@ -285,7 +295,11 @@ impl Approver for Desk {
     }
 
     fn policy(&self) -> ApprovePolicy {
-        self.policy
+        self.rules.policy
+    }
+
+    fn denies(&self) -> Vec<String> {
+        self.rules.denies.clone()
     }
 
     fn observed(&self, _step: &StepRef) -> Option<ObservedResult> {

@@ -14,7 +14,7 @@ use openwrap_contracts::ports::{
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use tokio::sync::broadcast;
 
-use crate::desk::grants_for;
+use crate::desk::{Rules, grants_for};
 use crate::journal::Journal;
 use crate::state::{RunState, StepState};
 
@@ -230,16 +230,16 @@ impl RecordedModels {
 pub struct RecordedApprover {
     recorded: Arc<Recorded>,
     journal: Arc<Journal>,
-    policy: ApprovePolicy,
+    rules: Rules,
 }
 
 impl RecordedApprover {
     #[must_use]
-    pub fn new(recorded: Arc<Recorded>, journal: Arc<Journal>, policy: ApprovePolicy) -> Arc<Self> {
+    pub fn new(recorded: Arc<Recorded>, journal: Arc<Journal>, rules: Rules) -> Arc<Self> {
         Arc::new(Self {
             recorded,
             journal,
-            policy,
+            rules,
         })
     }
 
@@ -282,7 +282,11 @@ impl Approver for RecordedApprover {
     }
 
     fn policy(&self) -> ApprovePolicy {
-        self.policy
+        self.rules.policy
+    }
+
+    fn denies(&self) -> Vec<String> {
+        self.rules.denies.clone()
     }
 
     fn observed(&self, step: &StepRef) -> Option<ObservedResult> {

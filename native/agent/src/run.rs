@@ -7,7 +7,7 @@ use openwrap_contracts::event::{BaseNote, Fact};
 use openwrap_contracts::identity::{Actor, StepRef};
 use openwrap_contracts::ports::{CancellationToken, CommitOutcome};
 use openwrap_contracts::run::RunStatus;
-use openwrap_contracts::{Fault, Outcome};
+use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use openwrap_workforce::conductor::{Base, Conductor, Effect, FinalStatus, Input, ReplanCause, TaskPhase};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -427,6 +427,11 @@ impl Run {
             .map(|running| running.start)
     }
 
+    /// The core is closing: what was cut off is no failure, the run goes on at the next start.
+    fn cut_off(&self, fault: &Fault) -> bool {
+        fault.code == ErrorCode::Canceled && self.engine.journal.state().stopping.is_none()
+    }
+
     async fn planned(&mut self, outcome: Outcome<Planned>) -> Outcome<()> {
         self.background -= 1;
         if self.ending.is_some() {
@@ -442,6 +447,7 @@ impl Run {
                 self.ending = Some(Ending::refused(message));
                 Ok(())
             }
+            Err(fault) if self.cut_off(&fault) => Ok(()),
             Err(fault) => {
                 self.fail(&fault);
                 Ok(())
@@ -523,7 +529,11 @@ impl Run {
 
     async fn committed(&mut self, task_id: String, ordinal: u32, outcome: Outcome<CommitOutcome>) -> Outcome<()> {
         self.background -= 1;
-        let CommitOutcome::Committed { tree_hash } = outcome? else {
+        let outcome = match outcome {
+            Err(fault) if self.cut_off(&fault) => return Ok(()),
+            outcome => outcome?,
+        };
+        let CommitOutcome::Committed { tree_hash } = outcome else {
             return Err(Fault::internal(format!(
                 "the commit of task {task_id} was left undecided"
             )));
@@ -558,6 +568,7 @@ impl Run {
         if self.ending.is_none() {
             match outcome {
                 Ok(answer) => self.ending = Some(Ending::completed(answer)),
+                Err(fault) if self.cut_off(&fault) => {}
                 Err(fault) => self.fail(&fault),
             }
         }

@@ -1,7 +1,18 @@
 //! Joins the parts, nothing else. The only crate that names concrete types of the others.
 
+mod commands;
+pub mod core;
+mod devices;
+mod folders;
+mod following;
+mod inspect;
+mod methods;
 pub mod overview;
-pub mod replaying;
-pub mod runs;
+mod projects;
+mod providers;
+mod rehearsal;
+mod replaying;
+mod requests;
+mod runs;
 pub mod stream;
-pub mod system;
+mod system;

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use openwrap_contracts::event::{Event, Fact};
 use openwrap_contracts::grant::ApprovePolicy;
 use openwrap_contracts::model::ProviderConfig;
-use openwrap_contracts::run::{
-    DisabledFeature, Overview, PendingApproval, Project, RunPhase, RunStatus, RunSummary,
-};
+use openwrap_contracts::run::{DisabledFeature, Overview, PendingApproval, Project, RunPhase, RunStatus, RunSummary};
 use openwrap_contracts::spawn::{SandboxLevel, SandboxReport, UidMode};
 use serde::{Deserialize, Serialize};
 
@@ -153,6 +151,12 @@ impl OverviewFold {
             Fact::RunFinished { .. } => self.approvals.retain(|_, pending| pending.run_id != run_id),
             _ => {}
         }
+    }
+
+    /// The newest probe of the sandbox.
+    #[must_use]
+    pub fn sandbox(&self) -> Option<&SandboxReport> {
+        self.sandbox.as_ref()
     }
 
     /// One run.

@@ -85,7 +85,11 @@ impl Rehearsal {
             return Ok(());
         }
         let started = self.start().await?;
-        let mut all = self.providers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let mut all = self
+            .providers
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone();
         all.push(started.provider.clone());
         self.fabric.set_providers(all);
         *running = Some(started);
@@ -102,7 +106,11 @@ impl Rehearsal {
         }
         let request = SpawnRequest {
             program: self.config.node.to_string_lossy().into_owned(),
-            args: vec![program.to_string_lossy().into_owned(), "--listen-fd".to_owned(), "3".to_owned()],
+            args: vec![
+                program.to_string_lossy().into_owned(),
+                "--listen-fd".to_owned(),
+                "3".to_owned(),
+            ],
             cwd: home.clone(),
             env: self.spawner.base_environment(&home, &temp),
             profile: Profile::Runtime,
@@ -119,7 +127,10 @@ impl Rehearsal {
                 memory_bytes: PROCESS_MEMORY_BYTES_MAX,
                 ..SpawnLimits::default()
             },
-            label: SpawnLabel { run_id: REHEARSAL.to_owned(), task_id: REHEARSAL.to_owned() },
+            label: SpawnLabel {
+                run_id: REHEARSAL.to_owned(),
+                task_id: REHEARSAL.to_owned(),
+            },
             listener: Some(Arc::new(listener)),
         };
         let child = self.spawner.spawn(request).await?;
@@ -133,7 +144,10 @@ impl Rehearsal {
         let Some(_ready) = stdout.recv().await else {
             let (said, _) = stderr.collect().await;
             let said = String::from_utf8_lossy(&said).trim().to_owned();
-            return Err(Fault::new(ErrorCode::ModelUnavailable, format!("the rehearsal model did not start: {said}")));
+            return Err(Fault::new(
+                ErrorCode::ModelUnavailable,
+                format!("the rehearsal model did not start: {said}"),
+            ));
         };
         tokio::spawn(async move { while stdout.recv().await.is_some() {} });
         tokio::spawn(stderr.collect());
@@ -159,7 +173,11 @@ impl Rehearsal {
             model_ids: vec![REHEARSAL.to_owned()],
             default_model_id: Some(REHEARSAL.to_owned()),
         };
-        Ok(Running { provider, gone, _control: control })
+        Ok(Running {
+            provider,
+            gone,
+            _control: control,
+        })
     }
 
     /// The bundle where the tools' uid can read it, named by its content and never written again.

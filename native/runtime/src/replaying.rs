@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use openwrap_agent::desk::Rules;
 use openwrap_agent::engine::{Engine, Ports, RunSpec};
 use openwrap_agent::journal::Journal;
 use openwrap_agent::replay::{MemoryLedger, Recorded, RecordedApprover, RecordedModels};
@@ -78,6 +79,10 @@ impl Replay {
         ports.models = RecordedModels::new(Arc::clone(recorded)) as Arc<dyn Models>;
         ports.ledger = Arc::clone(journal) as Arc<dyn Ledger>;
         let (_, paused) = watch::channel(false);
+        let rules = Rules {
+            policy: self.approve,
+            denies: self.workflow.policy.deny.clone(),
+        };
         Engine {
             ports,
             spec: RunSpec {
@@ -93,8 +98,7 @@ impl Replay {
             },
             workflow: Arc::clone(&self.workflow),
             journal: Arc::clone(journal),
-            approver: RecordedApprover::new(Arc::clone(recorded), Arc::clone(journal), self.approve)
-                as Arc<dyn Approver>,
+            approver: RecordedApprover::new(Arc::clone(recorded), Arc::clone(journal), rules) as Arc<dyn Approver>,
             cancel: stop,
             paused,
         }

@@ -5,18 +5,19 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use openwrap_agent::desk::Desk;
+use bytes::Bytes;
+use openwrap_agent::desk::{Desk, Rules};
 use openwrap_agent::engine::{Engine, Ports, RunSpec};
 use openwrap_agent::journal::Journal;
 use openwrap_agent::message::Message;
 use openwrap_agent::run::Run;
 use openwrap_agent::state::RunState;
-use openwrap_contracts::event::{Event, Fact};
+use openwrap_contracts::event::{Event, Fact, FailureNote};
 use openwrap_contracts::grant::{ApprovePolicy, Decision, Grant, Holder};
 use openwrap_contracts::identity::Actor;
 use openwrap_contracts::limits::{PAGE_EVENTS_MAX, RUNS_MAX};
 use openwrap_contracts::ports::{CancellationToken, Ledger};
-use openwrap_contracts::run::RunSummary;
+use openwrap_contracts::run::{RunStatus, RunSummary};
 use openwrap_contracts::workflow::Workflow;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -55,9 +56,11 @@ impl Runs {
     /// No run under way.
     ///
     /// # Errors
-    /// `INTERNAL` when the workflow has no canonical form.
-    pub fn new(ports: Ports, workflow: Arc<Workflow>) -> Outcome<Arc<Self>> {
-        let workflow_hash = openwrap_contracts::canonical::canonical_hash(&*workflow)?;
+    /// `INTERNAL` when the workflow has no canonical form; as `Blobs::put`.
+    pub async fn new(ports: Ports, workflow: Arc<Workflow>) -> Outcome<Arc<Self>> {
+        // Kept as content: a run goes on, and is replayed, under the workflow it was created with.
+        let bytes = openwrap_contracts::canonical::canonical_bytes(&*workflow)?;
+        let workflow_hash = ports.blobs.put(Bytes::from(bytes)).await?;
         let (ended, _) = watch::channel(0);
         Ok(Arc::new(Self {
             ports,
@@ -124,8 +127,26 @@ impl Runs {
             events.push(journal.event(new.actor.clone(), Fact::GrantIssued { grant }));
         }
         journal.append(events).await?;
-        self.launch(spec_of(&new), journal);
+        self.launch(spec_of(&new), journal, Arc::clone(&self.workflow));
         Ok(())
+    }
+
+    /// The workflow a run was created with.
+    ///
+    /// # Errors
+    /// As `Blobs::get`; `LEDGER_BROKEN` when the content is no workflow.
+    pub async fn workflow_of(&self, state: &RunState) -> Outcome<Arc<Workflow>> {
+        if state.workflow_hash == self.workflow_hash {
+            return Ok(Arc::clone(&self.workflow));
+        }
+        let bytes = self.ports.blobs.get(&state.workflow_hash).await?;
+        let workflow = serde_json::from_slice(&bytes).map_err(|error| {
+            Fault::new(
+                ErrorCode::LedgerBroken,
+                format!("the workflow of the run could not be read: {error}"),
+            )
+        })?;
+        Ok(Arc::new(workflow))
     }
 
     fn journal(&self, run_id: &str, project_id: &str, state: RunState) -> Arc<Journal> {
@@ -138,12 +159,15 @@ impl Runs {
         )
     }
 
-    fn launch(self: &Arc<Self>, spec: RunSpec, journal: Arc<Journal>) {
+    fn launch(self: &Arc<Self>, spec: RunSpec, journal: Arc<Journal>, workflow: Arc<Workflow>) {
         let (outbox, inbox) = mpsc::unbounded_channel();
         let desk = Desk::new(
             Arc::clone(&journal),
             Arc::clone(&self.ports.ids),
-            spec.approve,
+            Rules {
+                policy: spec.approve,
+                denies: workflow.policy.deny.clone(),
+            },
             outbox.clone(),
         );
         let cancel = CancellationToken::new();
@@ -152,7 +176,7 @@ impl Runs {
         let engine = Arc::new(Engine {
             ports: self.ports.clone(),
             spec,
-            workflow: Arc::clone(&self.workflow),
+            workflow,
             journal,
             approver: Arc::clone(&desk) as Arc<dyn openwrap_contracts::ports::Approver>,
             cancel: cancel.clone(),
@@ -189,7 +213,7 @@ impl Runs {
     /// Takes up a run that was cut off.
     ///
     /// # Errors
-    /// As `Ledger::read`; `INVALID_STATE` when the workflow is another one now.
+    /// As `Ledger::read` and [`Runs::workflow_of`].
     pub async fn take_up(self: &Arc<Self>, run: &RunSummary, project_path: PathBuf) -> Outcome<()> {
         let state = self.state(&run.run_id).await?;
         if state.finished.is_some() {
@@ -206,9 +230,52 @@ impl Runs {
             approve: run.approve,
             allow: Vec::new(),
         };
+        let workflow = self.workflow_of(&state).await?;
         let journal = self.journal(&run.run_id, &run.project_id, state);
-        self.launch(spec, journal);
+        self.launch(spec, journal, workflow);
         Ok(())
+    }
+
+    /// Notes that a run that was cut off cannot go on.
+    pub async fn give_up(&self, run: &RunSummary, fault: &Fault) {
+        let error = FailureNote {
+            code: fault.code,
+            message: fault.message.clone(),
+        };
+        // A ledger that cannot take it leaves the run as it was; the next start tries again.
+        let _ = self
+            .note_end(run, Actor::core("runtime"), RunStatus::Failed, Some(error))
+            .await;
+    }
+
+    /// Ends a run nobody carries on.
+    ///
+    /// # Errors
+    /// As `Ledger::append`.
+    pub async fn end_idle(&self, run: &RunSummary, actor: Actor, reason: String) -> Outcome<()> {
+        let journal = self.journal(&run.run_id, &run.project_id, RunState::default());
+        journal.note(actor.clone(), Fact::RunStopping { reason }).await?;
+        self.note_end(run, actor, RunStatus::Canceled, None).await
+    }
+
+    async fn note_end(
+        &self,
+        run: &RunSummary,
+        actor: Actor,
+        status: RunStatus,
+        error: Option<FailureNote>,
+    ) -> Outcome<()> {
+        let journal = self.journal(&run.run_id, &run.project_id, RunState::default());
+        let fact = Fact::RunFinished {
+            status,
+            run_digest: None,
+            record_hash: None,
+            answer_hash: None,
+            answer: None,
+            artifacts: Vec::new(),
+            error,
+        };
+        journal.note(actor, fact).await.map(|_| ())
     }
 
     /// Takes a person's answer.

@@ -1,0 +1,270 @@
+//! Commands on runs: idempotent by request id, each noted with who gave it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use openwrap_agent::journal::Journal;
+use openwrap_contracts::canonical::sha256_hex;
+use openwrap_contracts::limits::{GOAL_BYTES_MAX, SLOTS_MAX};
+use openwrap_contracts::method::{
+    ApprovalResolveParams, ReplayParams, RunCommand, RunCreateParams, RunParams, Stopped, UndoParams,
+};
+use openwrap_contracts::run::{RunPhase, RunSummary};
+use openwrap_contracts::{ErrorCode, Fault, Outcome};
+use openwrap_grants::Capability;
+use serde_json::Value;
+
+use crate::core::Core;
+use crate::folders;
+use crate::methods::{Call, caller, done, written};
+use crate::rehearsal::REHEARSAL;
+use crate::replaying::{Replay, Undo};
+use crate::runs::NewRun;
+use crate::system::utc_date;
+
+/// Attempts running at once unless asked for otherwise.
+const SLOTS_DEFAULT: u32 = 4;
+/// Capabilities given beforehand.
+const ALLOW_MAX: usize = 200;
+
+impl Core {
+    async fn run(&self, run_id: &str) -> Outcome<RunSummary> {
+        let found = self.following.look(|fold| fold.run(run_id).cloned()).await?;
+        found.ok_or_else(|| Fault::not_found(format!("there is no run `{run_id}`")))
+    }
+
+    /// `provider/model` for what a person chose; brings the rehearsal up when it is that.
+    async fn chosen_model(&self, model: &str) -> Outcome<String> {
+        if model == REHEARSAL || model.starts_with("rehearsal/") {
+            return Ok(format!("{REHEARSAL}/{REHEARSAL}"));
+        }
+        let (provider, model) = self.fabric.route(model).map_err(|fault| match fault.code {
+            ErrorCode::NoRoute => fault,
+            _ => crate::providers::no_route(model),
+        })?;
+        Ok(format!("{}/{model}", provider.provider_id))
+    }
+}
+
+pub(crate) async fn create(call: &Call<'_>) -> Outcome<Value> {
+    let params: RunCreateParams = call.read()?;
+    let request_id = params.request_id.clone();
+    let work = begin(call, params);
+    call.core
+        .requests
+        .once(caller(&call.actor), "run.create", &request_id, work)
+        .await
+}
+
+async fn begin(call: &Call<'_>, params: RunCreateParams) -> Outcome<Value> {
+    let core = call.core;
+    let goal = params.goal.trim().to_owned();
+    if goal.is_empty() || goal.len() > GOAL_BYTES_MAX {
+        return Err(Fault::invalid(format!("goal must have 1 to {GOAL_BYTES_MAX} bytes")));
+    }
+    let slots = params.slots.unwrap_or(SLOTS_DEFAULT);
+    if slots == 0 || slots as usize > SLOTS_MAX {
+        return Err(Fault::invalid(format!("slots must be 1 to {SLOTS_MAX}")));
+    }
+    if params.allow.len() > ALLOW_MAX {
+        return Err(Fault::invalid(format!("allow lists at most {ALLOW_MAX} capabilities")));
+    }
+    let allow: Outcome<Vec<String>> = params
+        .allow
+        .iter()
+        .map(|text| Capability::parse(text).map(|capability| capability.to_string()))
+        .collect();
+    let project = core.project(&params.project_id).await?;
+    // From the request's own id, so that a repeat after a restart finds the run instead of starting another.
+    let identity = format!("{} {}", caller(&call.actor), params.request_id);
+    let run_id = format!("run_{}", &sha256_hex(identity.as_bytes())[..16]);
+    if let Ok(known) = core.run(&run_id).await {
+        return written(&known);
+    }
+    let model = core.chosen_model(&params.model).await?;
+    core.runs
+        .create(NewRun {
+            run_id: run_id.clone(),
+            project_id: project.project_id,
+            project_path: PathBuf::from(project.path),
+            goal,
+            run_date: utc_date(core.ports.clock.now_ms()),
+            model,
+            slots,
+            approve: params.approve,
+            allow: allow?,
+            actor: call.actor.clone(),
+        })
+        .await?;
+    written(&core.run(&run_id).await?)
+}
+
+pub(crate) async fn get(call: &Call<'_>) -> Outcome<Value> {
+    let params: RunParams = call.read()?;
+    written(&call.core.run(&params.run_id).await?)
+}
+
+pub(crate) async fn pause(call: &Call<'_>) -> Outcome<Value> {
+    let params: RunCommand = call.read()?;
+    let work = async {
+        call.core.runs.pause(&params.run_id, call.actor.clone()).await?;
+        done(call)
+    };
+    call.core
+        .requests
+        .once(caller(&call.actor), "run.pause", &params.request_id, work)
+        .await
+}
+
+pub(crate) async fn resume(call: &Call<'_>) -> Outcome<Value> {
+    let params: RunCommand = call.read()?;
+    let work = async {
+        call.core.runs.resume(&params.run_id, call.actor.clone()).await?;
+        done(call)
+    };
+    call.core
+        .requests
+        .once(caller(&call.actor), "run.resume", &params.request_id, work)
+        .await
+}
+
+pub(crate) async fn stop(call: &Call<'_>) -> Outcome<Value> {
+    let params: RunCommand = call.read()?;
+    let work = stop_once(call, &params.run_id);
+    call.core
+        .requests
+        .once(caller(&call.actor), "run.stop", &params.request_id, work)
+        .await
+}
+
+async fn stop_once(call: &Call<'_>, run_id: &str) -> Outcome<Value> {
+    let core = call.core;
+    let run = core.run(run_id).await?;
+    if run.phase == RunPhase::Finished {
+        return Err(Fault::new(
+            ErrorCode::InvalidState,
+            format!("run {} has ended", run.number),
+        ));
+    }
+    let reason = "a person stopped it".to_owned();
+    let quiet_after_ms = if core.runs.is_live(run_id) {
+        let (quiet, _) = tokio::join!(
+            core.runs.stop(run_id, call.actor.clone(), reason),
+            core.spawner.kill_run(run_id)
+        );
+        quiet?
+    } else {
+        core.runs.end_idle(&run, call.actor.clone(), reason).await?;
+        0
+    };
+    let state = core.runs.state(run_id).await?;
+    let mut effects: Vec<String> = Vec::new();
+    for task in &state.retired {
+        let title = state
+            .task(&task.task_id)
+            .map_or(task.task_id.as_str(), |task| task.title.as_str());
+        effects.push(format!("Settled: {title}"));
+    }
+    written(&Stopped {
+        sequence: core.head_sequence(),
+        quiet_after_ms,
+        effects,
+    })
+}
+
+pub(crate) async fn undo(call: &Call<'_>) -> Outcome<Value> {
+    let params: UndoParams = call.read()?;
+    let request_id = params.request_id.clone();
+    let work = undo_once(call, params);
+    call.core
+        .requests
+        .once(caller(&call.actor), "run.undo", &request_id, work)
+        .await
+}
+
+async fn undo_once(call: &Call<'_>, params: UndoParams) -> Outcome<Value> {
+    let core = call.core;
+    let run = core.run(&params.run_id).await?;
+    if run.phase != RunPhase::Finished || core.runs.is_live(&params.run_id) {
+        return Err(
+            Fault::new(ErrorCode::InvalidState, format!("run {} is under way", run.number))
+                .with_hint("Stop it first, then undo."),
+        );
+    }
+    let project = core.project(&run.project_id).await?;
+    let state = core.runs.state(&params.run_id).await?;
+    let journal = Journal::new(
+        Arc::clone(&core.ports.ledger),
+        Arc::clone(&core.ports.clock),
+        &params.run_id,
+        &run.project_id,
+        state,
+    );
+    let undo = Undo {
+        ports: &core.ports,
+        journal,
+        project: std::path::Path::new(&project.path),
+        task_id: params.task_id,
+        actor: call.actor.clone(),
+    };
+    let mut result = undo.run().await?;
+    result.sequence = core.head_sequence();
+    written(&result)
+}
+
+pub(crate) async fn replay(call: &Call<'_>) -> Outcome<Value> {
+    let params: ReplayParams = call.read()?;
+    let core = call.core;
+    let run = core.run(&params.run_id).await?;
+    let state = core.runs.state(&params.run_id).await?;
+    let (Some(recorded_digest), Some(record_hash)) = (state.run_digest.clone(), state.record_hash.clone()) else {
+        return Err(Fault::new(
+            ErrorCode::InvalidState,
+            format!("run {} has no record: only completed runs can be replayed", run.number),
+        ));
+    };
+    let slots = params.slots.unwrap_or(state.slots);
+    if slots == 0 || slots as usize > SLOTS_MAX {
+        return Err(Fault::invalid(format!("slots must be 1 to {SLOTS_MAX}")));
+    }
+    let folder = core.config.work.join("replays");
+    folders::make_private(&folder, None).await?;
+    let project = folder.join(core.ports.ids.fresh("replay"));
+    folders::make_private(&project, None).await?;
+    let replay = Replay {
+        ports: core.ports.clone(),
+        workflow: core.runs.workflow_of(&state).await?,
+        run_id: params.run_id,
+        approve: run.approve,
+        slots,
+        project: project.clone(),
+        recorded_digest,
+        record_hash,
+        state,
+    };
+    let result = replay.run().await;
+    folders::remove(&project).await?;
+    written(&result?)
+}
+
+pub(crate) async fn resolve(call: &Call<'_>) -> Outcome<Value> {
+    let params: ApprovalResolveParams = call.read()?;
+    let request_id = params.request_id.clone();
+    let work = async {
+        let core = call.core;
+        let run_id = core
+            .following
+            .look(|fold| fold.run_of_approval(&params.approval_id))
+            .await?;
+        let run_id = run_id
+            .ok_or_else(|| Fault::not_found(format!("no question `{}` waits for an answer", params.approval_id)))?;
+        core.runs
+            .resolve(&run_id, &params.approval_id, params.decision, call.actor.clone())
+            .await?;
+        done(call)
+    };
+    call.core
+        .requests
+        .once(caller(&call.actor), "approval.resolve", &request_id, work)
+        .await
+}

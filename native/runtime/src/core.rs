@@ -1,0 +1,338 @@
+//! The open core: every part made and joined, the fold of the start page, and the way in for methods, streams and downloads.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use openwrap_access::{Access, Credentials};
+use openwrap_agent::engine::Ports;
+use openwrap_contracts::event::{Event, Fact};
+use openwrap_contracts::identity::Actor;
+use openwrap_contracts::method::MethodAccess;
+use openwrap_contracts::ports::{Blobs, CancellationToken, Clock, Gateway, Ids, Ledger, Random, Vault, Views};
+use openwrap_contracts::run::DisabledFeature;
+use openwrap_contracts::spawn::{SandboxReport, Spawner};
+use openwrap_contracts::workflow::Workflow;
+use openwrap_contracts::{ErrorCode, Fault, Outcome};
+use openwrap_egress::Egress;
+use openwrap_gateway::ToolGatewayCore;
+use openwrap_ledger::Store;
+use openwrap_models::ModelFabric;
+use openwrap_sandbox::{SandboxConfig, SandboxSpawner};
+use openwrap_toolbox::ToolboxConfig;
+use openwrap_views::{ViewConfig, ViewStore};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::devices::DeviceFile;
+use crate::folders;
+use crate::following::Following;
+use crate::rehearsal::{ModelsWithRehearsal, Rehearsal, RehearsalConfig};
+use crate::requests::Requests;
+use crate::runs::Runs;
+use crate::stream::{FrameSink, TextFrames, feed};
+use crate::system::{SystemClock, SystemIds, SystemRandom};
+
+/// What the server opens the core with. Paths are absolute.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CoreConfig {
+    /// Data folder: ledger, vault, blobs, devices.
+    pub home: PathBuf,
+    /// Folder of views and private homes of tools; never below `home`.
+    pub work: PathBuf,
+    /// Port the server listens on; 0 when nothing listens.
+    pub port: u16,
+    /// Origin people open, without a trailing slash.
+    pub origin: String,
+    /// Token of the command line, 32 characters at least.
+    pub cli_token: String,
+    pub spawner_path: PathBuf,
+    pub rehearsal_path: PathBuf,
+    pub node_path: PathBuf,
+    pub roles_dir: PathBuf,
+    pub samples_dir: PathBuf,
+    pub workflow: Workflow,
+    #[serde(default)]
+    pub disabled: Vec<DisabledFeature>,
+}
+
+/// An open core.
+pub struct Core {
+    pub(crate) config: CoreConfig,
+    pub(crate) store: Arc<Store>,
+    pub(crate) access: Access,
+    pub(crate) ports: Ports,
+    pub(crate) spawner: Arc<dyn Spawner>,
+    pub(crate) egress: Arc<Egress>,
+    pub(crate) fabric: Arc<ModelFabric>,
+    pub(crate) rehearsal: Arc<Rehearsal>,
+    pub(crate) runs: Arc<Runs>,
+    pub(crate) following: Arc<Following>,
+    pub(crate) requests: Requests,
+    text: Arc<TextFrames>,
+    closing: CancellationToken,
+}
+
+/// Longest wait of a closing core for the sandbox and the ledger.
+const CLOSE_MS_MAX: u64 = 3_000;
+
+impl Core {
+    /// Opens ledger, vault and views, joins the parts and takes up the runs that were cut off.
+    ///
+    /// # Errors
+    /// `ALREADY_RUNNING`, `LEDGER_BROKEN`, `STORAGE_FAILED`, `VAULT_LOCKED`, `INVALID_ARGUMENTS` (workflow, token, folders).
+    pub async fn open(config: CoreConfig) -> Outcome<Arc<Self>> {
+        config.workflow.validate()?;
+        if config.work.starts_with(&config.home) || config.home.starts_with(&config.work) {
+            return Err(Fault::invalid(
+                "the work folder and the data folder must lie beside each other",
+            ));
+        }
+        openwrap_sandbox::harden_core();
+        let store = Store::open(&config.home).await?;
+        let opened = Self::join(config, Arc::clone(&store)).await;
+        if opened.is_err() {
+            store.close().await;
+        }
+        opened
+    }
+
+    async fn join(config: CoreConfig, store: Arc<Store>) -> Outcome<Arc<Self>> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let ledger = store.ledger();
+        let blobs = store.blobs();
+        let owner = openwrap_sandbox::tools_ids();
+        folders::make_passable(&config.work).await?;
+        let spawner = SandboxSpawner::start(SandboxConfig {
+            spawner_program: config.spawner_path.clone(),
+            work: config.work.clone(),
+            tools_ids: owner,
+            accept_weak: false,
+        })?;
+        let spawner: Arc<dyn Spawner> = spawner;
+        let views: Arc<dyn Views> = Arc::new(ViewStore::new(ViewConfig {
+            work: config.work.join("views"),
+            bases: config.work.join("bases"),
+            blobs: Arc::clone(&blobs),
+            tools_owner: owner,
+        })?);
+        let tools = openwrap_toolbox::tools(Arc::clone(&spawner), ToolboxConfig { tools_owner: owner });
+        let gateway: Arc<dyn Gateway> = Arc::new(ToolGatewayCore::new(
+            tools,
+            Arc::clone(&views),
+            Arc::clone(&blobs),
+            Arc::clone(&clock),
+        )?);
+        let egress = Egress::new(Arc::clone(&ledger), Arc::clone(&clock))?;
+        egress.forbid_own(config.port);
+        let fabric = ModelFabric::new(Arc::clone(&egress) as _, store.vault() as Arc<dyn Vault>);
+        let rehearsal = Rehearsal::new(
+            rehearsal_config(&config, owner),
+            Arc::clone(&spawner),
+            Arc::clone(&egress),
+            Arc::clone(&fabric),
+        );
+        let text = TextFrames::new();
+        let ports = Ports {
+            ledger: Arc::clone(&ledger),
+            blobs: Arc::clone(&blobs) as Arc<dyn Blobs>,
+            views,
+            gateway,
+            models: Arc::new(ModelsWithRehearsal {
+                fabric: Arc::clone(&fabric),
+                rehearsal: Some(Arc::clone(&rehearsal)),
+            }),
+            text: Arc::clone(&text) as _,
+            clock: Arc::clone(&clock),
+            ids: Arc::new(SystemIds) as Arc<dyn Ids>,
+        };
+        let runs = Runs::new(ports.clone(), Arc::new(config.workflow.clone())).await?;
+        let core = Arc::new(Self {
+            access: open_access(&config, &clock)?,
+            following: Following::open(Arc::clone(&store)).await?,
+            requests: Requests::default(),
+            closing: CancellationToken::new(),
+            config,
+            store,
+            ports,
+            spawner,
+            egress,
+            fabric,
+            rehearsal,
+            runs,
+            text,
+        });
+        core.begin().await?;
+        Ok(core)
+    }
+
+    /// First events, providers, and what was cut off.
+    async fn begin(self: &Arc<Self>) -> Outcome<()> {
+        self.note(Fact::CoreStarted {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            contracts_hash: openwrap_contracts::schema::contracts_hash()?,
+        })
+        .await?;
+        self.load_providers().await?;
+        self.following.follow(self.closing.clone());
+        if self.missing_for_runs().is_none() {
+            self.take_up_runs().await;
+        }
+        let core = Arc::downgrade(self);
+        tokio::spawn(async move {
+            if let Some(core) = core.upgrade() {
+                // A sandbox that cannot be probed is told by `doctor` and by the first tool that needs it.
+                let _ = core.probe().await;
+            }
+        });
+        Ok(())
+    }
+
+    async fn take_up_runs(self: &Arc<Self>) {
+        let fold = self.following.fold().await;
+        let Ok(fold) = fold else { return };
+        for run in fold.active_runs() {
+            let Some(project) = fold.projects.get(&run.project_id) else {
+                continue;
+            };
+            let path = PathBuf::from(&project.path);
+            if let Err(fault) = self.runs.take_up(&run, path).await {
+                self.runs.give_up(&run, &fault).await;
+            }
+        }
+    }
+
+    /// What the sandbox can do here; noted when it differs from what was noted last.
+    pub(crate) async fn probe(&self) -> Outcome<SandboxReport> {
+        let report = self.spawner.report().await?;
+        if self.following.fold().await?.sandbox() != Some(&report) {
+            self.note(Fact::SandboxProbed { report: report.clone() }).await?;
+        }
+        Ok(report)
+    }
+
+    /// Appends a fact of the installation; returns its sequence.
+    pub(crate) async fn note(&self, fact: Fact) -> Outcome<u32> {
+        self.note_as(Actor::core("runtime"), None, fact).await
+    }
+
+    pub(crate) async fn note_as(&self, actor: Actor, project_id: Option<String>, fact: Fact) -> Outcome<u32> {
+        let event = Event {
+            at: self.ports.clock.now_ms(),
+            actor,
+            project_id,
+            run_id: None,
+            task_id: None,
+            attempt: None,
+            step: None,
+            fact,
+        };
+        let stored = self.ports.ledger.append(vec![event]).await?;
+        Ok(stored.last().map_or(0, |row| short(row.sequence)))
+    }
+
+    /// The newest sequence on disk.
+    pub(crate) fn head_sequence(&self) -> u32 {
+        short(self.ports.ledger.head().0)
+    }
+
+    /// Calls a method of the table.
+    ///
+    /// # Errors
+    /// Any fault of the method; `NOT_FOUND` for a method the table does not have.
+    pub async fn call_json(self: &Arc<Self>, method: &str, params: &str, credentials: &str) -> Outcome<Value> {
+        let credentials = read_credentials(credentials)?;
+        let core = Arc::clone(self);
+        crate::methods::dispatch(&core, method, params, &credentials).await
+    }
+
+    /// Feeds a stream until the returned token is cancelled.
+    ///
+    /// # Errors
+    /// `UNAUTHORIZED`, `INVALID_STATE` when the core is closing.
+    pub fn subscribe(&self, credentials: &str, after: u64, sink: FrameSink) -> Outcome<CancellationToken> {
+        self.access
+            .authorize(&read_credentials(credentials)?, MethodAccess::Watch)?;
+        if self.closing.is_cancelled() {
+            return Err(Fault::new(ErrorCode::InvalidState, "the core is closing"));
+        }
+        let closed = self.closing.child_token();
+        tokio::spawn(feed(
+            Arc::clone(&self.ports.ledger),
+            Arc::clone(&self.text),
+            after,
+            sink,
+            closed.clone(),
+        ));
+        Ok(closed)
+    }
+
+    /// Bytes of a project's file.
+    ///
+    /// # Errors
+    /// `UNAUTHORIZED`, `NOT_FOUND`, `PATH_OUTSIDE`, `PROTECTED_PATH`, `LIMIT_EXCEEDED`.
+    pub async fn read_file(&self, params: &str, credentials: &str) -> Outcome<Bytes> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        struct Wanted {
+            project_id: String,
+            path: String,
+        }
+        self.access
+            .authorize(&read_credentials(credentials)?, MethodAccess::Watch)?;
+        let wanted: Wanted = serde_json::from_str(params)?;
+        let project = self.project(&wanted.project_id).await?;
+        folders::read_beneath(PathBuf::from(project.path), wanted.path).await
+    }
+
+    /// Ends every child, keeps the fold, closes the ledger. Runs go on at the next start.
+    pub async fn close(&self) {
+        if self.closing.is_cancelled() {
+            return;
+        }
+        self.closing.cancel();
+        self.runs.shut_down().await;
+        let ended = async {
+            // Best effort: the spawner ends its children as well when this process is gone.
+            let _ = self.spawner.stop_all().await;
+            let _ = self.note(Fact::CoreStopped {}).await;
+            let _ = self.following.keep().await;
+        };
+        let _ = tokio::time::timeout(Duration::from_millis(CLOSE_MS_MAX), ended).await;
+        self.store.close().await;
+    }
+}
+
+fn rehearsal_config(config: &CoreConfig, owner: Option<(u32, u32)>) -> RehearsalConfig {
+    RehearsalConfig {
+        node: config.node_path.clone(),
+        bundle: config.rehearsal_path.clone(),
+        work: config.work.clone(),
+        owner,
+    }
+}
+
+fn open_access(config: &CoreConfig, clock: &Arc<dyn Clock>) -> Outcome<Access> {
+    let file = DeviceFile::new(&config.home);
+    let stored = file.load()?;
+    let random: Arc<dyn Random> = Arc::new(SystemRandom);
+    Access::open(
+        Arc::clone(clock),
+        random,
+        Arc::new(file),
+        stored.as_deref(),
+        Some(&config.cli_token),
+    )
+}
+
+fn read_credentials(json: &str) -> Outcome<Credentials> {
+    // The text may hold a secret, so what is wrong with it is not repeated.
+    serde_json::from_str(json).map_err(|_| Fault::new(ErrorCode::Unauthorized, "the credentials could not be read"))
+}
+
+/// Sequences on the wire are 32 bits: four thousand million events.
+pub(crate) fn short(sequence: u64) -> u32 {
+    u32::try_from(sequence).unwrap_or(u32::MAX)
+}
