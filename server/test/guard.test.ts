@@ -310,7 +310,7 @@ describe("launch link", () => {
     expect(head.status).toBe(503);
     const first = await server.ask("/launch?code=launch-code", { headers: { "sec-fetch-site": "none" } });
     expect(first.status).toBe(303);
-    expect(first.headers.location).toBe(`/#tab=${TAB}`);
+    expect(first.headers.location).toBe(`/#tab=${TAB}&device=device_1`);
     expect(first.headers["set-cookie"]).toEqual([
       `openwrap_device=${COOKIE_VALUE}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000`,
     ]);

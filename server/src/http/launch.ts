@@ -1,5 +1,5 @@
 // `/launch?code=…`: the one link that signs a browser in. It works once; what it gives is a cookie the page cannot read
-// and a tab secret in the fragment, which no server ever sees.
+// and a tab secret in the fragment, which no server ever sees; the device's id goes with it, for the browser's own key.
 
 import type { SignIn } from "@openwrap/contracts";
 import type { Fault } from "@openwrap/contracts";
@@ -28,7 +28,7 @@ export function mountLaunch(app: Hono, core: OpenedCore): void {
     return new Response(null, {
       status: 303,
       headers: {
-        location: `/#tab=${ok.tabSecret}`,
+        location: `/#tab=${ok.tabSecret}&device=${ok.deviceId}`,
         "set-cookie": deviceCookie(ok.cookie),
         "cache-control": "no-store",
       },
