@@ -1,8 +1,7 @@
 // `/launch?code=…`: the one link that signs a browser in. It works once; what it gives is a cookie the page cannot read
 // and a tab secret in the fragment, which no server ever sees; the device's id goes with it, for the browser's own key.
 
-import type { SignIn } from "@openwrap/contracts";
-import type { Fault } from "@openwrap/contracts";
+import type { Fault, SignIn } from "@openwrap/contracts";
 import type { Hono } from "hono";
 import type { OpenedCore } from "./api.ts";
 import { credentialsOf, deviceCookie } from "./credentials.ts";
