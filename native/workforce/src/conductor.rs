@@ -150,7 +150,7 @@ impl Conductor {
     }
 
     /// Takes one input in. A time before the one before counts as that one. A refused input changes nothing; an input about an
-    /// attempt that is no longer under way is ignored, and so is `Tick` after the end.
+    /// attempt that is no longer under way is ignored, and so are `Tick` and `Stop` after the end.
     ///
     /// # Errors
     /// `INVALID_PLAN`, `INVALID_STATE`, `NOT_FOUND`, `LIMIT_EXCEEDED`.
@@ -177,7 +177,7 @@ impl Conductor {
             Input::AttemptCompleted { task_id, start, .. } => {
                 self.check_phase(task_id, *start, &[TaskPhase::Running])?;
             }
-            Input::AttemptFailed { .. } => {}
+            Input::AttemptFailed { .. } | Input::Stop { .. } => {}
             Input::AttemptNeedsHead { task_id, start } => self.check_needs_head(task_id, *start)?,
             Input::Retired { task_id } | Input::RetireRefused { task_id, .. } => {
                 if self.retiring() != Some(task_id) {
@@ -187,7 +187,12 @@ impl Conductor {
             _ if ended => return Err(state_fault("the run has ended")),
             Input::PlanAccepted { version, tasks } => return self.check_plan(*version, tasks).map(Some),
             Input::PlanKept => {
-                if !matches!(&self.replan, Some(Replan { cause: ReplanCause::Messages { .. } })) {
+                if !matches!(
+                    &self.replan,
+                    Some(Replan {
+                        cause: ReplanCause::Messages { .. }
+                    })
+                ) {
                     return Err(state_fault("no message waits for the plan to be thought over"));
                 }
             }
@@ -201,7 +206,7 @@ impl Conductor {
                 }
             }
             Input::Message { at, .. } => self.check_message(*at)?,
-            Input::SetSlots { .. } | Input::Pause | Input::Resume | Input::Stop { .. } => {}
+            Input::SetSlots { .. } | Input::Pause | Input::Resume => {}
         }
         Ok(None)
     }
@@ -217,10 +222,19 @@ impl Conductor {
             Input::PlanKept => self.replan = None,
             Input::AttemptWaiting { task_id, start } => self.wait(&task_id, start),
             Input::AttemptReady { task_id, start } => self.make_ready(&task_id, start),
-            Input::AttemptCompleted { task_id, start, changed_paths } => {
+            Input::AttemptCompleted {
+                task_id,
+                start,
+                changed_paths,
+            } => {
                 self.completed(&task_id, start, changed_paths);
             }
-            Input::AttemptFailed { task_id, start, code, message } => {
+            Input::AttemptFailed {
+                task_id,
+                start,
+                code,
+                message,
+            } => {
                 self.failed(&task_id, start, (code, message), effects);
             }
             Input::AttemptNeedsHead { task_id, start } => self.needs_head(&task_id, start),
@@ -250,6 +264,9 @@ impl Conductor {
     }
 
     fn stop(&mut self, status: FinalStatus, effects: &mut Vec<Effect>) {
+        if self.stopping.is_some() {
+            return;
+        }
         for place in 0..count(self.tasks.len()) {
             self.abort(place, AbortCause::Stopped, effects);
         }
@@ -263,12 +280,16 @@ impl Conductor {
             return Err(state_fault("there is no plan yet").with_hint("Put the message into the goal."));
         }
         if self.messages.values().map(Vec::len).sum::<usize>() >= MESSAGES_MAX {
-            return Err(Fault::new(ErrorCode::LimitExceeded, format!("{MESSAGES_MAX} messages wait already")));
+            return Err(Fault::new(
+                ErrorCode::LimitExceeded,
+                format!("{MESSAGES_MAX} messages wait already"),
+            ));
         }
         match at {
-            Some(at) if at < self.next_place() => {
-                Err(state_fault(format!("place {at} is past, the next is {}", self.next_place())))
-            }
+            Some(at) if at < self.next_place() => Err(state_fault(format!(
+                "place {at} is past, the next is {}",
+                self.next_place()
+            ))),
             _ => Ok(()),
         }
     }
@@ -277,12 +298,18 @@ impl Conductor {
     /// already, and not before a head whose acts may have begun.
     fn next_place(&self) -> u32 {
         let settled = self.settled();
-        let begun = self.head_place().and_then(|place| self.tasks.get(place as usize)).is_some_and(|task| {
-            let at_head = |base: Base, head: bool| head && base == Base::Retired { count: settled };
-            task.phase == TaskPhase::Retiring
-                || task.current.as_ref().is_some_and(|current| at_head(current.base, current.head))
-                || task.attempts.iter().any(|attempt| at_head(attempt.base, attempt.head))
-        });
+        let begun = self
+            .head_place()
+            .and_then(|place| self.tasks.get(place as usize))
+            .is_some_and(|task| {
+                let at_head = |base: Base, head: bool| head && base == Base::Retired { count: settled };
+                task.phase == TaskPhase::Retiring
+                    || task
+                        .current
+                        .as_ref()
+                        .is_some_and(|current| at_head(current.base, current.head))
+                    || task.attempts.iter().any(|attempt| at_head(attempt.base, attempt.head))
+            });
         let here = settled + u32::from(begun || self.replan.is_some());
         self.last_place.map_or(here, |last| here.max(last + 1))
     }
@@ -292,7 +319,8 @@ impl Conductor {
         self.config.slots = slots;
         let known = count(self.scheduler.workers().count());
         for worker in 1..=slots.max(known) {
-            self.scheduler.put_worker(&format!("worker-{worker:02}"), Vec::new(), 1, worker > slots);
+            self.scheduler
+                .put_worker(&format!("worker-{worker:02}"), Vec::new(), 1, worker > slots);
         }
     }
 

@@ -15,7 +15,9 @@ pub(crate) enum Verdict {
 /// `attempt`: the one that failed (1, 2, …); `failures`: failed ones so far, this one included.
 pub(crate) fn verdict(policy: WorkforceFailurePolicy, attempt: u32, failures: u32) -> Verdict {
     if attempt <= policy.retry_count {
-        Verdict::Retry { delay_ms: i64::from(policy.backoff_ms).saturating_mul(i64::from(attempt)) }
+        Verdict::Retry {
+            delay_ms: i64::from(policy.backoff_ms).saturating_mul(i64::from(attempt)),
+        }
     } else if policy.escalate_after > 0 && failures >= policy.escalate_after {
         Verdict::Escalate
     } else {

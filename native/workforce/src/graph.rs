@@ -70,7 +70,9 @@ impl Graph {
         if !cycle.is_empty() {
             let ids: Vec<&str> = tasks.map(|(id, _)| id).collect();
             let ids = named(cycle.iter().filter_map(|place| ids.get(*place as usize).copied()));
-            return Err(invalid(format!("tasks that depend on themselves through each other: {ids}")));
+            return Err(invalid(format!(
+                "tasks that depend on themselves through each other: {ids}"
+            )));
         }
         Ok(graph)
     }
@@ -80,15 +82,22 @@ impl Graph {
         let mut left: Vec<bool> = vec![true; self.dependencies.len()];
         peel(&self.dependencies, &self.dependents, &mut left);
         peel(&self.dependents, &self.dependencies, &mut left);
-        (0u32..).zip(&left).filter(|(_, left)| **left).map(|(place, _)| place).collect()
+        (0u32..)
+            .zip(&left)
+            .filter(|(_, left)| **left)
+            .map(|(place, _)| place)
+            .collect()
     }
 
     /// Places in the order of their ordinals: among tasks whose dependencies have one, the smallest (priority, place).
     pub fn order(&self, priorities: &[i32]) -> Vec<u32> {
         let mut missing: Vec<usize> = self.dependencies.iter().map(Vec::len).collect();
         let key = |place: u32| Reverse((priorities.get(place as usize).copied().unwrap_or(0), place));
-        let mut heap: BinaryHeap<Reverse<(i32, u32)>> =
-            (0u32..).zip(&missing).filter(|(_, missing)| **missing == 0).map(|(place, _)| key(place)).collect();
+        let mut heap: BinaryHeap<Reverse<(i32, u32)>> = (0u32..)
+            .zip(&missing)
+            .filter(|(_, missing)| **missing == 0)
+            .map(|(place, _)| key(place))
+            .collect();
         let mut order = Vec::with_capacity(missing.len());
         while let Some(Reverse((_, place))) = heap.pop() {
             order.push(place);
@@ -104,10 +113,10 @@ impl Graph {
         order
     }
 
-    /// Every task that depends on `place`, directly or through others, ascending.
-    pub fn descendants(&self, place: u32) -> BTreeSet<u32> {
-        let mut seen = BTreeSet::new();
-        let mut open = vec![place];
+    /// The given tasks and every task that depends on one of them, directly or through others, ascending.
+    pub fn with_dependents(&self, places: impl IntoIterator<Item = u32>) -> BTreeSet<u32> {
+        let mut open: Vec<u32> = places.into_iter().collect();
+        let mut seen: BTreeSet<u32> = open.iter().copied().collect();
         while let Some(next) = open.pop() {
             for dependent in self.dependents.get(next as usize).into_iter().flatten() {
                 if seen.insert(*dependent) {
@@ -122,8 +131,10 @@ impl Graph {
 /// Takes away, again and again, what has no incoming edge among what is left.
 fn peel(incoming: &[Vec<u32>], outgoing: &[Vec<u32>], left: &mut [bool]) {
     let is_left = |left: &[bool], place: u32| left.get(place as usize).copied().unwrap_or(false);
-    let mut missing: Vec<usize> =
-        incoming.iter().map(|edges| edges.iter().filter(|edge| is_left(left, **edge)).count()).collect();
+    let mut missing: Vec<usize> = incoming
+        .iter()
+        .map(|edges| edges.iter().filter(|edge| is_left(left, **edge)).count())
+        .collect();
     let mut open: Vec<u32> = (0u32..)
         .zip(&missing)
         .filter(|(place, missing)| **missing == 0 && is_left(left, *place))

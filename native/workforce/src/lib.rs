@@ -5,3 +5,5 @@ mod failure;
 mod graph;
 pub mod orchestrator;
 mod scheduler;
+
+pub use orchestrator::WorkforceOrchestrator;

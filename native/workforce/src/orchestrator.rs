@@ -99,12 +99,24 @@ impl WorkforceOrchestrator {
             let message = format!("the plan has {} tasks, the limit is {TASKS_MAX}", plan.tasks.len());
             return Err(Fault::new(ErrorCode::LimitExceeded, message));
         }
-        let graph = Graph::build(plan.tasks.iter().map(|task| (task.task_id.as_str(), task.depends_on.as_slice())))?;
-        let needs = plan.tasks.iter().map(|task| (task.priority, task.required_capabilities.as_slice()));
+        let graph = Graph::build(
+            plan.tasks
+                .iter()
+                .map(|task| (task.task_id.as_str(), task.depends_on.as_slice())),
+        )?;
+        let needs = plan
+            .tasks
+            .iter()
+            .map(|task| (task.priority, task.required_capabilities.as_slice()));
         self.scheduler.load(graph, needs);
         self.plan = Some((plan.plan_id, plan.goal));
         let count = u32::try_from(plan.tasks.len()).unwrap_or(u32::MAX);
-        self.log(WorkforceEventType::PlanCreated, None, None, Detail::Plan { tasks: count });
+        self.log(
+            WorkforceEventType::PlanCreated,
+            None,
+            None,
+            Detail::Plan { tasks: count },
+        );
         self.tasks = plan.tasks.into_iter().map(Task::new).collect();
         for task in 0..count {
             self.open(task, "ready");
@@ -134,13 +146,20 @@ impl WorkforceOrchestrator {
             .filter(|id| self.scheduler.worker_named(id).is_none())
             .collect();
         if self.scheduler.workers().count() + new.len() > WORKERS_MAX {
-            return Err(Fault::new(ErrorCode::LimitExceeded, format!("more than {WORKERS_MAX} workers")));
+            return Err(Fault::new(
+                ErrorCode::LimitExceeded,
+                format!("more than {WORKERS_MAX} workers"),
+            ));
         }
         for worker in workers {
             let draining = worker.state == Some(WorkforceWorkerState::Draining);
             let capabilities = normal(worker.capabilities);
-            let index = self.scheduler.put_worker(&worker.worker_id, capabilities, worker.capacity, draining);
-            let detail = Detail::Worker { capacity: worker.capacity.max(1) };
+            let index = self
+                .scheduler
+                .put_worker(&worker.worker_id, capabilities, worker.capacity, draining);
+            let detail = Detail::Worker {
+                capacity: worker.capacity.max(1),
+            };
             self.log(WorkforceEventType::WorkerRegistered, None, Some(index), detail);
         }
         Ok(())
@@ -159,16 +178,27 @@ impl WorkforceOrchestrator {
         }
         let mut batch = Vec::new();
         while let Some((index, worker)) = self.scheduler.next() {
-            let Some(task) = self.tasks.get_mut(index as usize) else { break };
+            let Some(task) = self.tasks.get_mut(index as usize) else {
+                break;
+            };
             task.status = WorkforceTaskStatus::Running;
             task.worker = Some(worker);
             task.attempt += 1;
             let detail = Detail::Attempt { attempt: task.attempt };
             batch.push(WorkforceAssignment {
                 task_id: task.input.task_id.clone(),
-                worker_id: self.scheduler.worker(worker).map(|worker| worker.id.to_string()).unwrap_or_default(),
+                worker_id: self
+                    .scheduler
+                    .worker(worker)
+                    .map(|worker| worker.id.to_string())
+                    .unwrap_or_default(),
             });
-            self.log(WorkforceEventType::TaskAssigned, Some(index), Some(worker), detail.clone());
+            self.log(
+                WorkforceEventType::TaskAssigned,
+                Some(index),
+                Some(worker),
+                detail.clone(),
+            );
             self.log(WorkforceEventType::TaskStarted, Some(index), Some(worker), detail);
         }
         Ok(batch)
@@ -223,13 +253,11 @@ impl WorkforceOrchestrator {
     /// `NOT_FOUND`, `INVALID_ARGUMENTS` for a time that goes back.
     pub fn reopen_tasks(&mut self, task_ids: &[String], now_ms: Option<i64>) -> Outcome<()> {
         let time = self.later(now_ms)?;
-        let mut all = BTreeSet::new();
-        for id in task_ids {
-            let task = self.place(id)?;
-            if all.insert(task) {
-                all.extend(self.scheduler.graph().descendants(task));
-            }
-        }
+        let places = task_ids
+            .iter()
+            .map(|id| self.place(id))
+            .collect::<Outcome<Vec<u32>>>()?;
+        let all = self.scheduler.graph().with_dependents(places);
         self.time = time;
         for task in &all {
             self.scheduler.reopen(*task);
@@ -250,12 +278,19 @@ impl WorkforceOrchestrator {
     /// Queues a task whose dependencies are completed, blocks another one.
     fn open(&mut self, index: u32, reason: &'static str) {
         let free = self.scheduler.is_free(index);
-        let Some(task) = self.tasks.get_mut(index as usize) else { return };
+        let Some(task) = self.tasks.get_mut(index as usize) else {
+            return;
+        };
         (task.worker, task.until) = (None, None);
         if free {
             (task.status, task.blocked) = (WorkforceTaskStatus::Queued, None);
             self.scheduler.queue(index);
-            self.log(WorkforceEventType::TaskQueued, Some(index), None, Detail::Queued { reason });
+            self.log(
+                WorkforceEventType::TaskQueued,
+                Some(index),
+                None,
+                Detail::Queued { reason },
+            );
             self.channel.push(Message::Task { task: index });
         } else {
             self.block(index, WorkforceBlockReason::Dependencies, None);
@@ -263,15 +298,24 @@ impl WorkforceOrchestrator {
     }
 
     fn block(&mut self, index: u32, reason: WorkforceBlockReason, until: Option<i64>) {
-        let Some(task) = self.tasks.get_mut(index as usize) else { return };
+        let Some(task) = self.tasks.get_mut(index as usize) else {
+            return;
+        };
         (task.status, task.blocked) = (WorkforceTaskStatus::Blocked, Some(reason));
         (task.worker, task.until) = (None, until);
         self.scheduler.park(index);
-        self.log(WorkforceEventType::TaskBlocked, Some(index), None, Detail::Blocked { reason, until });
+        self.log(
+            WorkforceEventType::TaskBlocked,
+            Some(index),
+            None,
+            Detail::Blocked { reason, until },
+        );
     }
 
     fn cancel(&mut self, index: u32, reason: Option<Arc<str>>) {
-        let Some(task) = self.tasks.get_mut(index as usize) else { return };
+        let Some(task) = self.tasks.get_mut(index as usize) else {
+            return;
+        };
         (task.status, task.blocked) = (WorkforceTaskStatus::Canceled, None);
         let worker = task.worker.take();
         if let Some(until) = task.until.take() {
@@ -279,16 +323,22 @@ impl WorkforceOrchestrator {
         }
         task.reason.clone_from(&reason);
         self.scheduler.park(index);
-        self.log(WorkforceEventType::TaskCanceled, Some(index), worker, Detail::Reason { reason });
+        self.log(
+            WorkforceEventType::TaskCanceled,
+            Some(index),
+            worker,
+            Detail::Reason { reason },
+        );
     }
 
     /// The logical time a call happens at.
     fn later(&self, now_ms: Option<i64>) -> Outcome<i64> {
         match now_ms {
             None => Ok(self.time.saturating_add(1)),
-            Some(now) if now < self.time => {
-                Err(Fault::invalid(format!("nowMs is {now}, but logical time is already {}", self.time)))
-            }
+            Some(now) if now < self.time => Err(Fault::invalid(format!(
+                "nowMs is {now}, but logical time is already {}",
+                self.time
+            ))),
             Some(now) => Ok(now),
         }
     }
@@ -299,7 +349,13 @@ impl WorkforceOrchestrator {
     }
 
     fn log(&mut self, kind: WorkforceEventType, task: Option<u32>, worker: Option<u32>, detail: Detail) {
-        self.events.push(Entry { kind, task, worker, time: self.time, detail });
+        self.events.push(Entry {
+            kind,
+            task,
+            worker,
+            time: self.time,
+            detail,
+        });
     }
 }
 

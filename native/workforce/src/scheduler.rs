@@ -46,6 +46,10 @@ struct Pool {
     capabilities: Vec<String>,
     /// Workers with capacity left: active count, id, index.
     free: BTreeSet<(u32, Arc<str>, u32)>,
+    /// First ready task of every class these workers can serve.
+    heads: BTreeSet<Key>,
+    /// The one of `heads` that stands in [`Scheduler::firsts`].
+    listed: Option<Key>,
 }
 
 /// A registered worker.
@@ -64,14 +68,12 @@ pub(crate) struct Scheduler {
     graph: Graph,
     classes: Vec<Class>,
     class_of: HashMap<Vec<String>, u32>,
-    /// First ready task of every class that some pool can serve.
-    heads: BTreeSet<(Key, u32)>,
+    /// First task of every pool with a free worker: the next assignment is the first of them.
+    firsts: BTreeSet<(Key, u32)>,
     pools: Vec<Pool>,
     pool_of: HashMap<Vec<String>, u32>,
     workers: Vec<Worker>,
     worker_of: BTreeMap<Arc<str>, u32>,
-    /// Pools with a free worker.
-    open_pools: usize,
 }
 
 fn index(length: usize) -> u32 {
@@ -95,11 +97,21 @@ impl Scheduler {
         self.nodes.clear();
         self.classes.clear();
         self.class_of.clear();
-        self.heads.clear();
+        self.firsts.clear();
+        for pool in &mut self.pools {
+            pool.heads.clear();
+            pool.listed = None;
+        }
         for (place, (priority, needs)) in tasks.enumerate() {
             let class = self.class(needs);
             let missing = graph.dependencies.get(place).map_or(0, |edges| index(edges.len()));
-            self.nodes.push(Node { priority, class, missing, state: State::Parked, held: false });
+            self.nodes.push(Node {
+                priority,
+                class,
+                missing,
+                state: State::Parked,
+                held: false,
+            });
         }
         self.graph = graph;
         for worker in 0..index(self.workers.len()) {
@@ -140,7 +152,13 @@ impl Scheduler {
         }
         let new = index(self.workers.len());
         let id: Arc<str> = id.into();
-        self.workers.push(Worker { id: Arc::clone(&id), capacity, active: 0, draining, pool });
+        self.workers.push(Worker {
+            id: Arc::clone(&id),
+            capacity,
+            active: 0,
+            draining,
+            pool,
+        });
         self.worker_of.insert(id, new);
         self.list(new);
         new
@@ -181,11 +199,8 @@ impl Scheduler {
 
     /// The next assignment: the smallest (priority, place) for which a worker is free; of those the fewest active, then id.
     pub fn next(&mut self) -> Option<(u32, u32)> {
-        if self.open_pools == 0 {
-            return None;
-        }
-        let found = self.heads.iter().find_map(|((_, task), class)| Some((*task, self.best_worker(*class)?)));
-        let (task, worker) = found?;
+        let ((_, task), _) = *self.firsts.first()?;
+        let worker = self.best_worker(self.nodes.get(task as usize)?.class)?;
         self.occupy(task, worker);
         Some((task, worker))
     }
@@ -220,7 +235,9 @@ impl Scheduler {
 
     /// A held task is not handed out by [`Scheduler::next`].
     pub fn hold(&mut self, task: u32, held: bool) {
-        let Some(node) = self.nodes.get_mut(task as usize) else { return };
+        let Some(node) = self.nodes.get_mut(task as usize) else {
+            return;
+        };
         if node.held == held {
             return;
         }
@@ -237,15 +254,21 @@ impl Scheduler {
 
     /// Ready and not held.
     pub fn is_open(&self, task: u32) -> bool {
-        self.nodes.get(task as usize).is_some_and(|node| node.state == State::Ready && !node.held)
+        self.nodes
+            .get(task as usize)
+            .is_some_and(|node| node.state == State::Ready && !node.held)
     }
 
     pub fn is_ready(&self, task: u32) -> bool {
-        self.nodes.get(task as usize).is_some_and(|node| node.state == State::Ready)
+        self.nodes
+            .get(task as usize)
+            .is_some_and(|node| node.state == State::Ready)
     }
 
     fn set_state(&mut self, task: u32, state: State) {
-        let Some(node) = self.nodes.get_mut(task as usize) else { return };
+        let Some(node) = self.nodes.get_mut(task as usize) else {
+            return;
+        };
         let (class, key, held) = (node.class, (node.priority, task), node.held);
         let was = std::mem::replace(&mut node.state, state);
         match was {
@@ -267,25 +290,42 @@ impl Scheduler {
     }
 
     fn ready(&mut self, class_index: u32, key: Key) {
-        let Some(class) = self.classes.get_mut(class_index as usize) else { return };
+        let Some(class) = self.classes.get_mut(class_index as usize) else {
+            return;
+        };
         let before = class.ready.first().copied();
         class.ready.insert(key);
-        if class.pools.is_empty() || before.is_some_and(|first| first < key) {
-            return;
+        if before.is_none_or(|first| key < first) {
+            self.change_head(class_index, before, Some(key));
         }
-        if let Some(first) = before {
-            self.heads.remove(&(first, class_index));
-        }
-        self.heads.insert((key, class_index));
     }
 
     fn unready(&mut self, class_index: u32, key: Key) {
-        let Some(class) = self.classes.get_mut(class_index as usize) else { return };
+        let Some(class) = self.classes.get_mut(class_index as usize) else {
+            return;
+        };
+        let before = class.ready.first().copied();
         class.ready.remove(&key);
-        if self.heads.remove(&(key, class_index))
-            && let Some(first) = class.ready.first()
-        {
-            self.heads.insert((*first, class_index));
+        let after = class.ready.first().copied();
+        if before != after {
+            self.change_head(class_index, before, after);
+        }
+    }
+
+    /// Tells the pools of a class that its first ready task is another one.
+    fn change_head(&mut self, class_index: u32, before: Option<Key>, after: Option<Key>) {
+        let Some(class) = self.classes.get(class_index as usize) else {
+            return;
+        };
+        for index in &class.pools {
+            let Some(pool) = self.pools.get_mut(*index as usize) else {
+                continue;
+            };
+            if let Some(before) = before {
+                pool.heads.remove(&before);
+            }
+            pool.heads.extend(after);
+            pool.relist(*index, &mut self.firsts);
         }
     }
 
@@ -298,9 +338,15 @@ impl Scheduler {
             return *known;
         }
         let new = index(self.classes.len());
-        let pools = (0u32..).zip(&self.pools).filter(|(_, pool)| covers(&pool.capabilities, &needs));
+        let pools = (0u32..)
+            .zip(&self.pools)
+            .filter(|(_, pool)| covers(&pool.capabilities, &needs));
         let pools = pools.map(|(pool, _)| pool).collect();
-        self.classes.push(Class { needs: needs.clone(), ready: BTreeSet::new(), pools });
+        self.classes.push(Class {
+            needs: needs.clone(),
+            ready: BTreeSet::new(),
+            pools,
+        });
         self.class_of.insert(needs, new);
         new
     }
@@ -310,15 +356,17 @@ impl Scheduler {
             return *known;
         }
         let new = index(self.pools.len());
-        for (class_index, class) in (0u32..).zip(&mut self.classes) {
+        let mut pool = Pool {
+            capabilities: capabilities.clone(),
+            ..Pool::default()
+        };
+        for class in &mut self.classes {
             if covers(&capabilities, &class.needs) {
                 class.pools.push(new);
-                if let Some(first) = class.ready.first() {
-                    self.heads.insert((*first, class_index));
-                }
+                pool.heads.extend(class.ready.first());
             }
         }
-        self.pools.push(Pool { capabilities: capabilities.clone(), free: BTreeSet::new() });
+        self.pools.push(pool);
         self.pool_of.insert(capabilities, new);
         new
     }
@@ -332,22 +380,43 @@ impl Scheduler {
     }
 
     fn list(&mut self, index: u32) {
-        let Some(worker) = self.workers.get(index as usize) else { return };
+        let Some(worker) = self.workers.get(index as usize) else {
+            return;
+        };
         if worker.draining || worker.active >= worker.capacity {
             return;
         }
         if let Some(pool) = self.pools.get_mut(worker.pool as usize) {
-            self.open_pools += usize::from(pool.free.is_empty());
             pool.free.insert((worker.active, Arc::clone(&worker.id), index));
+            pool.relist(worker.pool, &mut self.firsts);
         }
     }
 
     fn unlist(&mut self, index: u32) {
-        let Some(worker) = self.workers.get(index as usize) else { return };
-        if let Some(pool) = self.pools.get_mut(worker.pool as usize)
-            && pool.free.remove(&(worker.active, Arc::clone(&worker.id), index))
-        {
-            self.open_pools -= usize::from(pool.free.is_empty());
+        let Some(worker) = self.workers.get(index as usize) else {
+            return;
+        };
+        if let Some(pool) = self.pools.get_mut(worker.pool as usize) {
+            pool.free.remove(&(worker.active, Arc::clone(&worker.id), index));
+            pool.relist(worker.pool, &mut self.firsts);
+        }
+    }
+}
+
+impl Pool {
+    /// Brings the pool's entry among the firsts of all up to date.
+    fn relist(&mut self, index: u32, firsts: &mut BTreeSet<(Key, u32)>) {
+        let first = if self.free.is_empty() {
+            None
+        } else {
+            self.heads.first().copied()
+        };
+        if first != self.listed {
+            if let Some(listed) = self.listed {
+                firsts.remove(&(listed, index));
+            }
+            firsts.extend(first.map(|first| (first, index)));
+            self.listed = first;
         }
     }
 }

@@ -6,8 +6,7 @@ use openwrap_contracts::ap::WorkforceEscalationDecision;
 use openwrap_contracts::{ErrorCode, Outcome};
 
 use super::{
-    AbortCause, AttemptRecord, Base, Conductor, Effect, EndedBy, ReplanCause, StartNumber, Task, TaskPhase,
-    state_fault,
+    AbortCause, AttemptRecord, Base, Conductor, Effect, EndedBy, ReplanCause, StartNumber, Task, TaskPhase, state_fault,
 };
 use crate::failure::{Verdict, verdict};
 
@@ -37,21 +36,26 @@ impl Conductor {
     }
 
     pub(super) fn check_phase(&self, task_id: &str, start: u32, phases: &[TaskPhase]) -> Outcome<()> {
-        let task = self.live(task_id, start).and_then(|place| self.tasks.get(place as usize));
+        let task = self
+            .live(task_id, start)
+            .and_then(|place| self.tasks.get(place as usize));
         match task {
-            Some(task) if !phases.contains(&task.phase) => {
-                Err(state_fault(format!("start {start} of task {task_id} is {:?}, not {phases:?}", task.phase)))
-            }
+            Some(task) if !phases.contains(&task.phase) => Err(state_fault(format!(
+                "start {start} of task {task_id} is {:?}, not {phases:?}",
+                task.phase
+            ))),
             _ => Ok(()),
         }
     }
 
     pub(super) fn check_needs_head(&self, task_id: &str, start: u32) -> Outcome<()> {
-        let current = self.live(task_id, start).and_then(|place| self.tasks.get(place as usize)?.current.as_ref());
+        let current = self
+            .live(task_id, start)
+            .and_then(|place| self.tasks.get(place as usize)?.current.as_ref());
         match current {
-            Some(current) if current.head || current.let_go => {
-                Err(state_fault(format!("start {start} of task {task_id} may do acts that cannot be undone")))
-            }
+            Some(current) if current.head || current.let_go => Err(state_fault(format!(
+                "start {start} of task {task_id} may do acts that cannot be undone"
+            ))),
             _ => Ok(()),
         }
     }
@@ -105,7 +109,9 @@ impl Conductor {
         let Some(place) = self.live(task_id, start) else { return };
         self.end(place, EndedBy::Failed(failure.0));
         let (now, policy) = (self.now, self.config.policy);
-        let Some(task) = self.tasks.get_mut(place as usize) else { return };
+        let Some(task) = self.tasks.get_mut(place as usize) else {
+            return;
+        };
         task.failures += 1;
         task.failure = Some(failure);
         let task_id = task_id.to_owned();
@@ -147,7 +153,9 @@ impl Conductor {
         effects: &mut Vec<Effect>,
     ) {
         let Some(place) = self.place_of(&task_id) else { return };
-        let Some(task) = self.tasks.get_mut(place as usize) else { return };
+        let Some(task) = self.tasks.get_mut(place as usize) else {
+            return;
+        };
         match decision {
             WorkforceEscalationDecision::Retry => {
                 task.phase = TaskPhase::Pending;
@@ -167,19 +175,20 @@ impl Conductor {
 
     /// Takes a task and all that depends on it out.
     pub(super) fn cancel_at(&mut self, place: u32, effects: &mut Vec<Effect>) {
-        let mut out = self.scheduler.graph().descendants(place);
-        out.insert(place);
-        for place in out {
+        for place in self.scheduler.graph().with_dependents([place]) {
             self.abort(place, AbortCause::Canceled, effects);
             self.unschedule(place);
-            let Some(task) = self.tasks.get_mut(place as usize) else { continue };
+            let Some(task) = self.tasks.get_mut(place as usize) else {
+                continue;
+            };
             if task.canceled {
                 continue;
             }
             task.canceled = true;
             task.forget();
             let task_id = task.spec.task_id.clone();
-            let failed = |cause: &ReplanCause| matches!(cause, ReplanCause::TaskFailed { task_id: id, .. } if *id == task_id);
+            let failed =
+                |cause: &ReplanCause| matches!(cause, ReplanCause::TaskFailed { task_id: id, .. } if *id == task_id);
             if self.replan.as_ref().is_some_and(|replan| failed(&replan.cause)) {
                 self.replan = None;
             }
@@ -190,7 +199,9 @@ impl Conductor {
     /// Takes back all that the scheduler knows of a task but its dependencies.
     pub(super) fn unschedule(&mut self, place: u32) {
         self.scheduler.reopen(place);
-        let Some(task) = self.tasks.get_mut(place as usize) else { return };
+        let Some(task) = self.tasks.get_mut(place as usize) else {
+            return;
+        };
         if let Some(until) = task.until.take() {
             self.backoffs.remove(&(until, task.ordinal, place));
         }
@@ -198,7 +209,9 @@ impl Conductor {
 
     /// Drops the attempt under way, when there is one.
     pub(super) fn abort(&mut self, place: u32, cause: AbortCause, effects: &mut Vec<Effect>) {
-        let Some(task) = self.tasks.get_mut(place as usize) else { return };
+        let Some(task) = self.tasks.get_mut(place as usize) else {
+            return;
+        };
         let Some(current) = task.current.take() else { return };
         if task.phase == TaskPhase::Running {
             self.running -= 1;
@@ -206,12 +219,19 @@ impl Conductor {
         task.phase = TaskPhase::Pending;
         let task_id = task.spec.task_id.clone();
         self.scheduler.park(place);
-        effects.push(Effect::Abort { task_id, attempt: current.attempt, start: current.start, cause });
+        effects.push(Effect::Abort {
+            task_id,
+            attempt: current.attempt,
+            start: current.start,
+            cause,
+        });
     }
 
     /// Ends the attempt under way and writes it down.
     fn end(&mut self, place: u32, ended_by: EndedBy) {
-        let Some(task) = self.tasks.get_mut(place as usize) else { return };
+        let Some(task) = self.tasks.get_mut(place as usize) else {
+            return;
+        };
         let Some(current) = task.current.take() else { return };
         if task.phase == TaskPhase::Running {
             self.running -= 1;
@@ -247,7 +267,9 @@ impl Conductor {
     ) {
         let base = Base::Retired { count: self.settled() };
         self.unschedule(place);
-        let Some(task) = self.tasks.get_mut(place as usize) else { return };
+        let Some(task) = self.tasks.get_mut(place as usize) else {
+            return;
+        };
         if let Some(last) = task.attempts.last_mut() {
             last.ended_by = EndedBy::Conflict;
         }
@@ -255,15 +277,24 @@ impl Conductor {
         (task.base, task.needs_head, task.failures) = (base, true, 0);
         task.changed.clear();
         let task_id = task.spec.task_id.clone();
-        effects.push(Effect::Reopened { task_id: task_id.clone(), because_of, paths, base });
-        for dependent in self.scheduler.graph().descendants(place) {
-            self.reopen_dependent(dependent, base, &task_id, effects);
+        effects.push(Effect::Reopened {
+            task_id: task_id.clone(),
+            because_of,
+            paths,
+            base,
+        });
+        for dependent in self.scheduler.graph().with_dependents([place]) {
+            if dependent != place {
+                self.reopen_dependent(dependent, base, &task_id, effects);
+            }
         }
         self.queue(place);
     }
 
     fn reopen_dependent(&mut self, place: u32, base: Base, because_of: &str, effects: &mut Vec<Effect>) {
-        let Some(task) = self.tasks.get(place as usize) else { return };
+        let Some(task) = self.tasks.get(place as usize) else {
+            return;
+        };
         if task.canceled {
             return;
         }
@@ -272,7 +303,9 @@ impl Conductor {
         let touched = task.under_way() || !task.attempts.is_empty();
         self.abort(place, AbortCause::Reopened, effects);
         self.unschedule(place);
-        let Some(task) = self.tasks.get_mut(place as usize) else { return };
+        let Some(task) = self.tasks.get_mut(place as usize) else {
+            return;
+        };
         task.forget();
         if !keeps {
             task.base = base;

@@ -49,7 +49,9 @@ impl Conductor {
         let line = self.settled() - self.first_ordinal;
         let window = self.config.window.min(count(limits::WINDOW_TASKS));
         for position in line..line.saturating_add(window) {
-            let Some(place) = self.order.get(position as usize).copied() else { return };
+            let Some(place) = self.order.get(position as usize).copied() else {
+                return;
+            };
             if !self.scheduler.is_ready(place) {
                 continue;
             }
@@ -76,22 +78,34 @@ impl Conductor {
 
     fn serve_waiting(&mut self, effects: &mut Vec<Effect>) -> bool {
         let line = (self.settled() - self.first_ordinal) as usize;
-        let ready = |place: &&u32| self.tasks.get(**place as usize).is_some_and(|task| task.phase == TaskPhase::Ready);
+        let ready = |place: &&u32| {
+            self.tasks
+                .get(**place as usize)
+                .is_some_and(|task| task.phase == TaskPhase::Ready)
+        };
         let place = self.order.get(line..).and_then(|rest| rest.iter().find(ready)).copied();
         place.is_some_and(|place| self.go_on(place, effects))
     }
 
     fn serve_ready(&mut self, effects: &mut Vec<Effect>) -> bool {
-        let Some((place, worker)) = self.scheduler.next() else { return false };
+        let Some((place, worker)) = self.scheduler.next() else {
+            return false;
+        };
         self.start(place, worker, effects);
         true
     }
 
     fn go_on(&mut self, place: u32, effects: &mut Vec<Effect>) -> bool {
-        let Some(worker) = self.scheduler.assign(place) else { return false };
+        let Some(worker) = self.scheduler.assign(place) else {
+            return false;
+        };
         let worker_id = self.worker_id(worker);
-        let Some(task) = self.tasks.get_mut(place as usize) else { return false };
-        let Some(current) = task.current.as_mut() else { return false };
+        let Some(task) = self.tasks.get_mut(place as usize) else {
+            return false;
+        };
+        let Some(current) = task.current.as_mut() else {
+            return false;
+        };
         current.worker = worker;
         task.phase = TaskPhase::Running;
         self.running += 1;
@@ -105,18 +119,34 @@ impl Conductor {
     }
 
     fn start(&mut self, place: u32, worker: u32, effects: &mut Vec<Effect>) {
-        let Some(task) = self.tasks.get(place as usize) else { return };
+        let Some(task) = self.tasks.get(place as usize) else {
+            return;
+        };
         let head = self.head_only(task);
         let let_go = self.wants_head(task) && !head;
-        let base = if head { Base::Retired { count: self.settled() } } else { task.base };
+        let base = if head {
+            Base::Retired { count: self.settled() }
+        } else {
+            task.base
+        };
         let closure = self.closure(task, base);
         let starts = self.starts.entry(task.spec.task_id.clone()).or_insert(0);
         *starts += 1;
         let start = *starts;
         let used = self.numbers.get(&task.spec.task_id).copied().unwrap_or(0);
         let attempt = used + count(task.attempts.len()) + 1;
-        let current = Current { attempt, start, worker, base, closure, head, let_go };
-        let Some(task) = self.tasks.get_mut(place as usize) else { return };
+        let current = Current {
+            attempt,
+            start,
+            worker,
+            base,
+            closure,
+            head,
+            let_go,
+        };
+        let Some(task) = self.tasks.get_mut(place as usize) else {
+            return;
+        };
         task.phase = TaskPhase::Running;
         task.base = base;
         task.current = Some(current.clone());
@@ -140,7 +170,10 @@ impl Conductor {
 
     /// Ids of the dependency closure that the base does not hold, by ordinal.
     fn closure(&self, task: &Task, base: Base) -> Vec<String> {
-        let ids = task.ancestors.range(self.base_count(base)..).filter_map(|ordinal| self.id_at(*ordinal));
+        let ids = task
+            .ancestors
+            .range(self.base_count(base)..)
+            .filter_map(|ordinal| self.id_at(*ordinal));
         ids.map(str::to_owned).collect()
     }
 
@@ -153,6 +186,9 @@ impl Conductor {
     }
 
     pub(super) fn worker_id(&self, worker: u32) -> String {
-        self.scheduler.worker(worker).map(|worker| worker.id.to_string()).unwrap_or_default()
+        self.scheduler
+            .worker(worker)
+            .map(|worker| worker.id.to_string())
+            .unwrap_or_default()
     }
 }

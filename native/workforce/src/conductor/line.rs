@@ -17,8 +17,12 @@ impl Conductor {
             if self.take_messages(effects) {
                 return;
             }
-            let Some(place) = self.head_place() else { return self.finish(FinalStatus::Completed, effects) };
-            let Some(task) = self.tasks.get(place as usize) else { return };
+            let Some(place) = self.head_place() else {
+                return self.finish(FinalStatus::Completed, effects);
+            };
+            let Some(task) = self.tasks.get(place as usize) else {
+                return;
+            };
             match task.phase {
                 _ if task.canceled => self.settle(place, TaskOutcome::Canceled),
                 TaskPhase::Completed => {
@@ -39,20 +43,30 @@ impl Conductor {
 
     /// Asks for a replan when messages have their place here. With nothing left to settle the places still to come are reached too.
     fn take_messages(&mut self, effects: &mut Vec<Effect>) -> bool {
-        let Some((place, _)) = self.messages.first_key_value() else { return false };
+        let Some((place, _)) = self.messages.first_key_value() else {
+            return false;
+        };
         if *place > self.settled() && self.head_place().is_some() {
             return false;
         }
-        let Some((place, message_ids)) = self.messages.pop_first() else { return false };
+        let Some((place, message_ids)) = self.messages.pop_first() else {
+            return false;
+        };
         self.last_place = Some(place);
         self.ask(ReplanCause::Messages { message_ids }, effects);
         true
     }
 
     fn ask_after_failure(&mut self, place: u32, effects: &mut Vec<Effect>) {
-        let Some(task) = self.tasks.get(place as usize) else { return };
+        let Some(task) = self.tasks.get(place as usize) else {
+            return;
+        };
         if let Some((code, message)) = task.failure.clone() {
-            let cause = ReplanCause::TaskFailed { task_id: task.spec.task_id.clone(), code, message };
+            let cause = ReplanCause::TaskFailed {
+                task_id: task.spec.task_id.clone(),
+                code,
+                message,
+            };
             self.ask(cause, effects);
         }
     }
@@ -64,7 +78,9 @@ impl Conductor {
 
     /// Starts the commit of the head; true when a conflict reopened it instead.
     fn retire_or_reopen(&mut self, place: u32, effects: &mut Vec<Effect>) -> bool {
-        let Some(task) = self.tasks.get(place as usize) else { return false };
+        let Some(task) = self.tasks.get(place as usize) else {
+            return false;
+        };
         let since = self.base_count(task.base);
         if let Some((first, paths)) = self.writers.conflict(&task.changed, since, &task.ancestors) {
             let because_of = self.id_at(first).map(str::to_owned);
@@ -82,7 +98,9 @@ impl Conductor {
     /// The host has committed the head.
     pub(super) fn committed(&mut self, _effects: &mut [Effect]) {
         let Some(place) = self.head_place() else { return };
-        let Some(task) = self.tasks.get_mut(place as usize) else { return };
+        let Some(task) = self.tasks.get_mut(place as usize) else {
+            return;
+        };
         task.phase = TaskPhase::Completed;
         let changed = std::mem::take(&mut task.changed);
         let (ordinal, task_id) = (task.ordinal, task.spec.task_id.clone());
@@ -99,7 +117,9 @@ impl Conductor {
     }
 
     pub(super) fn settle(&mut self, place: u32, outcome: TaskOutcome) {
-        let Some(task) = self.tasks.get_mut(place as usize) else { return };
+        let Some(task) = self.tasks.get_mut(place as usize) else {
+            return;
+        };
         let attempts = std::mem::take(&mut task.attempts);
         if let Some(last) = attempts.last() {
             self.numbers.insert(task.spec.task_id.clone(), last.attempt);
@@ -120,7 +140,9 @@ impl Conductor {
     /// A failed head settles: what it did is recorded, nothing of it is committed.
     pub(super) fn settle_failed(&mut self, effects: &mut Vec<Effect>) {
         let Some(place) = self.head_place() else { return };
-        let Some((task_id, ordinal)) = self.tasks.get(place as usize).map(Task::named) else { return };
+        let Some((task_id, ordinal)) = self.tasks.get(place as usize).map(Task::named) else {
+            return;
+        };
         self.settle(place, TaskOutcome::Failed);
         effects.push(Effect::SettledFailed { task_id, ordinal });
     }

@@ -27,7 +27,9 @@ impl Writers {
         let mut met = BTreeSet::new();
         for path in paths {
             let foreign = |ordinal: &&u32| **ordinal >= since && !closure.contains(ordinal);
-            let Some(ordinal) = self.meeting(path).flatten().filter(foreign).min() else { continue };
+            let Some(ordinal) = self.meeting(path).flatten().filter(foreign).min() else {
+                continue;
+            };
             met.insert(path.clone());
             first = Some(first.map_or(*ordinal, |first: u32| first.min(*ordinal)));
         }
@@ -35,11 +37,20 @@ impl Writers {
     }
 
     fn meeting<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a Vec<u32>> {
-        let above = path.match_indices('/').filter_map(|(end, _)| self.paths.get(path.get(..end)?));
+        let above = path
+            .match_indices('/')
+            .filter_map(|(end, _)| self.paths.get(path.get(..end)?));
         let below = format!("{path}/");
         let start = below.clone();
-        let below = self.paths.range(start..).take_while(move |(other, _)| other.starts_with(&below));
-        self.paths.get(path).into_iter().chain(above).chain(below.map(|(_, ordinals)| ordinals))
+        let below = self
+            .paths
+            .range(start..)
+            .take_while(move |(other, _)| other.starts_with(&below));
+        self.paths
+            .get(path)
+            .into_iter()
+            .chain(above)
+            .chain(below.map(|(_, ordinals)| ordinals))
     }
 }
 
@@ -59,9 +70,15 @@ mod tests {
         let mut writers = Writers::default();
         writers.add(0, &set(&["a", "b/c", "d/e/f", "g-h"]));
         let none = BTreeSet::new();
-        for (path, meets) in
-            [("a", true), ("a/x", true), ("b", true), ("b/c", true), ("b/d", false), ("d/e/f/g/h", true), ("g", false)]
-        {
+        for (path, meets) in [
+            ("a", true),
+            ("a/x", true),
+            ("b", true),
+            ("b/c", true),
+            ("b/d", false),
+            ("d/e/f/g/h", true),
+            ("g", false),
+        ] {
             assert_eq!(writers.conflict(&set(&[path]), 0, &none).is_some(), meets, "{path}");
         }
     }
@@ -73,7 +90,10 @@ mod tests {
         writers.add(0, &set(&["a", "b"]));
         writers.add(2, &set(&["a"]));
         let none = BTreeSet::new();
-        assert_eq!(writers.conflict(&set(&["a", "b", "c"]), 0, &none), Some((0, set(&["a", "b"]))));
+        assert_eq!(
+            writers.conflict(&set(&["a", "b", "c"]), 0, &none),
+            Some((0, set(&["a", "b"])))
+        );
         assert_eq!(writers.conflict(&set(&["a", "b"]), 1, &none), Some((2, set(&["a"]))));
         assert_eq!(writers.conflict(&set(&["a", "b"]), 3, &none), None);
         assert_eq!(writers.conflict(&set(&["a", "b"]), 0, &BTreeSet::from([0, 2])), None);

@@ -34,7 +34,11 @@ impl Conductor {
         let mut unsettled = Vec::with_capacity(tasks.len());
         let mut listed = BTreeSet::new();
         for task in tasks {
-            match self.retired.get(&task.task_id).and_then(|ordinal| self.settled.get(*ordinal as usize)) {
+            match self
+                .retired
+                .get(&task.task_id)
+                .and_then(|ordinal| self.settled.get(*ordinal as usize))
+            {
                 None => unsettled.push(task.clone()),
                 Some(settled) if settled.spec == *task && listed.insert(&task.task_id) => {}
                 Some(_) => {
@@ -46,15 +50,26 @@ impl Conductor {
         let survivors = self.survivors(&unsettled, &self.build(&unsettled)?);
         let unsettled = self.in_place(unsettled, &survivors);
         let graph = self.build(&unsettled)?;
-        Ok(Checked { tasks: unsettled, survivors, graph })
+        Ok(Checked {
+            tasks: unsettled,
+            survivors,
+            graph,
+        })
     }
 
     /// The graph of the unsettled tasks; edges to retired ones are none.
     fn build(&self, tasks: &[ConductorTask]) -> Outcome<Graph> {
         let open = |id: &&String| !self.retired.contains_key(*id);
-        let edges: Vec<Vec<String>> =
-            tasks.iter().map(|task| task.depends_on.iter().filter(open).cloned().collect()).collect();
-        Graph::build(tasks.iter().zip(&edges).map(|(task, edges)| (task.task_id.as_str(), edges.as_slice())))
+        let edges: Vec<Vec<String>> = tasks
+            .iter()
+            .map(|task| task.depends_on.iter().filter(open).cloned().collect())
+            .collect();
+        Graph::build(
+            tasks
+                .iter()
+                .zip(&edges)
+                .map(|(task, edges)| (task.task_id.as_str(), edges.as_slice())),
+        )
     }
 
     /// Unsettled tasks that the new plan has in the same form, all their dependencies included. A failed head is not among them.
@@ -62,8 +77,12 @@ impl Conductor {
         let failed = self.failed_head();
         let mut survivors = BTreeMap::new();
         for place in graph.order(&vec![0; tasks.len()]) {
-            let Some(task) = tasks.get(place as usize) else { continue };
-            let Some(before) = self.place_of(&task.task_id) else { continue };
+            let Some(task) = tasks.get(place as usize) else {
+                continue;
+            };
+            let Some(before) = self.place_of(&task.task_id) else {
+                continue;
+            };
             let same = self.unsettled(&task.task_id).is_ok_and(|known| known.spec == *task);
             let lives = |id: &String| survivors.contains_key(id) || self.retired.contains_key(id);
             if same && failed != Some(before) && task.depends_on.iter().all(lives) {
@@ -75,7 +94,10 @@ impl Conductor {
 
     fn failed_head(&self) -> Option<u32> {
         let failed = |cause: &ReplanCause| matches!(cause, ReplanCause::TaskFailed { .. });
-        self.replan.as_ref().filter(|replan| failed(&replan.cause)).and_then(|_| self.head_place())
+        self.replan
+            .as_ref()
+            .filter(|replan| failed(&replan.cause))
+            .and_then(|_| self.head_place())
     }
 
     /// New tasks stand where the plan lists them; survivors keep their order among each other, whatever the plan's.
@@ -96,9 +118,14 @@ impl Conductor {
         self.replan = None;
         self.drop_others(&plan, effects);
         let accepted_after = self.settled();
-        self.versions.push(PlanVersionPlace { version, accepted_after });
-        let mut before: BTreeMap<String, Task> =
-            std::mem::take(&mut self.tasks).into_iter().map(|task| (task.spec.task_id.clone(), task)).collect();
+        self.versions.push(PlanVersionPlace {
+            version,
+            accepted_after,
+        });
+        let mut before: BTreeMap<String, Task> = std::mem::take(&mut self.tasks)
+            .into_iter()
+            .map(|task| (task.spec.task_id.clone(), task))
+            .collect();
         let priorities: Vec<i32> = plan.tasks.iter().map(|task| task.priority).collect();
         self.order = plan.graph.order(&priorities);
         self.first_ordinal = accepted_after;
@@ -106,14 +133,20 @@ impl Conductor {
         self.tasks = plan
             .tasks
             .into_iter()
-            .map(|spec| match before.remove(&spec.task_id).filter(|_| survivors.contains_key(&spec.task_id)) {
-                Some(task) => task,
-                None => Task::new(spec, version),
+            .map(|spec| {
+                match before
+                    .remove(&spec.task_id)
+                    .filter(|_| survivors.contains_key(&spec.task_id))
+                {
+                    Some(task) => task,
+                    None => Task::new(spec, version),
+                }
             })
             .collect();
         self.number();
         let none: &[String] = &[];
-        self.scheduler.load(plan.graph, priorities.into_iter().map(|priority| (priority, none)));
+        self.scheduler
+            .load(plan.graph, priorities.into_iter().map(|priority| (priority, none)));
         self.restore();
         self.cancel_again(effects);
     }
@@ -122,7 +155,9 @@ impl Conductor {
     fn drop_others(&mut self, plan: &Checked, effects: &mut Vec<Effect>) {
         let line = (self.settled() - self.first_ordinal) as usize;
         for place in self.order.get(line..).map(<[u32]>::to_vec).unwrap_or_default() {
-            let Some(task_id) = self.tasks.get(place as usize).map(|task| task.spec.task_id.clone()) else { continue };
+            let Some(task_id) = self.tasks.get(place as usize).map(|task| task.spec.task_id.clone()) else {
+                continue;
+            };
             if plan.survivors.contains_key(&task_id) {
                 continue;
             }
@@ -138,14 +173,18 @@ impl Conductor {
     fn number(&mut self) {
         let mut ordinals: BTreeMap<String, (u32, BTreeSet<u32>)> = BTreeMap::new();
         for (ordinal, place) in (self.first_ordinal..).zip(&self.order) {
-            let Some(task) = self.tasks.get_mut(*place as usize) else { continue };
+            let Some(task) = self.tasks.get_mut(*place as usize) else {
+                continue;
+            };
             let mut ancestors = BTreeSet::new();
             for dependency in &task.spec.depends_on {
                 if let Some((ordinal, above)) = ordinals.get(dependency) {
                     ancestors.insert(*ordinal);
                     ancestors.extend(above);
-                } else if let Some(settled) =
-                    self.retired.get(dependency).and_then(|ordinal| self.settled.get(*ordinal as usize))
+                } else if let Some(settled) = self
+                    .retired
+                    .get(dependency)
+                    .and_then(|ordinal| self.settled.get(*ordinal as usize))
                 {
                     ancestors.insert(settled.record.ordinal);
                     ancestors.extend(&settled.ancestors);
@@ -161,7 +200,9 @@ impl Conductor {
     fn restore(&mut self) {
         self.backoffs.clear();
         for place in 0..count(self.tasks.len()) {
-            let Some(task) = self.tasks.get(place as usize) else { continue };
+            let Some(task) = self.tasks.get(place as usize) else {
+                continue;
+            };
             match task.phase {
                 TaskPhase::Completed => {
                     self.scheduler.complete(place);
@@ -173,7 +214,8 @@ impl Conductor {
                 }
                 TaskPhase::Waiting | TaskPhase::Ready => self.scheduler.detach(place),
                 TaskPhase::Backoff => {
-                    self.backoffs.insert((task.until.unwrap_or(i64::MIN), task.ordinal, place));
+                    self.backoffs
+                        .insert((task.until.unwrap_or(i64::MIN), task.ordinal, place));
                 }
                 _ => {}
             }

@@ -19,12 +19,17 @@ impl Conductor {
             match (task.phase, task.until) {
                 (TaskPhase::Backoff, Some(until_ms)) => effects.push(Effect::Backoff { task_id, until_ms }),
                 (TaskPhase::Escalated, _) => effects.push(Effect::Escalated { task_id }),
-                (TaskPhase::Retiring, _) => effects.push(Effect::Retire { task_id, ordinal: task.ordinal }),
+                (TaskPhase::Retiring, _) => effects.push(Effect::Retire {
+                    task_id,
+                    ordinal: task.ordinal,
+                }),
                 _ => {}
             }
         }
         if let Some(replan) = &self.replan {
-            effects.push(Effect::NeedReplan { cause: replan.cause.clone() });
+            effects.push(Effect::NeedReplan {
+                cause: replan.cause.clone(),
+            });
         }
         effects
     }
@@ -73,7 +78,8 @@ impl Conductor {
     #[must_use]
     pub fn bases_in_use(&self) -> std::collections::BTreeSet<Base> {
         let open = self.unsettled_tasks();
-        open.flat_map(|task| task.current.iter().map(|current| current.base).chain([task.base])).collect()
+        open.flat_map(|task| task.current.iter().map(|current| current.base).chain([task.base]))
+            .collect()
     }
 
     /// How the run ended.
@@ -114,7 +120,9 @@ impl Conductor {
             plan_version: task.version,
             phase: task.phase,
             canceled: task.canceled,
-            attempt: attempt.or_else(|| task.attempts.last().map(|attempt| attempt.attempt)).unwrap_or(0),
+            attempt: attempt
+                .or_else(|| task.attempts.last().map(|attempt| attempt.attempt))
+                .unwrap_or(0),
             start: self.starts.get(&task.spec.task_id).copied().unwrap_or(0),
             worker_id: task
                 .current

@@ -14,15 +14,37 @@ pub const ENTRIES_MAX: usize = 1 << 20;
 #[derive(Debug, Clone)]
 pub(super) enum Detail {
     None,
-    Plan { tasks: u32 },
-    Queued { reason: &'static str },
-    Blocked { reason: WorkforceBlockReason, until: Option<i64> },
-    Attempt { attempt: u32 },
-    Retry { attempt: u32, until: i64 },
-    Failure { attempt: u32, failures: u32, result: Option<Arc<WorkforceResultEnvelope>> },
-    Reason { reason: Option<Arc<str>> },
-    Worker { capacity: u32 },
-    Result { result: Arc<WorkforceResultEnvelope> },
+    Plan {
+        tasks: u32,
+    },
+    Queued {
+        reason: &'static str,
+    },
+    Blocked {
+        reason: WorkforceBlockReason,
+        until: Option<i64>,
+    },
+    Attempt {
+        attempt: u32,
+    },
+    Retry {
+        attempt: u32,
+        until: i64,
+    },
+    Failure {
+        attempt: u32,
+        failures: u32,
+        result: Option<Arc<WorkforceResultEnvelope>>,
+    },
+    Reason {
+        reason: Option<Arc<str>>,
+    },
+    Worker {
+        capacity: u32,
+    },
+    Result {
+        result: Arc<WorkforceResultEnvelope>,
+    },
 }
 
 impl Detail {
@@ -32,10 +54,17 @@ impl Detail {
             Self::Plan { tasks } => json!({ "tasks": tasks }),
             Self::Queued { reason } => json!({ "reason": reason }),
             Self::Blocked { reason, until: None } => json!({ "reason": reason }),
-            Self::Blocked { reason, until: Some(until) } => json!({ "reason": reason, "blockedUntil": until }),
+            Self::Blocked {
+                reason,
+                until: Some(until),
+            } => json!({ "reason": reason, "blockedUntil": until }),
             Self::Attempt { attempt } => json!({ "attempt": attempt }),
             Self::Retry { attempt, until } => json!({ "attempt": attempt, "blockedUntil": until }),
-            Self::Failure { attempt, failures, result } => {
+            Self::Failure {
+                attempt,
+                failures,
+                result,
+            } => {
                 let error = result.as_ref().and_then(|result| result.error.as_deref());
                 json!({ "attempt": attempt, "failures": failures, "error": error })
             }
@@ -57,8 +86,13 @@ pub(super) struct Entry {
 
 #[derive(Debug, Clone)]
 pub(super) enum Message {
-    Task { task: u32 },
-    Result { task: u32, result: Arc<WorkforceResultEnvelope> },
+    Task {
+        task: u32,
+    },
+    Result {
+        task: u32,
+        result: Arc<WorkforceResultEnvelope>,
+    },
 }
 
 /// A bounded list whose entries have sequences 1, 2, 3 …
@@ -71,7 +105,11 @@ pub(super) struct Tape<T> {
 
 impl<T> Default for Tape<T> {
     fn default() -> Self {
-        Self { entries: VecDeque::new(), dropped: 0, capacity: ENTRIES_MAX }
+        Self {
+            entries: VecDeque::new(),
+            dropped: 0,
+            capacity: ENTRIES_MAX,
+        }
     }
 }
 
@@ -95,7 +133,10 @@ impl<T> Tape<T> {
         if after < self.dropped {
             return Err(Fault::new(
                 ErrorCode::LimitExceeded,
-                format!("entries up to {} are no longer kept; asked for those after {after}", self.dropped),
+                format!(
+                    "entries up to {} are no longer kept; asked for those after {after}",
+                    self.dropped
+                ),
             )
             .with_hint("Read from the oldest kept entry, and oftener."));
         }
@@ -114,10 +155,16 @@ mod tests {
     // AP-091
     #[test]
     fn a_full_tape_drops_the_oldest_and_says_so() {
-        let mut tape = Tape { capacity: 3, ..Tape::default() };
+        let mut tape = Tape {
+            capacity: 3,
+            ..Tape::default()
+        };
         (1..=5).for_each(|entry| tape.push(entry));
         assert_eq!(tape.cursor(), 5);
-        assert_eq!(tape.after(None, None).unwrap().collect::<Vec<_>>(), [(3, &3), (4, &4), (5, &5)]);
+        assert_eq!(
+            tape.after(None, None).unwrap().collect::<Vec<_>>(),
+            [(3, &3), (4, &4), (5, &5)]
+        );
         assert_eq!(tape.after(Some(4), None).unwrap().collect::<Vec<_>>(), [(5, &5)]);
         assert_eq!(tape.after(Some(2), Some(1)).unwrap().collect::<Vec<_>>(), [(3, &3)]);
         assert!(tape.after(Some(1), None).is_err());

@@ -41,7 +41,11 @@ impl WorkforceOrchestrator {
     /// # Errors
     /// `LIMIT_EXCEEDED` when events after that sequence are no longer kept.
     pub fn drain_events(&self, after: Option<u64>, limit: Option<u32>) -> Outcome<Vec<WorkforceEvent>> {
-        Ok(self.events.after(after, limit)?.map(|(sequence, entry)| self.event(sequence, entry)).collect())
+        Ok(self
+            .events
+            .after(after, limit)?
+            .map(|(sequence, entry)| self.event(sequence, entry))
+            .collect())
     }
 
     /// Channel messages after a sequence, oldest first; at most [`super::ENTRIES_MAX`].
@@ -53,7 +57,11 @@ impl WorkforceOrchestrator {
         after: Option<u64>,
         limit: Option<u32>,
     ) -> Outcome<Vec<WorkforceChannelMessage>> {
-        Ok(self.channel.after(after, limit)?.map(|(sequence, message)| self.message(sequence, message)).collect())
+        Ok(self
+            .channel
+            .after(after, limit)?
+            .map(|(sequence, message)| self.message(sequence, message))
+            .collect())
     }
 
     /// Everything there is to see.
@@ -72,7 +80,11 @@ impl WorkforceOrchestrator {
 
     fn listed(&self, task: &Task) -> WorkforceTask {
         let completed = task.status == WorkforceTaskStatus::Completed;
-        let error = task.result.as_ref().filter(|_| !completed).and_then(|result| result.error.clone());
+        let error = task
+            .result
+            .as_ref()
+            .filter(|_| !completed)
+            .and_then(|result| result.error.clone());
         WorkforceTask {
             task: task.input.clone(),
             status: task.status,
@@ -80,7 +92,11 @@ impl WorkforceOrchestrator {
             assigned_worker_id: self.worker_id(task.worker),
             blocked_until: task.until,
             blocked_reason: task.blocked,
-            result: task.result.as_ref().filter(|_| completed).and_then(|result| result.output.clone()),
+            result: task
+                .result
+                .as_ref()
+                .filter(|_| completed)
+                .and_then(|result| result.output.clone()),
             error: task.reason.as_deref().map(str::to_owned).or(error),
         }
     }
@@ -102,11 +118,20 @@ impl WorkforceOrchestrator {
         let (kind, task, payload) = match message {
             Message::Task { task } => {
                 let input = self.tasks.get(*task as usize).map(|task| &task.input);
-                (WorkforceChannelType::Task, *task, input.map_or(Value::Null, |input| json!(input)))
+                (
+                    WorkforceChannelType::Task,
+                    *task,
+                    input.map_or(Value::Null, |input| json!(input)),
+                )
             }
             Message::Result { task, result } => (WorkforceChannelType::Result, *task, json!(**result)),
         };
-        WorkforceChannelMessage { sequence, kind, task_id: self.task_id(Some(task)).unwrap_or_default(), payload }
+        WorkforceChannelMessage {
+            sequence,
+            kind,
+            task_id: self.task_id(Some(task)).unwrap_or_default(),
+            payload,
+        }
     }
 
     fn task_id(&self, task: Option<u32>) -> Option<String> {

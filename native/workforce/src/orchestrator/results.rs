@@ -20,10 +20,15 @@ impl WorkforceOrchestrator {
         let time = self.later(now_ms)?;
         let index = self.place(&result.task_id)?;
         let worker = self.tasks.get(index as usize).and_then(|task| task.worker);
-        let assigned = worker.and_then(|worker| self.scheduler.worker(worker)).map(|worker| &*worker.id);
+        let assigned = worker
+            .and_then(|worker| self.scheduler.worker(worker))
+            .map(|worker| &*worker.id);
         if assigned != Some(result.worker_id.as_str()) {
             let who = assigned.map_or("not running".to_owned(), |id| format!("assigned to {id}"));
-            let message = format!("a result of {} for task {}, which is {who}", result.worker_id, result.task_id);
+            let message = format!(
+                "a result of {} for task {}, which is {who}",
+                result.worker_id, result.task_id
+            );
             return Err(state_fault(message));
         }
         self.time = time;
@@ -42,7 +47,9 @@ impl WorkforceOrchestrator {
                 Vec::new()
             }
         };
-        let detail = Detail::Result { result: Arc::clone(&result) };
+        let detail = Detail::Result {
+            result: Arc::clone(&result),
+        };
         self.log(WorkforceEventType::ResultPublished, Some(index), worker, detail);
         self.channel.push(Message::Result { task: index, result });
         for dependent in freed {
@@ -64,7 +71,9 @@ impl WorkforceOrchestrator {
     }
 
     fn fail(&mut self, index: u32, worker: Option<u32>) {
-        let Some(task) = self.tasks.get_mut(index as usize) else { return };
+        let Some(task) = self.tasks.get_mut(index as usize) else {
+            return;
+        };
         task.failures += 1;
         let (attempt, failures, result) = (task.attempt, task.failures, task.result.clone());
         match verdict(self.policy, attempt, failures) {
@@ -76,7 +85,11 @@ impl WorkforceOrchestrator {
                 self.backoffs.insert((until, index));
             }
             Verdict::Escalate => {
-                let detail = Detail::Failure { attempt, failures, result };
+                let detail = Detail::Failure {
+                    attempt,
+                    failures,
+                    result,
+                };
                 self.log(WorkforceEventType::TaskEscalated, Some(index), worker, detail);
                 self.block(index, WorkforceBlockReason::Escalated, None);
             }
@@ -86,12 +99,18 @@ impl WorkforceOrchestrator {
 
     /// Ends a task as failed, for good.
     pub(super) fn bury(&mut self, index: u32) {
-        let Some(task) = self.tasks.get_mut(index as usize) else { return };
+        let Some(task) = self.tasks.get_mut(index as usize) else {
+            return;
+        };
         (task.status, task.blocked) = (WorkforceTaskStatus::Failed, None);
         let worker = task.worker.take();
         let (attempt, failures, result) = (task.attempt, task.failures, task.result.clone());
         self.scheduler.park(index);
-        let detail = Detail::Failure { attempt, failures, result };
+        let detail = Detail::Failure {
+            attempt,
+            failures,
+            result,
+        };
         self.log(WorkforceEventType::TaskFailed, Some(index), worker, detail.clone());
         self.log(WorkforceEventType::TaskDeadLettered, Some(index), worker, detail);
     }
