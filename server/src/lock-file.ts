@@ -10,6 +10,8 @@ export interface LockFile {
   token: string;
   /** Origin people open, without a trailing slash. */
   url: string;
+  /** When the process started, in the kernel's own ticks; absent where the kernel does not tell. */
+  startedTicks?: number;
 }
 
 /** 256 random bits. */
@@ -49,12 +51,27 @@ export function removeLock(home: string, pid: number): void {
   if (readLock(home)?.pid === pid) rmSync(pathIn(home), { force: true });
 }
 
-/** Whether the process that wrote the file still runs. */
+/** Start of a process in clock ticks after boot: with the pid it names one process, which a pid alone does not. */
+export function startedTicks(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // The second field is the program's name in parentheses and may hold anything; the start is the 22nd.
+    const ticks = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
+    return Number.isFinite(ticks) ? ticks : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Whether the process that wrote the file still runs. Whoever takes over the pid of a server that crashed could also have
+ * its port, and would be told secrets: another user's process, and one that started at another time, is not it.
+ */
 export function isAlive(lock: LockFile): boolean {
   try {
     process.kill(lock.pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
+  } catch {
+    return false;
   }
+  return lock.startedTicks === undefined || startedTicks(lock.pid) === lock.startedTicks;
 }

@@ -7,8 +7,8 @@ import { CoreFault } from "./core.ts";
 import { createListener } from "./http/app.ts";
 import { ownHosts } from "./http/guard.ts";
 import { OpenStreams } from "./http/stream.ts";
-import { listen, type Listening } from "./listen.ts";
-import { ensureHome, freshToken, removeLock, writeLock } from "./lock-file.ts";
+import { type Listening, listen } from "./listen.ts";
+import { ensureHome, freshToken, removeLock, startedTicks, writeLock } from "./lock-file.ts";
 import { type CoreConfig, productRoot, type Settings } from "./settings.ts";
 
 export type OpenCore = (config: Omit<CoreConfig, "disabled">) => Promise<Core>;
@@ -77,7 +77,14 @@ export async function serve(settings: Settings, openCore?: OpenCore): Promise<Se
   const url = originOf(settings, port);
   try {
     await core;
-    writeLock(settings.home, { pid: process.pid, port, token, url });
+    const ticks = startedTicks(process.pid);
+    writeLock(settings.home, {
+      pid: process.pid,
+      port,
+      token,
+      url,
+      ...(ticks === undefined ? {} : { startedTicks: ticks }),
+    });
   } catch (error) {
     await listening.close();
     throw error;

@@ -24,11 +24,20 @@ export class FakeCore implements Core {
   readonly readers = new Map<(text: string) => void, { after: number }>();
   codes = [CODE];
   closed = false;
+  private token = TOKEN;
   subscriptions = 0;
+  /** Results of single methods; what a handler throws as a `CoreFault` is answered as its fault. */
+  readonly handlers = new Map<string, (params: Record<string, unknown>) => unknown>();
+
+  /** The same core as one that was opened with another token. */
+  withToken(token: string): this {
+    this.token = token;
+    return this;
+  }
 
   private permits(credentialsJson: string): boolean {
     const { cookie, tabSecret, cliToken } = JSON.parse(credentialsJson) as Sent;
-    return cliToken === TOKEN || (cookie === COOKIE_VALUE && tabSecret === TAB);
+    return cliToken === this.token || (cookie === COOKIE_VALUE && tabSecret === TAB);
   }
 
   async call(method: string, paramsJson: string, credentialsJson: string): Promise<string> {
@@ -42,7 +51,12 @@ export class FakeCore implements Core {
       return JSON.stringify({ ok: { deviceId: "device_1", cookie: COOKIE_VALUE, tabSecret: TAB, role: "drive" } });
     }
     this.calls.push({ method, params });
-    return JSON.stringify({ ok: { method, sequence: 1 } });
+    try {
+      return JSON.stringify({ ok: this.handlers.get(method)?.(params) ?? { method, sequence: 1 } });
+    } catch (error) {
+      if (error instanceof CoreFault) return JSON.stringify({ error: error.fault });
+      throw error;
+    }
   }
 
   async subscribe(credentialsJson: string, after: number, frames: (text: string) => void): Promise<{ close(): void }> {

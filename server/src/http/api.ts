@@ -1,12 +1,12 @@
 // The method table as routes.
 
+import type { Fault } from "@openwrap/contracts";
 import { LIMITS } from "@openwrap/contracts/limits";
 import { METHODS, type MethodRow } from "@openwrap/contracts/methods";
 import type { Context, Hono } from "hono";
 import type { Core } from "../core.ts";
 import { carriesEnough, credentialsOf, deviceCookie } from "./credentials.ts";
 import { faultBody, faultResponse, JSON_HEADERS, refuse } from "./fault.ts";
-import type { Fault } from "@openwrap/contracts";
 
 /** The core, as soon as it is open. */
 export type OpenedCore = () => Promise<Core>;

@@ -2,7 +2,7 @@
 
 import { LIMITS } from "@openwrap/contracts/limits";
 import type { Hono } from "hono";
-import { CoreFault, type Core } from "../core.ts";
+import { type Core, CoreFault } from "../core.ts";
 import type { OpenedCore } from "./api.ts";
 import { carriesEnough, credentialsOf } from "./credentials.ts";
 import { faultResponse, refuse } from "./fault.ts";

@@ -1,0 +1,116 @@
+// Every command of `openwrap`: parsing and help derive from this table.
+
+import type { CommandRow, OptionRow } from "./command.ts";
+
+const JSON_OUT: OptionRow = { name: "json", about: "print JSON instead of text" };
+const NO_OPEN: OptionRow = { name: "no-open", about: "do not open a browser" };
+const SLOTS: OptionRow = { name: "slots", value: "N", about: "tasks that may be worked on at once, 1 to 64" };
+
+/** Given to every command. */
+export const COMMON: OptionRow[] = [
+  { name: "home", value: "DIR", about: "data folder (default: OPENWRAP_HOME, else ~/.openwrap)" },
+  { name: "help", about: "show this help" },
+];
+
+function allow(kind: string, value: string, about: string): OptionRow {
+  return { name: `allow-${kind}`, value, multiple: true, about };
+}
+
+export const COMMANDS: CommandRow[] = [
+  {
+    name: "serve",
+    args: [],
+    about: "Serve the page on this machine, until stopped.",
+    options: [{ name: "port", value: "N", about: "port; 0 takes any free one (default: 8642)" }, NO_OPEN],
+    load: () => import("./serve.ts"),
+  },
+  {
+    name: "open",
+    args: [],
+    about: "Print a new one-time link to the running server's page, and open it.",
+    options: [NO_OPEN],
+    load: () => import("./open.ts"),
+  },
+  {
+    name: "run",
+    args: ["GOAL"],
+    about: "Carry a goal out in a folder and wait for its end. The exit status is 0 when it is completed.",
+    options: [
+      { name: "project", value: "DIR", about: "folder to work in (needed)" },
+      {
+        name: "model",
+        value: "PROVIDER/MODEL",
+        about: "model to use, or `rehearsal` (default: the provider's when there is one, rehearsal when there is none)",
+      },
+      {
+        name: "approve",
+        value: "ask|bundle|all",
+        about:
+          "who answers questions: you in this terminal, the plan's own bundle of permissions, or yes to all but protected names (default: ask)",
+      },
+      SLOTS,
+      allow("read", "PATH", "let the run read these paths of the project (comma-separated)"),
+      allow("write", "PATH", "let it change these paths of the project"),
+      allow("run", "PROGRAM", "let it start these programs"),
+      allow("net", "HOST[:PORT]", "let it reach these hosts"),
+      allow("env", "NAME", "let its programs see these variables"),
+      { name: "json", about: "print every event as a line of JSON; the last is run_finished" },
+    ],
+    load: () => import("./run.ts"),
+  },
+  {
+    name: "provider add",
+    args: ["ID"],
+    about: "Add or replace a provider of models. The key is read from standard input, never from an argument.",
+    options: [
+      { name: "kind", value: "KIND", about: "openai, or local for a server of your own (needed)" },
+      { name: "base-url", value: "URL", about: "such as https://api.openai.com/v1 (needed)" },
+      { name: "model", value: "ID", multiple: true, about: "a model it has; the first is the default (needed)" },
+      { name: "key-stdin", about: "read the key from standard input" },
+    ],
+    load: () => import("./provider-add.ts"),
+  },
+  {
+    name: "provider list",
+    args: [],
+    about: "Show the providers.",
+    options: [JSON_OUT],
+    load: () => import("./provider-list.ts"),
+  },
+  {
+    name: "provider remove",
+    args: ["ID"],
+    about: "Remove a provider and its key.",
+    options: [],
+    load: () => import("./provider-remove.ts"),
+  },
+  {
+    name: "replay",
+    args: ["RUN"],
+    about: "Run everything again from the record, without a model, and compare digest and files.",
+    options: [SLOTS, JSON_OUT],
+    load: () => import("./replay.ts"),
+  },
+  {
+    name: "undo",
+    args: ["RUN[/TASK]"],
+    about: "Take back what a run, or one task of it, changed in the project. RUN is an id or a number: 42, 42/profile.",
+    options: [JSON_OUT],
+    load: () => import("./undo.ts"),
+  },
+  {
+    name: "audit verify",
+    args: [],
+    about:
+      "Recompute the ledger's chain. The exit status is 1 when it does not hold, and the first bad sequence is named.",
+    options: [JSON_OUT],
+    load: () => import("./audit-verify.ts"),
+  },
+  {
+    name: "doctor",
+    args: [],
+    about: "Show what this system offers and lacks.",
+    options: [JSON_OUT],
+    load: () => import("./doctor.ts"),
+  },
+];
