@@ -1,0 +1,47 @@
+// Line icons after lucide (ISC licence), 24 px grid, drawn at 16.
+
+import type { JSX } from "solid-js";
+
+const PATHS = {
+  now: "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM12 11.5v1",
+  work: "M4 4h16v16H4zM4 9.5h16M4 15h16",
+  settings: "M4 6h10M18 6h2M14 4v4M4 12h2M10 12h10M6 10v4M4 18h12M20 18h0M16 16v4",
+  search: "M11 4a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM20.5 20.5 16 16",
+  pause: "M6 4h4v16H6zM14 4h4v16h-4z",
+  play: "M7 4l13 8-13 8z",
+  stop: "M8.2 2.5h7.6l5.7 5.7v7.6l-5.7 5.7H8.2l-5.7-5.7V8.2z",
+  undo: "M9 14 4 9l5-5M4 9h10a6 6 0 0 1 0 12h-3",
+  shield: "M12 3l8 3v6c0 5-4 8-8 9-4-1-8-4-8-9V6z",
+  folder: "M3 5h6l2 3h10v11H3z",
+  model: "M12 3v6M12 9l-6 6v6M12 9l6 6v6M9 6l3-3 3 3",
+  download: "M12 4v11M7 10.5l5 5 5-5M4 20h16",
+  eye: "M2 12s4-7 10-7 10 7 10 7-4 7-10 7S2 12 2 12zM12 9a3 3 0 1 0 0 6 3 3 0 0 0 0-6z",
+  outside: "M3 9c3-3 6-3 9 0s6 3 9 0M3 15c3-3 6-3 9 0s6 3 9 0",
+  down: "M6 9l6 6 6-6",
+  right: "M9 6l6 6-6 6",
+  close: "M5 5l14 14M19 5 5 19",
+  sun: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.4 1.4M17.6 17.6 19 19M5 19l1.4-1.4M17.6 6.4 19 5",
+  replay: "M4 12a8 8 0 1 0 2.5-5.8M4 4v5h5",
+  copy: "M9 9h11v11H9zM5 15H4V4h11v1",
+} as const;
+
+export type IconName = keyof typeof PATHS;
+
+export function Icon(props: { name: IconName; size?: number }): JSX.Element {
+  return (
+    <svg class="icon" viewBox="0 0 24 24" width={props.size ?? 16} height={props.size ?? 16} aria-hidden="true">
+      <path d={PATHS[props.name]} />
+    </svg>
+  );
+}
+
+/** Five bars and the line: the product's mark. */
+export function Mark(): JSX.Element {
+  return (
+    <svg class="mark" viewBox="0 0 28 22" width="28" height="22" aria-hidden="true">
+      <path class="bars" d="M2 2.5h8v3.4H2zM4.5 9.3h5.5v3.4H4.5zM0 16h10v3.4H0z" />
+      <path class="bars" d="M12 0h2.6v22H12z" />
+      <path class="open" d="M17.4 3.2h4.2v2h-4.2zM17.4 10h8.4v2h-8.4zM17.4 16.8h5.4v2h-5.4z" />
+    </svg>
+  );
+}

@@ -1,0 +1,175 @@
+// Who this tab is. The cookie alone is never enough: the tab's secret comes from a launch link, an open tab, or the
+// browser's key. It is kept for this tab only, so that a reload stays signed in.
+
+import { ApiFault, createClient } from "@openwrap/contracts/client";
+import { dropKey, keptKey, keyFor, sign } from "./device-key.ts";
+
+const TAB_HEADER = "x-openwrap-tab";
+const SECRET_KEY = "openwrap.tab";
+const CHANNEL = "openwrap/session";
+const SECRET = /^[A-Za-z0-9_-]{16,256}$/;
+const DEVICE = /^[A-Za-z0-9_-]{1,128}$/;
+/** An open tab answers within a few milliseconds. */
+const TAB_WAIT_MS = 200;
+
+type Message = { type: "ask"; id: string } | { type: "give"; id: string; secret: string };
+
+export function noAnswer(): ApiFault {
+  return new ApiFault(
+    {
+      code: "INTERNAL",
+      message: "The server does not answer.",
+      hint: "Check that Open Wrap still runs on this machine; start it with: openwrap serve",
+    },
+    0,
+  );
+}
+
+/** What a launch link left in the fragment. */
+export function readFragment(fragment: string): { secret: string; deviceId: string | undefined } | undefined {
+  const values = new URLSearchParams(fragment.replace(/^#/, ""));
+  const secret = values.get("tab") ?? "";
+  const device = values.get("device") ?? "";
+  if (!SECRET.test(secret)) return undefined;
+  return { secret, deviceId: DEVICE.test(device) ? device : undefined };
+}
+
+export class Session {
+  private secret: string | undefined;
+  private readonly channel = new BroadcastChannel(CHANNEL);
+  private readonly asked = new Map<string, (secret: string) => void>();
+  private recovering: Promise<boolean> | undefined;
+  private readonly signedOut: () => void;
+  private readonly open = createClient({ fetch: (url, init) => this.plain(url, init) });
+
+  /** `signedOut` is told when nothing is left to sign in with. */
+  constructor(signedOut: () => void) {
+    this.signedOut = signedOut;
+    this.channel.onmessage = (message: MessageEvent<Message>) => this.hear(message.data);
+  }
+
+  /** True when this tab has a secret to try. */
+  async start(): Promise<boolean> {
+    const given = readFragment(location.hash);
+    if (given) {
+      history.replaceState(history.state, "", location.pathname + location.search);
+      this.keep(given.secret);
+      if (given.deviceId !== undefined) void this.registerKey(given.deviceId);
+      return true;
+    }
+    const kept = sessionStorage.getItem(SECRET_KEY);
+    if (kept !== null && SECRET.test(kept)) {
+      this.secret = kept;
+      return true;
+    }
+    return this.recover();
+  }
+
+  /** Signs in with a launch link, or the code in it, that a person pasted. */
+  async redeem(text: string): Promise<void> {
+    const code = /[?&]code=([A-Za-z0-9_-]+)/.exec(text)?.[1] ?? text.trim();
+    const { tabSecret, deviceId } = await this.open.session.redeem({ code });
+    this.keep(tabSecret);
+    void this.registerKey(deviceId);
+  }
+
+  /** `fetch` as this tab. Once refused, it tries to sign in again before it gives up. */
+  readonly fetch = async (url: RequestInfo | URL, init: RequestInit = {}): Promise<Response> => {
+    const used = this.secret;
+    const first = await this.plain(url, this.signed(init));
+    if (first.status !== 401) return first;
+    const again = this.secret !== used || (await this.recover());
+    return again ? this.plain(url, this.signed(init)) : first;
+  };
+
+  private signed(init: RequestInit): RequestInit {
+    const headers = new Headers(init.headers);
+    if (this.secret !== undefined) headers.set(TAB_HEADER, this.secret);
+    return { ...init, headers };
+  }
+
+  private async plain(url: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+    try {
+      return await fetch(url, init);
+    } catch (error) {
+      if (init?.signal?.aborted) throw error;
+      throw noAnswer();
+    }
+  }
+
+  private keep(secret: string): void {
+    this.secret = secret;
+    sessionStorage.setItem(SECRET_KEY, secret);
+  }
+
+  /** One attempt at a time; true when there is a new secret. */
+  private recover(): Promise<boolean> {
+    this.recovering ??= this.newSecret().finally(() => {
+      this.recovering = undefined;
+    });
+    return this.recovering;
+  }
+
+  private async newSecret(): Promise<boolean> {
+    const stale = this.secret;
+    const secret = (await this.prove()) ?? (await this.askTabs(stale));
+    if (secret === undefined) {
+      this.secret = undefined;
+      sessionStorage.removeItem(SECRET_KEY);
+      this.signedOut();
+      return false;
+    }
+    this.keep(secret);
+    return true;
+  }
+
+  private async prove(): Promise<string | undefined> {
+    const key = await keptKey();
+    if (!key) return undefined;
+    try {
+      const { nonce } = await this.open.session.challenge({ deviceId: key.deviceId });
+      const signature = await sign(key, nonce);
+      return (await this.open.session.prove({ deviceId: key.deviceId, nonce, signature })).tabSecret;
+    } catch (error) {
+      // A server that is away says nothing about who we are.
+      if (error instanceof ApiFault && error.status === 0) throw error;
+      return undefined;
+    }
+  }
+
+  private askTabs(stale: string | undefined): Promise<string | undefined> {
+    const id = Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("");
+    return new Promise((resolve) => {
+      const finish = (secret: string | undefined) => {
+        clearTimeout(timer);
+        this.asked.delete(id);
+        resolve(secret);
+      };
+      const timer = setTimeout(() => finish(undefined), TAB_WAIT_MS);
+      this.asked.set(id, (secret) => {
+        if (secret !== stale) finish(secret);
+      });
+      this.channel.postMessage({ type: "ask", id } satisfies Message);
+    });
+  }
+
+  private hear(message: Message): void {
+    if (message.type === "give") {
+      if (SECRET.test(message.secret)) this.asked.get(message.id)?.(message.secret);
+    } else if (this.secret !== undefined && !this.recovering) {
+      this.channel.postMessage({ type: "give", id: message.id, secret: this.secret } satisfies Message);
+    }
+  }
+
+  private async registerKey(deviceId: string): Promise<void> {
+    const key = await keyFor(deviceId);
+    if (!key) return;
+    const client = createClient({ fetch: this.fetch });
+    try {
+      await client.session.registerKey({ publicKey: key.publicKey });
+    } catch (error) {
+      // The device is known under another key: this one would never be believed.
+      if (error instanceof ApiFault && error.code === "ALREADY_EXISTS") await dropKey();
+    }
+  }
+}
