@@ -1,0 +1,177 @@
+// The wire of OpenAI chat completions (`POST /v1/chat/completions`), as far as this server speaks it.
+// Source: the API reference of OpenAI, and what its client for Node reads.
+
+export interface WireCall {
+  id: string;
+  type: "function";
+  /** `arguments` is JSON text. */
+  function: { name: string; arguments: string };
+}
+
+export interface TextPart {
+  type: "text";
+  text: string;
+}
+
+export interface WireMessage {
+  role: "system" | "developer" | "user" | "assistant" | "tool";
+  content?: string | readonly TextPart[] | null;
+  tool_calls?: readonly WireCall[];
+  tool_call_id?: string;
+}
+
+export interface WireTool {
+  type: "function";
+  function: { name: string; description?: string; parameters?: Record<string, unknown> };
+}
+
+/** A request that was checked. */
+export interface ChatRequest {
+  model: string;
+  messages: readonly WireMessage[];
+  tools?: readonly WireTool[];
+  stream?: boolean;
+  stream_options?: { include_usage?: boolean };
+  max_completion_tokens?: number | null;
+  max_tokens?: number | null;
+}
+
+/** What the model says in one turn: words, then calls. */
+export interface Answer {
+  text: string;
+  /** `name` as on the wire; `arguments` is JSON. */
+  calls: readonly { name: string; arguments: unknown }[];
+}
+
+export interface Usage {
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+}
+
+/** An answer ready to be sent: whole, or in pieces. */
+export interface Completion {
+  whole: string;
+  /** JSON of each chunk, in order, without the closing `[DONE]`. */
+  chunks: string[];
+  usage: Usage;
+}
+
+/** Pieces of one call's arguments at most: long arguments come in longer pieces. */
+const ARGUMENT_PIECES_MAX = 120;
+const ARGUMENT_PIECE_CHARS = 24;
+const BYTES_PER_TOKEN = 4;
+
+/** What a provider would count, near enough: four bytes a token. */
+export function tokensOf(text: string): number {
+  return Math.ceil(Buffer.byteLength(text) / BYTES_PER_TOKEN);
+}
+
+/** Text of a message whose content may come in parts. */
+export function textOf(message: WireMessage): string {
+  const { content } = message;
+  if (content === undefined || content === null) return "";
+  return typeof content === "string" ? content : content.map((part) => part.text).join("");
+}
+
+/** Builds the answer to a request. `hash` names it: the same request gets the same bytes. */
+export function complete(request: ChatRequest, answer: Answer, hash: string): Completion {
+  const limit = request.max_completion_tokens ?? request.max_tokens ?? Number.POSITIVE_INFINITY;
+  const { text, calls, wasCut } = withinTokens(answer, limit, hash);
+  const prompt = tokensOf(JSON.stringify(request.messages) + JSON.stringify(request.tools ?? []));
+  const completion = tokensOf(text + calls.map((call) => call.function.name + call.function.arguments).join(""));
+  const usage: Usage = {
+    prompt_tokens: prompt,
+    completion_tokens: completion,
+    total_tokens: prompt + completion,
+  };
+  const finish = wasCut ? "length" : calls.length > 0 ? "tool_calls" : "stop";
+  const head = { id: `chatcmpl-${hash.slice(0, 29)}`, created: 0, model: request.model };
+  const message = {
+    role: "assistant",
+    content: text === "" && calls.length > 0 ? null : text,
+    refusal: null,
+    ...(calls.length > 0 ? { tool_calls: calls } : {}),
+  };
+  const whole = JSON.stringify({
+    ...head,
+    object: "chat.completion",
+    choices: [{ index: 0, message, logprobs: null, finish_reason: finish }],
+    usage,
+  });
+  return { whole, chunks: chunksOf({ request, text, calls, finish, head, usage }), usage };
+}
+
+interface Pieces {
+  request: ChatRequest;
+  text: string;
+  calls: WireCall[];
+  finish: string;
+  head: object;
+  usage: Usage;
+}
+
+function chunksOf({ request, text, calls, finish, head, usage }: Pieces): string[] {
+  const counted = request.stream_options?.include_usage === true;
+  const chunk = (choices: readonly object[], used: Usage | null = null): string =>
+    JSON.stringify({ ...head, object: "chat.completion.chunk", choices, ...(counted ? { usage: used } : {}) });
+  const delta = (content: object, reason: string | null = null): string =>
+    chunk([{ index: 0, delta: content, logprobs: null, finish_reason: reason }]);
+  const chunks = [delta({ role: "assistant", content: text === "" && calls.length > 0 ? null : "", refusal: null })];
+  for (const piece of words(text)) chunks.push(delta({ content: piece }));
+  for (const [index, call] of calls.entries()) {
+    const { name, arguments: json } = call.function;
+    chunks.push(
+      delta({ tool_calls: [{ index, id: call.id, type: call.type, function: { name, arguments: "" } }] }),
+      ...fragments(json).map((piece) => delta({ tool_calls: [{ index, function: { arguments: piece } }] })),
+    );
+  }
+  chunks.push(delta({}, finish));
+  if (counted) chunks.push(chunk([], usage));
+  return chunks;
+}
+
+/** An answer over the limit ends where the tokens end, in the middle of a call if need be. */
+function withinTokens(answer: Answer, limit: number, hash: string) {
+  let left = limit * BYTES_PER_TOKEN;
+  let wasCut = false;
+  const take = (text: string): string => {
+    const bytes = Buffer.from(text);
+    if (bytes.length <= left) {
+      left -= bytes.length;
+      return text;
+    }
+    wasCut = true;
+    const kept = new TextDecoder().decode(bytes.subarray(0, left)).replace(/\ufffd$/, "");
+    left = 0;
+    return kept;
+  };
+  const text = take(answer.text);
+  const calls: WireCall[] = [];
+  for (const [index, call] of answer.calls.entries()) {
+    if (wasCut) break;
+    const id = `call_${hash.slice(0, 22)}${String(index).padStart(2, "0")}`;
+    calls.push({
+      id,
+      type: "function",
+      function: { name: call.name, arguments: take(JSON.stringify(call.arguments)) },
+    });
+  }
+  return { text, calls, wasCut };
+}
+
+/** Words with the white space before them. */
+function words(text: string): string[] {
+  return text.match(/\s*\S+|\s+$/g) ?? [];
+}
+
+/** Pieces of JSON text; no character is torn. */
+function fragments(text: string): string[] {
+  const characters = [...text];
+  const size = Math.max(ARGUMENT_PIECE_CHARS, Math.ceil(characters.length / ARGUMENT_PIECES_MAX));
+  const pieces: string[] = [];
+  for (let start = 0; start < characters.length; start += size) {
+    pieces.push(characters.slice(start, start + size).join(""));
+  }
+  return pieces;
+}

@@ -1,0 +1,88 @@
+// Sends a completion as server-sent events: paced, cut into writes of any size, and broken where a fault says so.
+
+import type { Completion } from "./chat-wire.ts";
+import type { Fault } from "./faults.ts";
+
+export interface Transmission {
+  completion: Completion;
+  /** Milliseconds from the request to the last chunk. */
+  latencyMs: number;
+  /** Bytes of one write; whole events when left out. */
+  chunkBytes: number | undefined;
+  fault: Fault | undefined;
+  /** Breaks the connection. */
+  breakOff: () => void;
+}
+
+/** Part of the latency before the first chunk: thinking takes longer than talking. */
+const FIRST_PART = 0.4;
+const MALFORMED = '{"id":"chatcmpl-broken","choices":[{"delta":{"content":';
+const ERROR = JSON.stringify({
+  error: {
+    message: "The server had an error while processing your request.",
+    type: "server_error",
+    param: null,
+    code: null,
+  },
+});
+
+export function transmit(transmission: Transmission): ReadableStream<Uint8Array> {
+  const stopped = new AbortController();
+  return new ReadableStream<Uint8Array>({
+    start: (controller) => {
+      // A reader that went away closes the stream under the writer.
+      void send(transmission, controller, stopped.signal).catch(() => transmission.breakOff());
+    },
+    cancel: () => stopped.abort(),
+  });
+}
+
+async function send(
+  { completion, latencyMs, chunkBytes, fault, breakOff }: Transmission,
+  controller: ReadableStreamDefaultController<Uint8Array>,
+  stopped: AbortSignal,
+): Promise<void> {
+  const started = performance.now();
+  const { chunks } = completion;
+  for (const [index, chunk] of chunks.entries()) {
+    const due = latencyMs * (FIRST_PART + ((1 - FIRST_PART) * index) / chunks.length);
+    const wait = fault?.kind === "slow" ? fault.ms : due - (performance.now() - started);
+    if (wait >= 1) await pause(wait, stopped);
+    if (stopped.aborted) return;
+    if (fault !== undefined && "after" in fault && index >= fault.after) {
+      if (fault.kind === "hang") return;
+      if (fault.kind === "cut") return breakOff();
+      if (fault.kind === "error") {
+        write(controller, ERROR, chunkBytes);
+        return controller.close();
+      }
+      if (index === fault.after) write(controller, MALFORMED, chunkBytes);
+    }
+    write(controller, chunk, chunkBytes);
+  }
+  write(controller, "[DONE]", chunkBytes);
+  controller.close();
+}
+
+function write(
+  controller: ReadableStreamDefaultController<Uint8Array>,
+  data: string,
+  chunkBytes: number | undefined,
+): void {
+  const bytes = Buffer.from(`data: ${data}\n\n`);
+  const size = chunkBytes ?? bytes.length;
+  for (let start = 0; start < bytes.length; start += size) controller.enqueue(bytes.subarray(start, start + size));
+}
+
+/** Ends early when the client goes. */
+export function pause(ms: number, stopped?: AbortSignal): Promise<void> {
+  return new Promise((done) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      stopped?.removeEventListener("abort", end);
+      done();
+    };
+    const timer = setTimeout(end, ms);
+    stopped?.addEventListener("abort", end, { once: true });
+  });
+}
