@@ -5,7 +5,7 @@ import { appendFileSync } from "node:fs";
 import type { HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
 import { complete } from "./chat-wire.ts";
-import { type Conversation, readConversation } from "./conversation.ts";
+import { readConversation } from "./conversation.ts";
 import { type Fault, FaultDesk, type FaultRule, shareOf } from "./faults.ts";
 import { Refusal } from "./refusal.ts";
 import { checkRequest } from "./request-check.ts";
@@ -29,7 +29,7 @@ export interface ServerConfig {
   record?: string;
 }
 
-type Env = { Bindings: HttpBindings };
+type Env = { Bindings: HttpBindings; Variables: { body: Buffer } };
 
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -43,6 +43,8 @@ export function createApp(config: ServerConfig): Hono<Env> {
   app.onError((error, c) => {
     if (!(error instanceof Refusal)) throw error;
     note({ status: error.status, message: error.message });
+    // What is left of the body is not read any more.
+    if (error.status === 413) c.header("connection", "close");
     return c.json(error.body(), error.status);
   });
   app.notFound((c) => {
@@ -53,6 +55,8 @@ export function createApp(config: ServerConfig): Hono<Env> {
     return c.json(refusal.body(), 404);
   });
   app.use("/v1/*", async (c, next) => {
+    // Read before anything is refused: a client that still sends would lose the answer.
+    c.set("body", await readBody(c.req.raw));
     checkKey(c.req.header("authorization"), config);
     await next();
   });
@@ -79,7 +83,8 @@ async function chat(
   desk: FaultDesk,
   note: (line: object) => void,
 ): Promise<Response> {
-  const bytes = await readBody(c.req.raw, c.req.header("content-type"));
+  const bytes = c.get("body");
+  checkContentType(c.req.header("content-type"));
   const request = checkRequest(parse(bytes), config.models);
   const hash = createHash("sha256").update(bytes).digest("hex");
   const conversation = readConversation(request);
@@ -106,12 +111,14 @@ async function chat(
   return c.body(stream, 200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" });
 }
 
-/** Reads at most `BODY_BYTES_MAX` of JSON. */
-async function readBody(request: Request, contentType: string | undefined): Promise<Buffer> {
-  if (!/^application\/json\s*(;|$)/i.test(contentType ?? "")) {
-    const why = `Unsupported content type: '${contentType ?? ""}'. This API method only accepts 'application/json' requests.`;
-    throw new Refusal(415, why);
-  }
+function checkContentType(contentType: string | undefined): void {
+  if (/^application\/json\s*(;|$)/i.test(contentType ?? "")) return;
+  const why = `Unsupported content type: '${contentType ?? ""}'. This API method only accepts 'application/json' requests.`;
+  throw new Refusal(415, why);
+}
+
+/** At most `BODY_BYTES_MAX`. */
+async function readBody(request: Request): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let total = 0;
   for await (const chunk of request.body ?? []) {
@@ -181,5 +188,3 @@ function gone(signal: AbortSignal): Promise<void> {
     signal.addEventListener("abort", () => done(), { once: true });
   });
 }
-
-export type { Conversation };

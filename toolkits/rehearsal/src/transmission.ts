@@ -16,6 +16,7 @@ export interface Transmission {
 
 /** Part of the latency before the first chunk: thinking takes longer than talking. */
 const FIRST_PART = 0.4;
+const FLUSH_MS = 20;
 const MALFORMED = '{"id":"chatcmpl-broken","choices":[{"delta":{"content":';
 const ERROR = JSON.stringify({
   error: {
@@ -51,7 +52,11 @@ async function send(
     if (stopped.aborted) return;
     if (fault !== undefined && "after" in fault && index >= fault.after) {
       if (fault.kind === "hang") return;
-      if (fault.kind === "cut") return breakOff();
+      if (fault.kind === "cut") {
+        // What was written before leaves first.
+        await pause(FLUSH_MS, stopped);
+        return breakOff();
+      }
       if (fault.kind === "error") {
         write(controller, ERROR, chunkBytes);
         return controller.close();
