@@ -108,6 +108,7 @@ impl Capability {
         match (self, other) {
             (Self::Read(one), Self::Read(two)) | (Self::Write(one), Self::Write(two)) => one.overlaps(two),
             (Self::Net(one), Self::Net(two)) => one.overlaps(two),
+            (Self::Run(one), Self::Run(two)) => one.overlaps(two),
             (Self::Browser(one), Self::Browser(two)) => {
                 one.secure == two.secure && one.with_port().overlaps(&two.with_port())
             }
@@ -128,10 +129,40 @@ impl Capability {
         }
     }
 
+    /// Whether it names one thing, as the need of an act must: a star would be a question about one act whose answer
+    /// allows many.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        match self {
+            Self::Read(path) | Self::Write(path) => !path.is_pattern(),
+            Self::Net(host) => host.is_one_host(),
+            Self::Run(program) => *program != Program::Any,
+            Self::Mcp { tool, .. } => *tool != Named::Any,
+            Self::Browser(origin) => origin.host.is_one_host(),
+            Self::Env(_) | Self::Model(_) | Self::Secret(_) => true,
+        }
+    }
+
     /// Whether an act under it stays inside the view.
     #[must_use]
     pub fn is_confined(&self) -> bool {
         matches!(self, Self::Read(_) | Self::Write(_))
+    }
+}
+
+impl Program {
+    /// A name may be found at any path that ends in it; `/bin` is `/usr/bin` on most systems.
+    fn overlaps(&self, other: &Self) -> bool {
+        let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        match (self, other) {
+            (Self::Any, _) | (_, Self::Any) => true,
+            (Self::Name(name), Self::Path(path)) | (Self::Path(path), Self::Name(name)) => *name == last(path),
+            (Self::Path(one), Self::Path(two)) => {
+                let merged = |path: &str| path.strip_prefix("/usr").unwrap_or(path).to_owned();
+                merged(one) == merged(two)
+            }
+            (Self::Name(one), Self::Name(two)) => one == two,
+        }
     }
 }
 

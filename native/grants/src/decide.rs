@@ -114,6 +114,15 @@ pub fn capabilities_of(grants: &[Grant]) -> Vec<Capability> {
         .collect()
 }
 
+/// As [`capabilities_of`], of the grants a task of a run holds at `now` (milliseconds since the epoch).
+#[must_use]
+pub fn capabilities_held(grants: &[Grant], run_id: &str, task_id: &str, now: i64) -> Vec<Capability> {
+    let in_force = grants.iter().filter(|grant| is_in_force(grant, run_id, task_id, now));
+    in_force
+        .filter_map(|grant| Capability::parse(&grant.capability).ok())
+        .collect()
+}
+
 fn refused_by_rule(input: &DecideInput) -> Option<Verdict> {
     for need in input.needs {
         if let Capability::Write(path) = need
@@ -137,15 +146,20 @@ fn refused_by_rule(input: &DecideInput) -> Option<Verdict> {
 
 /// Grants of this step's holder that are still in force. One that cannot be read grants nothing.
 fn live_grants<'a>(input: &DecideInput<'a>) -> Vec<(&'a Grant, Capability)> {
-    let in_force = |grant: &&Grant| {
-        let held = match &grant.holder {
-            Holder::Run { run_id } => run_id == input.run_id,
-            Holder::Task { run_id, task_id } => run_id == input.run_id && *task_id == input.step.task_id,
-        };
-        held && grant.expires_at.is_none_or(|until| input.now < until)
-    };
+    let in_force = |grant: &&Grant| is_in_force(grant, input.run_id, &input.step.task_id, input.now);
     let read = |grant: &'a Grant| Some((grant, Capability::parse(&grant.capability).ok()?));
     input.grants.iter().filter(in_force).filter_map(read).collect()
+}
+
+fn is_in_force(grant: &Grant, run_id: &str, task_id: &str, now: i64) -> bool {
+    let held = match &grant.holder {
+        Holder::Run { run_id: run } => run == run_id,
+        Holder::Task {
+            run_id: run,
+            task_id: task,
+        } => run == run_id && task == task_id,
+    };
+    held && grant.expires_at.is_none_or(|until| now < until)
 }
 
 /// In a context with labels, what leaves the view or cannot be undone must have been seen by a person word for word.

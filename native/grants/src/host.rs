@@ -72,7 +72,13 @@ impl HostPattern {
     /// More than one host or port is meant.
     #[must_use]
     pub fn is_pattern(&self) -> bool {
-        matches!(self.host, Host::Any | Host::Below(_)) || self.port.is_none()
+        !self.is_one_host() || self.port.is_none()
+    }
+
+    /// One host is meant, whatever the port.
+    #[must_use]
+    pub fn is_one_host(&self) -> bool {
+        !matches!(self.host, Host::Any | Host::Below(_))
     }
 
     /// This machine is only covered port by port.
@@ -98,11 +104,12 @@ impl HostPattern {
         }
     }
 
-    /// Whether some host and port may be meant by both.
+    /// Whether some host and port may be meant by both. All names and addresses of this machine are one host.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         let ports = self.port.is_none() || other.port.is_none() || self.port == other.port;
-        ports && (self.host_covers(&other.host) || other.host_covers(&self.host))
+        let here = self.is_loopback() && other.is_loopback();
+        ports && (here || self.host_covers(&other.host) || other.host_covers(&self.host))
     }
 }
 

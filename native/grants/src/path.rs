@@ -82,9 +82,15 @@ impl PathPattern {
         names_match(&grant, &need)
     }
 
-    /// Whether some path may be meant by both; errs towards yes.
+    /// Whether some path may be meant by both; errs towards yes. Upper and lower case are one: the project may lie on a
+    /// file system that does not tell them apart.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
+        let folded = |path: &Self| Self(path.0.chars().flat_map(char::to_lowercase).collect());
+        self.overlaps_exactly(other) || folded(self).overlaps_exactly(&folded(other))
+    }
+
+    fn overlaps_exactly(&self, other: &Self) -> bool {
         if self.covers(other) || other.covers(self) {
             return true;
         }

@@ -4,7 +4,9 @@
 use openwrap_contracts::ErrorCode;
 use openwrap_contracts::grant::{ApprovePolicy, Decision, Grant, Holder, Question, QuestionKind, Risk, Scope};
 use openwrap_contracts::identity::{Label, StepRef};
-use openwrap_grants::{Capability, DecideInput, Verdict, decide, grants_of_decision, refused_writes};
+use openwrap_grants::{
+    Capability, DecideInput, Verdict, capabilities_held, decide, grants_of_decision, refused_writes,
+};
 use proptest::prelude::*;
 
 fn parsed(texts: &[&str]) -> Vec<Capability> {
@@ -261,6 +263,39 @@ fn changed_paths_are_held_against_writes_and_rules() {
     assert_eq!(
         refused_writes(&paths, &parsed(&["write:."]), &[]),
         ["x/.git/hooks/y", "new\nline"]
+    );
+}
+
+#[test]
+fn capabilities_are_held_by_the_run_the_task_and_until_their_end() {
+    let held = |change: fn(&mut Grant)| {
+        let mut grant = grant("write:out");
+        grant.holder = Holder::Task {
+            run_id: "r".to_owned(),
+            task_id: "t".to_owned(),
+        };
+        change(&mut grant);
+        capabilities_held(&[grant], "r", "t", 100)
+    };
+    assert_eq!(held(|_| {}), parsed(&["write:out"]));
+    assert_eq!(held(|grant| grant.expires_at = Some(101)), parsed(&["write:out"]));
+    assert!(held(|grant| grant.expires_at = Some(100)).is_empty());
+    assert!(held(|grant| grant.capability = "wriet:out".to_owned()).is_empty());
+    for (run, task) in [("r", "u"), ("q", "t")] {
+        let other = |grant: &mut Grant| {
+            grant.holder = Holder::Task {
+                run_id: run.to_owned(),
+                task_id: task.to_owned(),
+            };
+        };
+        let mut grant = grant("write:out");
+        other(&mut grant);
+        assert!(capabilities_held(&[grant], "r", "t", 100).is_empty());
+    }
+    assert!(held(|grant| grant.holder = Holder::Run { run_id: "q".to_owned() }).is_empty());
+    assert_eq!(
+        held(|grant| grant.holder = Holder::Run { run_id: "r".to_owned() }),
+        parsed(&["write:out"])
     );
 }
 

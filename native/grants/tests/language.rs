@@ -190,6 +190,67 @@ fn what_covers_what() {
 }
 
 #[test]
+fn a_denial_holds_for_other_spellings_of_the_same_thing() {
+    let overlaps = |deny: &str, need: &str| parsed(deny).overlaps(&parsed(need));
+    for (deny, need) in [
+        ("run:curl", "run:/usr/bin/curl"),
+        ("run:/usr/bin/curl", "run:curl"),
+        ("run:/usr/bin/curl", "run:/bin/curl"),
+        ("run:/usr/bin/curl", "run:/usr//bin/./curl"),
+        ("run:*", "run:/opt/x"),
+        ("net:localhost", "net:127.0.0.1:80"),
+        ("net:127.0.0.1:80", "net:[::1]:80"),
+        ("net:127.0.0.1:80", "net:app.localhost:80"),
+        ("net:localhost", "net:[::ffff:127.0.0.1]:80"),
+        ("net:127.0.0.1", "net:0.0.0.0:80"),
+        ("net:example.org", "net:EXAMPLE.org.:443"),
+        ("write:secret", "write:Secret/a"),
+        ("write:**/*.KEY", "write:a/b.key"),
+        ("write:*\u{3a3}", "write:a\u{3a3}"),
+        ("write:secret/k", "write:SECRET"),
+    ] {
+        assert!(overlaps(deny, need) && overlaps(need, deny), "{deny} denies {need}");
+    }
+    for (deny, need) in [
+        ("run:curl", "run:/usr/bin/curl2"),
+        ("run:/opt/a/node", "run:/usr/bin/node"),
+        ("net:localhost:80", "net:127.0.0.1:81"),
+        ("net:example.org", "net:127.0.0.1:80"),
+        ("write:secret", "write:secrets/a"),
+        ("write:secret", "read:secret"),
+    ] {
+        assert!(!overlaps(deny, need), "{deny} does not deny {need}");
+    }
+}
+
+#[test]
+fn a_need_is_single_or_a_pattern() {
+    for single in [
+        "read:.",
+        "write:a/b",
+        "net:example.org",
+        "net:localhost:80",
+        "run:sh",
+        "mcp:s/t",
+        "env:A",
+    ] {
+        assert!(parsed(single).is_single(), "{single}");
+    }
+    for many in [
+        "read:*",
+        "write:**",
+        "write:a*/b",
+        "net:*",
+        "net:*.example.org:443",
+        "run:*",
+        "mcp:s/*",
+        "browser:https://*.example.org",
+    ] {
+        assert!(!parsed(many).is_single(), "{many}");
+    }
+}
+
+#[test]
 fn hostile_patterns_end() {
     let grant = format!("write:{}", "*a".repeat(1000));
     let need = format!("write:{}", "a".repeat(4000));
