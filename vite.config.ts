@@ -1,5 +1,5 @@
-import { brotliCompressSync, constants } from "node:zlib";
 import { fileURLToPath } from "node:url";
+import { brotliCompressSync, constants } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
 import solid from "vite-plugin-solid";
 

@@ -4,7 +4,7 @@ import { existsSync, realpathSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { CONTRACTS_HASH } from "@openwrap/contracts/hash";
-import { type FeatureName, FEATURES, NativeUnavailable } from "./feature.ts";
+import { FEATURES, type FeatureName, NativeUnavailable } from "./feature.ts";
 
 /** What every build of the addon exports, whatever the entry. */
 export interface Addon {

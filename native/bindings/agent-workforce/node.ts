@@ -3,8 +3,8 @@
 import { type Entry, loadEntry } from "../loader.ts";
 import type { WorkforceAddon } from "./orchestrator.ts";
 
-export type { WorkforceAddon, WorkforceOrchestrator } from "./orchestrator.ts";
 export { NativeUnavailable } from "../feature.ts";
+export type { WorkforceAddon, WorkforceOrchestrator } from "./orchestrator.ts";
 
 const entry: Entry<WorkforceAddon> = loadEntry<WorkforceAddon>("agent-workforce", [
   "WorkforceOrchestrator",

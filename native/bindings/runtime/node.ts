@@ -3,8 +3,8 @@
 import { type Entry, loadRuntime, switchedOff } from "../loader.ts";
 import type { RuntimeAddon } from "./core.ts";
 
-export type { CoreHandle, RuntimeAddon, Subscription } from "./core.ts";
 export { NativeUnavailable } from "../feature.ts";
+export type { CoreHandle, RuntimeAddon, Subscription } from "./core.ts";
 export { switchedOff };
 
 const entry: Entry<RuntimeAddon> = loadRuntime<RuntimeAddon>(["open", "contractsHash"]);
