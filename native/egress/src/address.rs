@@ -114,6 +114,8 @@ pub fn plain(address: IpAddr) -> IpAddr {
 }
 
 /// Whether an address is one of this machine's own, also a public one.
+// This crate is made for sockets.
+#[allow(clippy::disallowed_methods)]
 pub fn is_own(address: IpAddr) -> bool {
     // Only an address of its own can be bound; nothing is sent by it.
     reach(address) == Reach::Loopback || UdpSocket::bind((address, 0)).is_ok()

@@ -108,6 +108,8 @@ impl Egress {
     ///
     /// # Errors
     /// `EGRESS_FAILED` when the system gives none.
+    // This crate is made for sockets.
+    #[allow(clippy::disallowed_methods)]
     pub fn listen_loopback(&self) -> Outcome<(OwnedFd, u16)> {
         let fault = |error| Fault::new(ErrorCode::EgressFailed, format!("no listener on the loopback: {error}"));
         let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(fault)?;

@@ -5,6 +5,9 @@
 //! `work/<run>/<task>.<attempt>/{project,home,temp}` holds the views. A project is only ever written by a commit or a
 //! revert, path by path through a temporary name, and never through a symbolic link.
 
+// This crate is made for files.
+#![allow(clippy::disallowed_methods)]
+
 mod apply;
 mod base;
 mod beneath;
