@@ -34,3 +34,12 @@ export function Sentence(props: { text: string }): JSX.Element {
     </For>
   );
 }
+
+/** Exactly what it says: a command, a path, a file. Long ones scroll. */
+export function Exact(props: { text: string; label: string }): JSX.Element {
+  return (
+    <section class="exact" tabIndex={0} aria-label={props.label}>
+      <Inert text={props.text} />
+    </section>
+  );
+}

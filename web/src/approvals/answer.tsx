@@ -1,0 +1,141 @@
+// A person's answer to a question: yes for how far, no, or no with a reason the worker reads.
+
+import type { PendingApproval, Question, QuestionKind, Scope } from "@openwrap/contracts";
+import { createSignal, createUniqueId, For, type JSX, onMount, Show } from "solid-js";
+import { type Action, createAction, requestId } from "../app/action.ts";
+import { useApp } from "../app/app.ts";
+import { FaultNotice } from "../parts/fault-notice.tsx";
+
+const YES: Record<QuestionKind, Record<Scope, string>> = {
+  tool: { once: "Allow once", task: "Allow for this task", run: "Allow for this run" },
+  plan: { once: "Approve the plan", task: "Approve the plan", run: "Approve the plan" },
+  outcome_unknown: { once: "It took effect", task: "It took effect", run: "It took effect" },
+  conflict: { once: "Replace my edit", task: "Replace my edit", run: "Replace my edit" },
+};
+const NO: Record<QuestionKind, string> = {
+  tool: "No",
+  plan: "No",
+  outcome_unknown: "It did not",
+  conflict: "Keep my edit",
+};
+const SCOPES: Record<Scope, string> = { once: "Once", task: "This task", run: "This run" };
+const SHORT: Record<Scope, string> = { once: "Allow once", task: "For this task", run: "For this run" };
+
+type Answer = Action<[allow: boolean, scope: Scope, reason?: string]>;
+
+export function useAnswer(approvalId: () => string): Answer {
+  const app = useApp();
+  return createAction((allow, scope, reason) =>
+    app.api.approval.resolve({
+      requestId: requestId(),
+      approvalId: approvalId(),
+      decision: { allow, scope, ...(reason ? { reason } : {}) },
+    }),
+  );
+}
+
+/** `segments`: the scope is chosen first and renames the button; `buttons`: one button a scope. */
+export function AnswerButtons(props: { question: Question; layout: "segments" | "buttons" }): JSX.Element {
+  const app = useApp();
+  const answer = useAnswer(() => props.question.approvalId);
+  const [scope, setScope] = createSignal<Scope>("once");
+  const [saying, setSaying] = createSignal(false);
+  const off = (): boolean => answer.busy() || app.readOnly();
+  const yes = (chosen: Scope): string =>
+    props.layout === "buttons" && props.question.kind === "tool" ? SHORT[chosen] : YES[props.question.kind][chosen];
+  const offered = (): Scope[] => (props.layout === "buttons" ? props.question.scopes : [scope()]);
+  return (
+    <div class="answer">
+      <Show when={answer.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={answer.clear} />}</Show>
+      <Show when={!saying()} fallback={<SayWhy answer={answer} off={off()} back={() => setSaying(false)} />}>
+        <div class="answer-row">
+          <Show when={props.layout === "segments" && props.question.scopes.length > 1}>
+            <ScopeChoice scopes={props.question.scopes} scope={scope()} choose={setScope} />
+          </Show>
+          <div class="answer-yes">
+            <For each={offered()}>
+              {(chosen, place) => (
+                <button
+                  type="button"
+                  class={`button ${place() === 0 ? "primary" : ""}`}
+                  disabled={off()}
+                  onClick={() => void answer.run(true, chosen)}
+                >
+                  {yes(chosen)}
+                </button>
+              )}
+            </For>
+          </div>
+          <div class="answer-no">
+            <button type="button" class="button" disabled={off()} onClick={() => void answer.run(false, "once")}>
+              {NO[props.question.kind]}
+            </button>
+            <button type="button" class="button" disabled={off()} onClick={() => setSaying(true)}>
+              No, and say why
+            </button>
+          </div>
+        </div>
+      </Show>
+    </div>
+  );
+}
+
+function ScopeChoice(props: { scopes: Scope[]; scope: Scope; choose: (scope: Scope) => void }): JSX.Element {
+  const name = createUniqueId();
+  return (
+    <fieldset class="segments">
+      <legend class="unseen">How far the answer reaches</legend>
+      <For each={props.scopes}>
+        {(scope) => (
+          <label>
+            <input type="radio" name={name} checked={props.scope === scope} onChange={() => props.choose(scope)} />
+            <span>{SCOPES[scope]}</span>
+          </label>
+        )}
+      </For>
+    </fieldset>
+  );
+}
+
+function SayWhy(props: { answer: Answer; off: boolean; back: () => void }): JSX.Element {
+  const [reason, setReason] = createSignal("");
+  const id = createUniqueId();
+  let field: HTMLTextAreaElement | undefined;
+  onMount(() => field?.focus());
+  const send = (event: Event): void => {
+    event.preventDefault();
+    if (reason().trim() !== "") void props.answer.run(false, "once", reason().trim());
+  };
+  return (
+    <form class="say-why" onSubmit={send}>
+      <label for={id}>Why not? The worker reads it word for word.</label>
+      <textarea
+        id={id}
+        ref={(element) => {
+          field = element;
+        }}
+        rows="2"
+        maxLength={2000}
+        value={reason()}
+        onInput={(event) => setReason(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Escape") props.back();
+          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) send(event);
+        }}
+      />
+      <div class="row">
+        <button type="submit" class="button primary" disabled={props.off || reason().trim() === ""}>
+          Say no
+        </button>
+        <button type="button" class="button plain" onClick={() => props.back()}>
+          Back
+        </button>
+      </div>
+    </form>
+  );
+}
+
+/** One press answers only what reads; everything else is looked at first. */
+export function answersInList(asked: PendingApproval): boolean {
+  return asked.question.kind === "tool" && asked.question.risk === "reads_more";
+}

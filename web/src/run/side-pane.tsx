@@ -1,0 +1,176 @@
+// Beside the run: its files, plan, reach, tokens and workers.
+
+import { createMemo, createSignal, For, type JSX, Match, Show, Switch } from "solid-js";
+import { FileTile } from "../parts/file-tile.tsx";
+import { Glyph } from "../parts/glyph.tsx";
+import { Inert } from "../parts/inert.tsx";
+import { amount } from "../words/format.ts";
+import { Calls } from "./live-column.tsx";
+import type { RunState } from "./run-state.ts";
+import { granted, numberOf, reach, taskView, workers } from "./run-view.ts";
+
+type Tab = "files" | "plan" | "reach";
+
+export function SidePane(props: { run: RunState }): JSX.Element {
+  const [tab, setTab] = createSignal<Tab>("files");
+  const files = createMemo(() => Object.values(props.run.files).sort((a, b) => (a.path < b.path ? -1 : 1)));
+  const Choice = (choice: { tab: Tab; children: JSX.Element }): JSX.Element => (
+    <button type="button" class="tab" aria-pressed={tab() === choice.tab} onClick={() => setTab(choice.tab)}>
+      {choice.children}
+    </button>
+  );
+  return (
+    <aside class="side" aria-label="About this run">
+      <nav class="tabs" aria-label="Views">
+        <Choice tab="files">Files {files().length}</Choice>
+        <Choice tab="plan">Plan</Choice>
+        <Choice tab="reach">Reach</Choice>
+      </nav>
+      <div class="side-body">
+        <Switch>
+          <Match when={tab() === "files"}>
+            <Show
+              when={files().length > 0}
+              fallback={<p class="quiet">No file yet. Files appear here when a task has made them.</p>}
+            >
+              <ul class="tiles">
+                <For each={files()}>
+                  {(file) => (
+                    <li>
+                      <FileTile
+                        projectId={props.run.projectId}
+                        path={file.path}
+                        size={file.size}
+                        settled={file.settled}
+                        from={String(numberOf(props.run, file.taskId) || file.taskId)}
+                      />
+                    </li>
+                  )}
+                </For>
+              </ul>
+            </Show>
+          </Match>
+          <Match when={tab() === "plan"}>
+            <PlanList run={props.run} />
+          </Match>
+          <Match when={tab() === "reach"}>
+            <ReachList run={props.run} />
+          </Match>
+        </Switch>
+      </div>
+      <Tokens run={props.run} />
+      <Workers run={props.run} />
+    </aside>
+  );
+}
+
+function PlanList(props: { run: RunState }): JSX.Element {
+  return (
+    <Show when={props.run.order.length > 0} fallback={<p class="quiet">No plan is accepted yet.</p>}>
+      <ol class="side-plan">
+        <For each={props.run.order}>
+          {(id) => {
+            const view = createMemo(() => taskView(props.run, id));
+            return (
+              <li>
+                <details>
+                  <summary>
+                    <Glyph state={view().state} /> <span class="strong">{view().number}</span>{" "}
+                    <span>
+                      <Inert text={view().title} /> <span class="quiet">{view().word}</span>
+                    </span>
+                  </summary>
+                  <p class="quiet">
+                    <Inert text={props.run.tasks[id]?.description ?? ""} />
+                  </p>
+                  <Calls work={view().work} />
+                </details>
+              </li>
+            );
+          }}
+        </For>
+      </ol>
+    </Show>
+  );
+}
+
+function ReachList(props: { run: RunState }): JSX.Element {
+  const parts = createMemo(() => reach(granted(props.run)));
+  return (
+    <dl class="side-reach">
+      <For each={parts()}>
+        {(part) => (
+          <>
+            <dt>{part.label}</dt>
+            <dd>
+              <For each={part.values} fallback={<span class="quiet">nothing</span>}>
+                {(value) => (
+                  <code>
+                    <Inert text={value === "." ? "all of the project" : value} />
+                  </code>
+                )}
+              </For>
+            </dd>
+          </>
+        )}
+      </For>
+      <Show when={props.run.refusedHosts.length > 0}>
+        <dt>Refused</dt>
+        <dd>
+          <For each={props.run.refusedHosts}>
+            {(host) => (
+              <code>
+                <Inert text={host} />
+              </code>
+            )}
+          </For>
+        </dd>
+      </Show>
+    </dl>
+  );
+}
+
+/** No price is known here, so tokens are what is counted. */
+function Tokens(props: { run: RunState }): JSX.Element {
+  return (
+    <section class="side-part" aria-label="Tokens of this run">
+      <h2>Tokens, this run</h2>
+      <TokenMeter input={props.run.inputTokens} output={props.run.outputTokens} />
+      <p class="side-sum fact">
+        <span>{amount(props.run.inputTokens)} read</span>
+        <span>{amount(props.run.outputTokens)} written</span>
+      </p>
+    </section>
+  );
+}
+
+/** Solid: read; hatched: written. */
+export function TokenMeter(props: { input: number; output: number }): JSX.Element {
+  const share = (): string => `${Math.round((props.input / Math.max(props.input + props.output, 1)) * 100)}%`;
+  return (
+    <span class="meter" aria-hidden="true" classList={{ empty: props.input + props.output === 0 }}>
+      <span class="meter-solid" style={{ "inline-size": share() }} />
+      <span class="meter-hatched" />
+    </span>
+  );
+}
+
+function Workers(props: { run: RunState }): JSX.Element {
+  const list = createMemo(() => workers(props.run));
+  return (
+    <section class="side-part" aria-label="Workers">
+      <h2>Workers</h2>
+      <ul class="side-workers">
+        <For each={list()} fallback={<li class="quiet">Nobody has started yet.</li>}>
+          {(worker) => (
+            <li>
+              <Glyph state={worker.state} />
+              <span class="grow">{worker.title}</span>
+              <span class="fact quiet">{amount(worker.inputTokens + worker.outputTokens)} tokens</span>
+            </li>
+          )}
+        </For>
+      </ul>
+    </section>
+  );
+}
