@@ -178,7 +178,7 @@ test("a refused file is respected, its reason quoted, and the list goes into the
   const yes = await jobOn(files);
   expect(yes.asked).toEqual(["quality-issues.csv"]);
   expect(yes.files.get("quality-issues.csv")).toMatch(/^check,column,count,examples\nmissing value,Datum,/);
-  expect(yes.files.get("report.md")).toContain("The list is also in quality-issues.csv.");
+  expect(yes.files.get("report.md")).toContain("The list of all checks is in quality-issues.csv.");
   const no = await jobOn(files, () => "one file fewer *please*");
   expect(no.asked).toEqual(["quality-issues.csv"]);
   expect(no.files.has("quality-issues.csv")).toBe(false);
@@ -231,6 +231,10 @@ describe("odd tables", () => {
       "far from the other values,x,1,row 26",
       "repeats an earlier row,(whole row),1,row 5",
       "day without a row,day,2,after 2024-01-03",
+      "not a number,(every column),0,",
+      "not a date,(every column),0,",
+      "the same in every row,(every column),0,",
+      "another number of cells than headers,(every column),0,",
     ]);
   });
 

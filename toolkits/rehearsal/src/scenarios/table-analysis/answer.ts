@@ -14,7 +14,7 @@ const ABOUT: Record<string, string> = {
   [FILES.report]: "the findings in words and tables",
   [FILES.clean]: "the cleaned table",
   [FILES.groups]: "the means of all groups",
-  [FILES.issues]: "what to mend in the data",
+  [FILES.issues]: "every check of the data and what it found",
 };
 
 export function writeAnswer(conversation: Conversation): Turn {

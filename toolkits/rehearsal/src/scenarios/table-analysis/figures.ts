@@ -9,9 +9,12 @@ export function shown(value: number | null): string {
   return String(Number(value.toFixed(DIGITS)));
 }
 
+/** What Markdown would read; an underscore inside a word is none. */
+const MARKUP = /[\\`*[\]<>|#~]|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/gu;
+
 /** Text of a table inside Markdown: one line, nothing that Markdown would read. */
 export function plain(text: string): string {
-  return text.replace(/\s+/g, " ").replace(/[\\`*_{}[\]<>|#~]/g, (c) => `\\${c}`);
+  return text.replace(/\s+/g, " ").replace(MARKUP, (c) => `\\${c}`);
 }
 
 export function markdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -57,15 +57,17 @@ export function clean(conversation: Conversation, table: string): Turn {
   }
   const found = printed<Clean>(conversation, 0);
   const { trimmed, emptied, numbers, dates } = found.changed;
-  const changes = [
-    counted(emptied, "marker of a missing value", "markers of missing values"),
-    counted(numbers, "number"),
-    counted(dates, "date"),
-    counted(trimmed, "cell with white space around it", "cells with white space around them"),
+  const changes: [number, string, string][] = [
+    [emptied, "marker of a missing value", "markers of missing values"],
+    [numbers, "number", "numbers"],
+    [dates, "date", "dates"],
+    [trimmed, "cell with white space around it", "cells with white space around them"],
   ];
+  const made = changes.filter(([count]) => count > 0).map(([count, one, many]) => counted(count, one, many));
   const words =
     `Wrote ${found.file} with ${counted(found.rows, "row")} and ${counted(found.columnCount, "column")}. ` +
-    `Rewritten: ${changes.join(", ")}. No row was left out, no value guessed.`;
+    (made.length === 0 ? "Nothing had to be rewritten." : `Rewritten: ${made.join(", ")}.`) +
+    " No row was left out, no value guessed.";
   return { say: resultText(words, found) };
 }
 
@@ -135,7 +137,7 @@ export function quality(conversation: Conversation, table: string): Turn {
   const found = printed<Quality>(conversation, 0);
   if (turn === 2) {
     return {
-      say: `${counted(found.issues.length, "kind")} of issue found. A list in a file of its own would help whoever mends the data; asking for ${FILES.issues}…`,
+      say: `${issueHeadline(found.issues)} A list in a file of its own helps whoever looks after the data; asking for ${FILES.issues}…`,
       calls: [{ tool: "file.write", arguments: { path: FILES.issues, content: found.csv } }],
     };
   }
@@ -148,7 +150,7 @@ export function quality(conversation: Conversation, table: string): Turn {
   };
   const where = refused
     ? `There is no ${FILES.issues}; the answer was: "${plain(result.refusedBecause ?? "")}". The list stands here and in the report instead.`
-    : `The list is in ${FILES.issues} too.`;
+    : `The list of all checks is in ${FILES.issues}.`;
   return {
     say: resultText(
       [issueHeadline(found.issues), ...found.issues.slice(0, 40).map(issueSentence), where].join("\n"),
@@ -159,7 +161,7 @@ export function quality(conversation: Conversation, table: string): Turn {
 
 export function issueHeadline(issues: Quality["issues"]): string {
   if (issues.length === 0) return "The checks found nothing to mend.";
-  return `The checks found ${counted(issues.length, "kind")} of issue:`;
+  return `The checks found ${counted(issues.length, "kind")} of issue.`;
 }
 
 export function issueSentence({ check, column, count, examples }: Quality["issues"][number]): string {

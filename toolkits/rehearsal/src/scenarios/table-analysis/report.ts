@@ -126,8 +126,9 @@ function findingsOf({ extremes, groups, profile }: Known): string {
 }
 
 function stateOf({ issues, file, refusedBecause }: QualityResult): string {
-  const list = [issueHeadline(issues), ...issues.slice(0, ISSUES_MAX).map(issueSentence)].join("\n");
-  if (file !== null) return `${list}\n\nThe list is also in ${file}.`;
+  const lines = issues.slice(0, ISSUES_MAX).map(issueSentence);
+  const list = [issueHeadline(issues), ...(lines.length > 0 ? ["", ...lines] : [])].join("\n");
+  if (file !== null) return `${list}\n\nThe list of all checks is in ${file}.`;
   return `${list}\n\nA separate file ${FILES.issues} was not made. The answer to that was: "${plain(refusedBecause ?? "")}"`;
 }
 
@@ -136,7 +137,7 @@ function filesOf({ hasWorkbook, quality, groups }: Known): string {
     ...(hasWorkbook ? [`- ${FILES.workbook}: summary with formulas, grouped figures with charts, cleaned data`] : []),
     `- ${FILES.clean}: the table with one notation for numbers, dates and missing values`,
     `- ${groups.file}: the means of all groups`,
-    ...(quality.file === null ? [] : [`- ${quality.file}: the issues found, one a line`]),
+    ...(quality.file === null ? [] : [`- ${quality.file}: every check and what it found`]),
   ];
   return files.join("\n");
 }
