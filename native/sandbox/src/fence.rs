@@ -1,14 +1,19 @@
 //! Path rules, from profile rows and grants to a Landlock ruleset. Opened with the spawner's privileges, before the child gives them up.
+#![allow(clippy::disallowed_methods)]
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use openwrap_contracts::spawn::{Access, PathGrant, Profile};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 
-use crate::kernel::{landlock_allow, landlock_ruleset, right};
-use crate::profile::{BASE, PathRow, RowAccess, executes, row_of};
+use crate::kernel::open_files_as;
+use crate::landlock::{landlock_allow, landlock_ruleset, right};
+use crate::profile::{BASE, RowAccess, row_of};
 
 /// Opened base paths are used this long: a package upgrade puts new files in their place.
 const BASE_FRESH: Duration = Duration::from_secs(60);
@@ -59,6 +64,8 @@ struct Rule {
     descriptor: OwnedFd,
     rights: u64,
     folder: bool,
+    /// Device and number of the file.
+    file: (u64, u64),
 }
 
 /// Where a descriptor's file lies.
@@ -68,8 +75,8 @@ pub fn real_path(descriptor: BorrowedFd<'_>) -> Option<PathBuf> {
 }
 
 fn rule(path: &Path, descriptor: OwnedFd, wanted: u64, abi: u32) -> Option<Rule> {
-    let kind = FileType::from_raw_mode(rustix::fs::fstat(&descriptor).ok()?.st_mode);
-    let folder = kind == FileType::Directory;
+    let stat = rustix::fs::fstat(&descriptor).ok()?;
+    let folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
     let rights = wanted & known_rights(abi) & if folder { u64::MAX } else { ON_FILE };
     let path = real_path(descriptor.as_fd()).unwrap_or_else(|| path.to_owned());
     Some(Rule {
@@ -77,23 +84,47 @@ fn rule(path: &Path, descriptor: OwnedFd, wanted: u64, abi: u32) -> Option<Rule>
         descriptor,
         rights,
         folder,
+        file: (stat.st_dev, stat.st_ino),
     })
 }
+
+/// Opens with the spawner's rights and, where those do not suffice, with those of the children's uid: their folders are closed to others.
+pub fn open_for(tools: Option<u32>, path: &Path, flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
+    let open = || rustix::fs::openat2(CWD, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve);
+    match (open(), tools) {
+        (Err(Errno::ACCESS), Some(uid)) => {
+            open_files_as(uid);
+            let opened = open();
+            open_files_as(0);
+            opened
+        }
+        (opened, _) => opened,
+    }
+}
+
+type RulesetKey = (Profile, Vec<(u64, u64, u64)>);
+
+/// Rulesets made lately. Each holds its files' numbers from being used anew, so equal numbers mean the same files.
+const RULESETS_KEPT: usize = 8;
 
 /// The opened paths of every profile and the installation's own program folders.
 pub struct Base {
     abi: u32,
+    tools: Option<u32>,
     programs: Vec<PathBuf>,
     opened: Option<(Instant, Vec<Rule>)>,
+    rulesets: VecDeque<(RulesetKey, Rc<OwnedFd>)>,
 }
 
 impl Base {
     #[must_use]
-    pub fn new(abi: u32, programs: Vec<PathBuf>) -> Self {
+    pub fn new(abi: u32, tools: Option<u32>, programs: Vec<PathBuf>) -> Self {
         Self {
             abi,
+            tools,
             programs,
             opened: None,
+            rulesets: VecDeque::new(),
         }
     }
 
@@ -101,7 +132,7 @@ impl Base {
         let mut rules: Vec<Rule> = Vec::new();
         for (path, wanted) in rows {
             // Symbolic links are followed: these paths are the system's, and /bin is a link on most.
-            let Ok(descriptor) = rustix::fs::openat(CWD, &path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) else {
+            let Ok(descriptor) = open_for(self.tools, &path, OFlags::PATH, ResolveFlags::empty()) else {
                 continue;
             };
             let Some(rule) = rule(&path, descriptor, wanted, self.abi) else {
@@ -117,14 +148,14 @@ impl Base {
         rules
     }
 
-    fn rules(&mut self) -> &[Rule] {
+    fn refresh(&mut self) {
         let fresh = self.opened.as_ref().is_some_and(|(at, _)| at.elapsed() < BASE_FRESH);
         if !fresh {
             let rows = BASE.iter().map(|row| (PathBuf::from(row.path), row_rights(row.access)));
             let own = self.programs.iter().map(|path| (path.clone(), READ | right::EXECUTE));
             self.opened = Some((Instant::now(), self.open(rows.chain(own))));
+            self.rulesets.clear();
         }
-        self.opened.as_ref().map_or(&[], |(_, rules)| rules)
     }
 
     /// The fence of one child.
@@ -132,68 +163,83 @@ impl Base {
     /// # Errors
     /// A grant that cannot be opened, named.
     pub fn fence(&mut self, profile: Profile, grants: &[PathGrant]) -> Result<Fence, String> {
-        let abi = self.abi;
-        let row = row_of(profile);
-        let mut wanted: Vec<(PathBuf, u64)> = row.paths.iter().map(path_of).collect();
-        if row.proc_read {
-            wanted.push((PathBuf::from("/proc"), READ));
-        }
-        if row.shm {
-            wanted.push((PathBuf::from("/dev/shm"), READ | WRITE));
-        }
-        let own = self.open(wanted.into_iter());
-        let granted = grants.iter().map(|grant| open_grant(grant, abi)).collect::<Result<Vec<_>, _>>()?;
-        let base = self.rules();
+        self.refresh();
+        let own = self.open(
+            row_of(profile)
+                .paths
+                .iter()
+                .map(|row| (PathBuf::from(row.path), row_rights(row.access))),
+        );
+        let granted = grants
+            .iter()
+            .map(|grant| self.open_grant(grant))
+            .collect::<Result<Vec<_>, _>>()?;
+        let rights = granted
+            .iter()
+            .map(|rule| (rule.file.0, rule.file.1, rule.rights))
+            .collect();
+        let base = self.opened.as_ref().map_or(&[][..], |(_, rules)| rules);
         let all = || base.iter().chain(&own).chain(&granted);
-        let ruleset = if abi == 0 {
-            None
-        } else {
-            let ruleset = landlock_ruleset(abi).map_err(|error| format!("no Landlock ruleset: {error}"))?;
-            for rule in all() {
-                landlock_allow(ruleset.as_fd(), rule.descriptor.as_fd(), rule.rights)
-                    .map_err(|error| format!("no Landlock rule for {}: {error}", rule.path.display()))?;
-            }
-            Some(ruleset)
-        };
         let executable = all().filter(|rule| rule.rights & right::EXECUTE != 0);
+        let (executable, reachable) = (
+            executable.map(|rule| rule.path.clone()).collect(),
+            all().filter(|rule| rule.folder).map(|rule| rule.path.clone()).collect(),
+        );
+        let key = (profile, rights);
+        let known = self
+            .rulesets
+            .iter()
+            .find(|(known, _)| *known == key)
+            .map(|(_, ruleset)| Rc::clone(ruleset));
+        let ruleset = match known {
+            _ if self.abi == 0 => None,
+            Some(ruleset) => Some(ruleset),
+            None => {
+                let ruleset = Rc::new(ruleset_of(self.abi, all())?);
+                self.rulesets.truncate(RULESETS_KEPT - 1);
+                self.rulesets.push_front((key, Rc::clone(&ruleset)));
+                Some(ruleset)
+            }
+        };
         Ok(Fence {
+            tools: self.tools,
             ruleset,
-            executable: executable.map(|rule| rule.path.clone()).collect(),
-            reachable: all().filter(|rule| rule.folder).map(|rule| rule.path.clone()).collect(),
+            executable,
+            reachable,
         })
     }
-}
 
-fn path_of(row: &PathRow) -> (PathBuf, u64) {
-    (PathBuf::from(row.path), row_rights(row.access))
-}
-
-/// A grant names a place inside a folder that confined programs write to: a symbolic link they put there must not widen it.
-fn open_grant(grant: &PathGrant, abi: u32) -> Result<Rule, String> {
-    if !grant.path.is_absolute() {
-        return Err(format!("the granted path {} is not absolute", grant.path.display()));
-    }
-    let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    let descriptor = rustix::fs::openat2(CWD, &grant.path, flags, Mode::empty(), resolve).map_err(|error| {
+    /// A grant names a place inside a folder that confined programs write to: a symbolic link they put there must not widen it.
+    fn open_grant(&self, grant: &PathGrant) -> Result<Rule, String> {
         let path = grant.path.display();
-        match error {
-            rustix::io::Errno::LOOP => format!("the granted path {path} holds a symbolic link"),
-            other => format!("the granted path {path} cannot be opened: {other}"),
+        if !grant.path.is_absolute() {
+            return Err(format!("the granted path {path} is not absolute"));
         }
-    })?;
-    let mut wanted = rights(grant.access);
-    if !executes(grant.access) {
-        wanted &= !right::EXECUTE;
+        let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let descriptor = open_for(self.tools, &grant.path, OFlags::PATH, resolve).map_err(|error| match error {
+            Errno::LOOP => format!("the granted path {path} holds a symbolic link"),
+            other => format!("the granted path {path} cannot be opened: {other}"),
+        })?;
+        rule(&grant.path, descriptor, rights(grant.access), self.abi)
+            .ok_or_else(|| format!("the granted path {path} cannot be read"))
     }
-    rule(&grant.path, descriptor, wanted, abi)
-        .ok_or_else(|| format!("the granted path {} cannot be read", grant.path.display()))
+}
+
+fn ruleset_of<'a>(abi: u32, rules: impl Iterator<Item = &'a Rule>) -> Result<OwnedFd, String> {
+    let ruleset = landlock_ruleset(abi).map_err(|error| format!("no Landlock ruleset: {error}"))?;
+    for rule in rules {
+        landlock_allow(ruleset.as_fd(), rule.descriptor.as_fd(), rule.rights)
+            .map_err(|error| format!("no Landlock rule for {}: {error}", rule.path.display()))?;
+    }
+    Ok(ruleset)
 }
 
 /// What one child may reach.
 pub struct Fence {
     /// None only where there is no Landlock and a weaker sandbox was accepted.
-    pub ruleset: Option<OwnedFd>,
+    pub ruleset: Option<Rc<OwnedFd>>,
+    /// The children's own uid.
+    pub tools: Option<u32>,
     executable: Vec<PathBuf>,
     reachable: Vec<PathBuf>,
 }
@@ -223,9 +269,15 @@ mod tests {
         let real = folder.path().canonicalize().unwrap();
         std::fs::create_dir(real.join("inside")).unwrap();
         std::os::unix::fs::symlink("/etc", real.join("link")).unwrap();
-        let grant = |path: PathBuf| open_grant(&PathGrant::new(path, Access::ReadWrite), 7);
+        let base = Base::new(7, None, Vec::new());
+        let grant = |path: PathBuf| base.open_grant(&PathGrant::new(path, Access::ReadWrite));
         assert!(grant(real.join("inside")).is_ok());
-        for bad in [real.join("link"), real.join("link/ssl"), real.join("absent"), PathBuf::from("inside")] {
+        for bad in [
+            real.join("link"),
+            real.join("link/ssl"),
+            real.join("absent"),
+            PathBuf::from("inside"),
+        ] {
             assert!(grant(bad.clone()).is_err(), "{}", bad.display());
         }
     }
@@ -234,10 +286,14 @@ mod tests {
     fn files_get_no_folder_rights_and_writes_no_sockets_or_pipes() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().canonicalize().unwrap();
-        let rule = open_grant(&PathGrant::new(path, Access::ReadWriteExec), 7).unwrap();
+        let base = Base::new(7, None, Vec::new());
+        let rule = base.open_grant(&PathGrant::new(path, Access::ReadWriteExec)).unwrap();
         assert_eq!(rule.rights & !ON_FILE, 0);
         let make_fifo_sock_char_block = 1 << 10 | 1 << 9 | 1 << 6 | 1 << 11;
         assert_eq!(rights(Access::ReadWriteExec) & make_fifo_sock_char_block, 0);
-        assert_eq!(rights(Access::ReadWriteExec) & known_rights(1), rights(Access::ReadWriteExec) & ((1 << 13) - 1));
+        assert_eq!(
+            rights(Access::ReadWriteExec) & known_rights(1),
+            rights(Access::ReadWriteExec) & ((1 << 13) - 1)
+        );
     }
 }

@@ -7,114 +7,12 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-/// Landlock's rights, as in `linux/landlock.h`.
-pub mod right {
-    pub const EXECUTE: u64 = 1;
-    pub const WRITE_FILE: u64 = 1 << 1;
-    pub const READ_FILE: u64 = 1 << 2;
-    pub const READ_DIR: u64 = 1 << 3;
-    pub const REMOVE_DIR: u64 = 1 << 4;
-    pub const REMOVE_FILE: u64 = 1 << 5;
-    pub const MAKE_DIR: u64 = 1 << 7;
-    pub const MAKE_REG: u64 = 1 << 8;
-    pub const MAKE_SYM: u64 = 1 << 12;
-    pub const REFER: u64 = 1 << 13;
-    pub const TRUNCATE: u64 = 1 << 14;
-    pub const IOCTL_DEV: u64 = 1 << 15;
-}
-
-#[repr(C)]
-struct RulesetAttr {
-    handled_access_fs: u64,
-    handled_access_net: u64,
-    scoped: u64,
-}
-
-#[repr(C, packed)]
-struct PathBeneathAttr {
-    allowed_access: u64,
-    parent_fd: i32,
-}
-
-const RULESET_VERSION: u32 = 1;
-const RULE_PATH_BENEATH: u32 = 1;
-
-fn checked(result: libc::c_long) -> io::Result<libc::c_long> {
+pub(crate) fn checked(result: libc::c_long) -> io::Result<libc::c_long> {
     if result < 0 {
         Err(io::Error::last_os_error())
     } else {
         Ok(result)
     }
-}
-
-/// Landlock version of the kernel; 0 when there is none.
-pub fn landlock_abi() -> u32 {
-    // SAFETY: with the version flag the kernel takes a null pointer and size 0, and touches no memory.
-    let version = unsafe {
-        libc::syscall(
-            libc::SYS_landlock_create_ruleset,
-            std::ptr::null::<RulesetAttr>(),
-            0_usize,
-            RULESET_VERSION,
-        )
-    };
-    u32::try_from(version).unwrap_or(0)
-}
-
-/// A ruleset that handles everything this Landlock version knows: what no rule allows is refused.
-pub fn landlock_ruleset(abi: u32) -> io::Result<OwnedFd> {
-    let filesystem_bits = match abi {
-        0 => return Err(io::Error::from_raw_os_error(libc::ENOSYS)),
-        1 => 13,
-        2 => 14,
-        3 | 4 => 15,
-        _ => 16,
-    };
-    let attr = RulesetAttr {
-        handled_access_fs: (1 << filesystem_bits) - 1,
-        handled_access_net: if abi >= 4 { 0b11 } else { 0 },
-        scoped: if abi >= 6 { 0b11 } else { 0 },
-    };
-    let size: usize = match abi {
-        1..=3 => 8,
-        4 | 5 => 16,
-        _ => 24,
-    };
-    // SAFETY: `attr` is at least `size` bytes of initialised plain data and outlives the call; the result is a descriptor nobody else owns.
-    unsafe {
-        let fd = checked(libc::syscall(
-            libc::SYS_landlock_create_ruleset,
-            &raw const attr,
-            size,
-            0_u32,
-        ))?;
-        Ok(OwnedFd::from_raw_fd(fd as i32))
-    }
-}
-
-/// Allows `rights` below (or on) the opened path.
-pub fn landlock_allow(ruleset: BorrowedFd<'_>, path: BorrowedFd<'_>, rights: u64) -> io::Result<()> {
-    let attr = PathBeneathAttr {
-        allowed_access: rights,
-        parent_fd: path.as_raw_fd(),
-    };
-    // SAFETY: `attr` has the kernel's layout and outlives the call; both descriptors are open for its duration.
-    unsafe {
-        checked(libc::syscall(
-            libc::SYS_landlock_add_rule,
-            ruleset.as_raw_fd(),
-            RULE_PATH_BENEATH,
-            &raw const attr,
-            0_u32,
-        ))?;
-    }
-    Ok(())
-}
-
-/// Puts this thread under the ruleset for good.
-pub fn landlock_enter(ruleset: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: takes a descriptor and a flag word, no memory.
-    unsafe { checked(libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0_u32)) }.map(drop)
 }
 
 /// Installs a seccomp filter on this thread for good. Needs `no_new_privs`.
@@ -167,10 +65,7 @@ impl<'a> Pointers<'a> {
     pub fn new(strings: &'a [CString]) -> Self {
         let mut raw: Vec<_> = strings.iter().map(|string| string.as_ptr()).collect();
         raw.push(std::ptr::null());
-        Self {
-            raw,
-            _strings: strings,
-        }
+        Self { raw, _strings: strings }
     }
 }
 
@@ -210,13 +105,19 @@ pub fn duplicate_onto(from: BorrowedFd<'_>, to: i32) -> io::Result<()> {
     checked(libc::c_long::from(unsafe { libc::dup2(from.as_raw_fd(), to) })).map(drop)
 }
 
-/// Takes over the descriptor number 0 at process start.
+/// Takes over the descriptor number 0 at process start, at a number of 10 or more.
 pub fn take_standard_input() -> io::Result<OwnedFd> {
     // SAFETY: the duplicate is a new number that only this `OwnedFd` owns.
     unsafe {
-        let fd = checked(libc::c_long::from(libc::fcntl(0, libc::F_DUPFD_CLOEXEC, 3)))?;
+        let fd = checked(libc::c_long::from(libc::fcntl(0, libc::F_DUPFD_CLOEXEC, 10)))?;
         Ok(OwnedFd::from_raw_fd(fd as i32))
     }
+}
+
+/// Opens files with this uid's rights from now on; for a process that may change uids.
+pub fn open_files_as(uid: u32) {
+    // SAFETY: numbers only; it cannot fail, and concerns this thread alone.
+    unsafe { libc::setfsuid(uid) };
 }
 
 /// Becomes `uid`:`gid` without supplementary groups, for good.
@@ -321,10 +222,12 @@ pub fn limit(resource: u32, value: u64) -> io::Result<()> {
     .map(drop)
 }
 
-/// Sets one signal's disposition to the default.
-pub fn default_signal(signal: i32) {
-    // SAFETY: installs no handler.
-    unsafe { libc::signal(signal, libc::SIG_DFL) };
+/// Every signal back to its default: what the starter of this process ignored would stay ignored through exec.
+pub fn default_signals() {
+    for signal in 1..=64 {
+        // SAFETY: installs no handler; refused for the few signals that cannot be set.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
 }
 
 /// Blocks these signals and gives a descriptor that reports them.
@@ -456,4 +359,54 @@ pub fn kill_pinned(pid: i32, still: impl FnOnce() -> bool) {
 pub fn attempt(number: libc::c_long, a: i64, b: i64, c: i64, d: i64) -> io::Result<i64> {
     // SAFETY: probes pass numbers and null pointers only; none of the probed calls reads memory before it is refused or fails.
     checked(unsafe { libc::syscall(number, a, b, c, d) })
+}
+
+/// Sets the tag that a process and all it starts carry: the hard limit of file locks, which the kernel keeps and does not use. It can
+/// be lowered by its bearer, never raised.
+pub fn set_tag(tag: u64) -> io::Result<()> {
+    limit(libc::RLIMIT_LOCKS, tag)
+}
+
+/// Whether tags can be told apart: nobody lowered the limit before us.
+pub fn tags_work() -> bool {
+    // SAFETY: the kernel writes one `rlimit64`.
+    unsafe {
+        let mut present = libc::rlimit64 {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        libc::prlimit64(0, libc::RLIMIT_LOCKS, std::ptr::null(), &raw mut present) == 0
+            && present.rlim_max == libc::RLIM64_INFINITY
+    }
+}
+
+/// Random numbers of the kernel.
+pub fn random_u64() -> io::Result<u64> {
+    let mut bytes = [0_u8; 8];
+    // SAFETY: the kernel writes at most the 8 bytes passed.
+    let got = checked(unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) } as libc::c_long)?;
+    if got == 8 {
+        Ok(u64::from_le_bytes(bytes))
+    } else {
+        Err(io::Error::from_raw_os_error(libc::EIO))
+    }
+}
+
+/// Processor time of a whole process in nanoseconds; None when it is gone.
+pub fn process_cpu_ns(pid: i32) -> Option<u64> {
+    const WHOLE_PROCESS_SCHEDULER_TIME: i32 = 2;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the clock number is made of the pid as `clock_getcpuclockid` does; the kernel writes one `timespec`.
+    let result = unsafe { libc::clock_gettime((!pid << 3) | WHOLE_PROCESS_SCHEDULER_TIME, &raw mut time) };
+    (result == 0).then(|| u64::try_from(time.tv_sec * 1_000_000_000 + time.tv_nsec).unwrap_or(0))
+}
+
+/// Bytes of a page, and clock ticks of a second.
+pub fn page_and_ticks() -> (u64, u64) {
+    // SAFETY: both only read a constant of the system.
+    let (page, ticks) = unsafe { (libc::sysconf(libc::_SC_PAGESIZE), libc::sysconf(libc::_SC_CLK_TCK)) };
+    (
+        u64::try_from(page).unwrap_or(4096),
+        u64::try_from(ticks).unwrap_or(100).max(1),
+    )
 }

@@ -1,1 +1,25 @@
+//! Every child process: started, confined, watched and ended by one small spawner process (`openwrap-spawner`).
+//!
+//! [`SandboxSpawner`] is the core's side of it: the port [`openwrap_contracts::spawn::Spawner`].
 
+mod fence;
+mod filter;
+mod kernel;
+mod landlock;
+mod launch;
+mod link;
+mod output;
+pub mod probe;
+mod profile;
+mod program;
+mod report;
+mod resolve;
+mod running;
+mod serve;
+mod spawner;
+mod tree;
+mod wire;
+
+pub use profile::{BASE, PROFILES, PathRow, ProfileRow, RowAccess};
+pub use serve::serve;
+pub use spawner::{SandboxConfig, SandboxSpawner, harden_core, tools_ids};

@@ -1,6 +1,6 @@
 //! Profiles as data: which paths a class of programs needs, and why. Found by running the programs, not by reading about them.
 
-use openwrap_contracts::spawn::{Access, Profile};
+use openwrap_contracts::spawn::Profile;
 
 /// One row of the path table.
 pub struct PathRow {
@@ -40,8 +40,16 @@ pub const BASE: &[PathRow] = &[
     row("/etc/nsswitch.conf", Read, "where glibc looks names up"),
     row("/etc/localtime", Read, "time zone"),
     row("/etc/timezone", Read, "time zone"),
-    row("/etc/ssl/certs", Read, "public certificates; the private keys beside them are left out"),
-    row("/etc/ssl/openssl.cnf", Read, "OpenSSL refuses to start when it exists but cannot be read"),
+    row(
+        "/etc/ssl/certs",
+        Read,
+        "public certificates; the private keys beside them are left out",
+    ),
+    row(
+        "/etc/ssl/openssl.cnf",
+        Read,
+        "OpenSSL refuses to start when it exists but cannot be read",
+    ),
     row("/etc/ca-certificates", Read, "public certificates"),
     row("/etc/hosts", Read, "glibc, Node"),
     row("/etc/host.conf", Read, "glibc"),
@@ -50,7 +58,11 @@ pub const BASE: &[PathRow] = &[
     row("/etc/services", Read, "port names"),
     row("/etc/protocols", Read, "protocol names"),
     row("/etc/mime.types", Read, "Python, file type by name"),
-    row("/etc/os-release", Read, "pip, installers: crash on a refusal, not on absence"),
+    row(
+        "/etc/os-release",
+        Read,
+        "pip, installers: crash on a refusal, not on absence",
+    ),
     row("/etc/debian_version", Read, "pip: crashes on a refusal"),
     row("/etc/pip.conf", Read, "pip: crashes on a refusal"),
     row("/etc/gitconfig", Read, "git: fatal on a refusal"),
@@ -67,15 +79,9 @@ pub const BASE: &[PathRow] = &[
     row("/dev/random", Read, "randomness where getrandom is not used"),
 ];
 
-/// What a profile allows beyond [`BASE`]. The bits say what the seccomp filter and Landlock let through.
+/// What a profile allows beyond [`BASE`]. Neither opens `/proc`, `/dev/shm` or any socket: no program met so far needs it.
 pub struct ProfileRow {
     pub profile: Profile,
-    /// AF_UNIX sockets.
-    pub unix: bool,
-    /// `/proc`, to read.
-    pub proc_read: bool,
-    /// `/dev/shm`, to write.
-    pub shm: bool,
     pub paths: &'static [PathRow],
     pub reason: &'static str,
 }
@@ -84,24 +90,18 @@ pub struct ProfileRow {
 pub const PROFILES: &[ProfileRow] = &[
     ProfileRow {
         profile: Profile::Tool,
-        unix: false,
-        proc_read: false,
-        shm: false,
         paths: &[],
-        reason: "bash, coreutils, tar, git on local files, ffmpeg, tesseract run with the base alone",
+        reason: "coreutils, tar, git on local files, ffmpeg, tesseract run with the base alone",
     },
     ProfileRow {
         profile: Profile::Runtime,
-        unix: false,
-        proc_read: false,
-        shm: false,
         paths: &[
             row("/etc/nodejs", Read, "Debian's Node configuration"),
             row("/etc/java-11-openjdk", Read, "Java's configuration lies outside /usr"),
             row("/etc/java-17-openjdk", Read, "Java's configuration lies outside /usr"),
             row("/etc/java-21-openjdk", Read, "Java's configuration lies outside /usr"),
         ],
-        reason: "node, python3 (threads, asyncio, subprocess) run with the base alone",
+        reason: "shells, node, python3 (threads, asyncio, subprocess) run with the base alone",
     },
 ];
 
@@ -116,9 +116,52 @@ pub fn row_of(profile: Profile) -> &'static ProfileRow {
 
 /// Interpreters by file name: what they do is not bounded by their arguments. A version at the end (`python3.12`) counts as well.
 const RUNTIMES: &[&str] = &[
-    "node", "nodejs", "deno", "bun", "tsx", "ts-node", "npm", "npx", "python", "pypy", "ruby", "irb", "perl", "php", "lua",
-    "luajit", "java", "kotlin", "scala", "groovy", "Rscript", "R", "julia", "tclsh", "guile", "erl", "elixir", "dotnet",
-    "racket", "ghci", "runghc", "osascript", "pwsh",
+    "sh",
+    "bash",
+    "dash",
+    "ash",
+    "zsh",
+    "fish",
+    "ksh",
+    "mksh",
+    "busybox",
+    "awk",
+    "gawk",
+    "mawk",
+    "make",
+    "node",
+    "nodejs",
+    "deno",
+    "bun",
+    "tsx",
+    "ts-node",
+    "npm",
+    "npx",
+    "python",
+    "pypy",
+    "ruby",
+    "irb",
+    "perl",
+    "php",
+    "lua",
+    "luajit",
+    "java",
+    "kotlin",
+    "scala",
+    "groovy",
+    "Rscript",
+    "R",
+    "julia",
+    "tclsh",
+    "guile",
+    "erl",
+    "elixir",
+    "dotnet",
+    "racket",
+    "ghci",
+    "runghc",
+    "osascript",
+    "pwsh",
 ];
 
 /// Profile of a program by its class.
@@ -133,22 +176,27 @@ pub fn profile_of(program: &str) -> Profile {
     }
 }
 
-/// Whether a rule's access lets programs run.
-#[must_use]
-pub const fn executes(access: Access) -> bool {
-    matches!(access, Access::ReadExec | Access::ReadWriteExec)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn classes() {
-        for program in ["node", "/usr/bin/python3", "python3.12", "ruby", "/opt/x/deno", "perl5.36", "lua5.4", "R"] {
+        for program in [
+            "node",
+            "/usr/bin/python3",
+            "python3.12",
+            "ruby",
+            "/opt/x/deno",
+            "perl5.36",
+            "lua5.4",
+            "R",
+            "bash",
+            "/bin/sh",
+        ] {
             assert_eq!(profile_of(program), Profile::Runtime, "{program}");
         }
-        for program in ["bash", "ls", "git", "nodelike", "/usr/bin/python3-config", "", "grep"] {
+        for program in ["ls", "git", "nodelike", "/usr/bin/python3-config", "", "grep"] {
             assert_eq!(profile_of(program), Profile::Tool, "{program}");
         }
     }
@@ -162,10 +210,20 @@ mod tests {
         }
         for row in BASE.iter().chain(PROFILES.iter().flat_map(|profile| profile.paths)) {
             assert!(!row.reason.is_empty(), "{}", row.path);
-            for forbidden in ["/", "/etc", "/home", "/root", "/proc", "/sys", "/run", "/tmp", "/var", "/dev", "/dev/shm", "/etc/ssl"] {
+            for forbidden in [
+                "/", "/etc", "/home", "/root", "/proc", "/sys", "/run", "/tmp", "/var", "/dev", "/dev/shm", "/etc/ssl",
+            ] {
                 assert_ne!(row.path, forbidden);
             }
-            for below in ["/home/", "/root/", "/proc/", "/sys/", "/run/", "/etc/ssl/private", "/etc/shadow"] {
+            for below in [
+                "/home/",
+                "/root/",
+                "/proc/",
+                "/sys/",
+                "/run/",
+                "/etc/ssl/private",
+                "/etc/shadow",
+            ] {
                 assert!(!row.path.starts_with(below), "{}", row.path);
             }
         }

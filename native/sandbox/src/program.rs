@@ -201,7 +201,11 @@ mod tests {
     }
 
     fn answers() -> impl Strategy<Value = Answer> {
-        prop_oneof![Just(Answer::Allow), (1..134).prop_map(Answer::Errno), Just(Answer::Kill)]
+        prop_oneof![
+            Just(Answer::Allow),
+            (1..134).prop_map(Answer::Errno),
+            Just(Answer::Kill)
+        ]
     }
 
     fn tests() -> impl Strategy<Value = When> {

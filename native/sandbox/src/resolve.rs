@@ -5,9 +5,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use openwrap_contracts::ErrorCode;
-use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::fs::{FileType, OFlags, ResolveFlags};
 
-use crate::fence::{Fence, real_path};
+use crate::fence::{Fence, open_for, real_path};
 use crate::wire::Refusal;
 
 /// `#!` lines may name a script again, as in the kernel.
@@ -62,7 +62,7 @@ enum Candidate {
 }
 
 fn candidate(path: &Path, fence: &Fence) -> Candidate {
-    let Ok(found) = rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) else {
+    let Ok(found) = open_for(fence.tools, path, OFlags::PATH, ResolveFlags::empty()) else {
         return Candidate::Absent;
     };
     let Ok(stat) = rustix::fs::fstat(&found) else {
@@ -84,11 +84,18 @@ fn find(program: &str, env: &[(String, String)], cwd: &Path, fence: &Fence) -> R
     if program.is_empty() {
         return Err(refusal("no program was named".to_owned()));
     }
-    let search = env.iter().find(|(name, _)| name == "PATH").map_or("", |(_, value)| value.as_str());
+    let search = env
+        .iter()
+        .find(|(name, _)| name == "PATH")
+        .map_or("", |(_, value)| value.as_str());
     let places: Vec<PathBuf> = if program.contains('/') {
         vec![cwd.join(program)]
     } else {
-        search.split(':').filter(|folder| folder.starts_with('/')).map(|folder| Path::new(folder).join(program)).collect()
+        search
+            .split(':')
+            .filter(|folder| folder.starts_with('/'))
+            .map(|folder| Path::new(folder).join(program))
+            .collect()
     };
     let mut unfit = None;
     for place in places {
@@ -108,10 +115,16 @@ fn find(program: &str, env: &[(String, String)], cwd: &Path, fence: &Fence) -> R
 }
 
 /// The interpreter and its one optional argument, when the file starts with `#!`.
-fn interpreter(program: &OwnedFd) -> Option<(String, Option<String>)> {
+fn interpreter(program: &OwnedFd, fence: &Fence) -> Option<(String, Option<String>)> {
     // The search opened it without reading rights; a program that may only be executed is no script.
     let path = format!("/proc/self/fd/{}", program.as_raw_fd());
-    let file = rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty()).ok()?;
+    let file = open_for(
+        fence.tools,
+        Path::new(&path),
+        OFlags::RDONLY | OFlags::NOCTTY,
+        ResolveFlags::empty(),
+    )
+    .ok()?;
     let mut head = [0_u8; INTERPRETER_LINE];
     let read = rustix::io::pread(&file, &mut head, 0).ok()?;
     parse_interpreter(&head[..read])
@@ -120,7 +133,9 @@ fn interpreter(program: &OwnedFd) -> Option<(String, Option<String>)> {
 fn parse_interpreter(head: &[u8]) -> Option<(String, Option<String>)> {
     let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let line = std::str::from_utf8(line).ok()?.trim_matches([' ', '\t']);
-    let (program, rest) = line.split_once([' ', '\t']).map_or((line, ""), |(program, rest)| (program, rest.trim()));
+    let (program, rest) = line
+        .split_once([' ', '\t'])
+        .map_or((line, ""), |(program, rest)| (program, rest.trim()));
     if program.is_empty() {
         return None;
     }
@@ -141,21 +156,34 @@ pub fn resolve(
     let (mut found, mut real) = find(program, env, cwd, fence)?;
     let mut argv = vec![program.to_owned()];
     for _ in 0..INTERPRETER_DEPTH {
-        let Some((next, argument)) = interpreter(&found) else {
+        let Some((next, argument)) = interpreter(&found, fence) else {
             let rest = args.iter().map(String::as_str);
-            let argv = argv.iter().map(String::as_str).chain(rest).map(c_string).collect::<Result<_, _>>()?;
+            let argv = argv
+                .iter()
+                .map(String::as_str)
+                .chain(rest)
+                .map(c_string)
+                .collect::<Result<_, _>>()?;
             return Ok(Resolved { program: found, argv });
         };
         if !next.starts_with('/') {
-            return Err(refusal(format!("{} starts with `#!{next}`, which is no absolute path", real.display())));
+            return Err(refusal(format!(
+                "{} starts with `#!{next}`, which is no absolute path",
+                real.display()
+            )));
         }
-        let script = real.to_str().ok_or_else(|| refusal(format!("{} is not UTF-8", real.display())))?.to_owned();
+        let script = real
+            .to_str()
+            .ok_or_else(|| refusal(format!("{} is not UTF-8", real.display())))?
+            .to_owned();
         argv[0] = script;
         let head = std::iter::once(next.clone()).chain(argument);
         argv = head.chain(argv).collect();
         (found, real) = find(&next, env, cwd, fence)?;
     }
-    Err(refusal(format!("{program} starts with `#!` more than {INTERPRETER_DEPTH} times over")))
+    Err(refusal(format!(
+        "{program} starts with `#!` more than {INTERPRETER_DEPTH} times over"
+    )))
 }
 
 #[cfg(test)]
@@ -166,8 +194,14 @@ mod tests {
     fn interpreter_lines_are_read_as_the_kernel_reads_them() {
         let parse = |text: &str| parse_interpreter(text.as_bytes());
         assert_eq!(parse("#!/bin/sh\nx"), Some(("/bin/sh".into(), None)));
-        assert_eq!(parse("#! /usr/bin/env  node \n"), Some(("/usr/bin/env".into(), Some("node".into()))));
-        assert_eq!(parse("#!/usr/bin/env -S node --x y\n"), Some(("/usr/bin/env".into(), Some("-S node --x y".into()))));
+        assert_eq!(
+            parse("#! /usr/bin/env  node \n"),
+            Some(("/usr/bin/env".into(), Some("node".into())))
+        );
+        assert_eq!(
+            parse("#!/usr/bin/env -S node --x y\n"),
+            Some(("/usr/bin/env".into(), Some("-S node --x y".into())))
+        );
         assert_eq!(parse("\x7fELF"), None);
         assert_eq!(parse("#!\n"), None);
         assert_eq!(parse(""), None);

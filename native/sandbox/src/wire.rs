@@ -7,39 +7,38 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
-use openwrap_contracts::spawn::{
-    ExitStatus, PathGrant, Profile, SPAWN_REQUEST_BYTES_MAX, SandboxReport, SpawnLabel, SpawnLimits, Stopped,
-};
+use openwrap_contracts::spawn::{ExitStatus, PathGrant, Profile, SPAWN_REQUEST_BYTES_MAX, SpawnLimits, Stopped};
 use rustix::io::Errno;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg,
-    sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    recvmsg, sendmsg,
 };
 use serde::{Deserialize, Serialize};
 
 /// One frame at most: a request and its JSON escapes.
 pub const FRAME_BYTES_MAX: usize = 2 * SPAWN_REQUEST_BYTES_MAX;
-/// Descriptors of one frame: standard input, output, error.
-pub const FRAME_DESCRIPTORS: usize = 3;
+/// Descriptors of one frame at most: standard output, error, input, listener.
+pub const FRAME_DESCRIPTORS: usize = 4;
 
 /// How the spawner is to work; the first frame.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Hello {
-    pub tools_uid: u32,
-    pub tools_gid: u32,
-    /// Folders that every child may read and run from, beyond the profiles' own.
+    /// Uid and gid of the children, when they have their own.
+    pub tools: Option<(u32, u32)>,
+    /// Files and folders that every child may read and run from, beyond the profiles' own.
     pub programs: Vec<PathBuf>,
-    /// Where the probe makes its folder.
-    pub scratch: PathBuf,
-    pub accept_weaker: bool,
+    /// Start children also where the kernel has no Landlock or seccomp.
+    pub accept_weak: bool,
 }
 
-/// A child to start.
+/// A child to start. With the frame travel its standard output and error, then its input and its listener as far as it has them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Order {
     pub id: u64,
+    /// Unguessable mark of the child and all it starts.
+    pub tag: u64,
     pub program: String,
     pub args: Vec<String>,
     pub cwd: PathBuf,
@@ -47,7 +46,17 @@ pub struct Order {
     pub profile: Profile,
     pub grants: Vec<PathGrant>,
     pub limits: SpawnLimits,
-    pub label: SpawnLabel,
+    pub run_id: String,
+    pub stdin: bool,
+    pub listener: bool,
+}
+
+impl Order {
+    /// Descriptors that come with it.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        2 + usize::from(self.stdin) + usize::from(self.listener)
+    }
 }
 
 /// Core to spawner.
@@ -65,11 +74,23 @@ pub enum ToSpawner {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "snake_case")]
 pub enum ToCore {
-    Ready { report: SandboxReport },
+    Ready(Ready),
     Started { id: u64, pid: u32 },
     Failed { id: u64, refusal: Refusal },
     Exited { id: u64, status: ExitStatus },
     Stopped { request: u64, stopped: Stopped },
+}
+
+/// What the spawner has to work with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ready {
+    pub landlock_abi: u32,
+    pub seccomp: bool,
+    pub uid: u32,
+    pub gid: u32,
+    /// Whether what a child leaves running can be told from what another does.
+    pub tags: bool,
 }
 
 /// Why a child was not started.
@@ -89,7 +110,9 @@ pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, String> {
     serde_json::to_writer(&mut bytes, message).map_err(|error| error.to_string())?;
     let length = bytes.len() - 4;
     if length > FRAME_BYTES_MAX {
-        return Err(format!("a frame of {length} bytes is over the limit of {FRAME_BYTES_MAX}"));
+        return Err(format!(
+            "a frame of {length} bytes is over the limit of {FRAME_BYTES_MAX}"
+        ));
     }
     let length = u32::try_from(length).map_err(|error| error.to_string())?;
     bytes[..4].copy_from_slice(&length.to_le_bytes());
@@ -106,7 +129,12 @@ pub fn send_some(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]
     if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
         return Err(Errno::INVAL);
     }
-    sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+    sendmsg(
+        socket,
+        &[IoSlice::new(bytes)],
+        &mut control,
+        SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
+    )
 }
 
 /// Collects frames from a stream.
@@ -149,7 +177,9 @@ impl Inbox {
         };
         let length = u32::from_le_bytes(*head) as usize;
         if length > FRAME_BYTES_MAX {
-            return Err(format!("a frame of {length} bytes is over the limit of {FRAME_BYTES_MAX}"));
+            return Err(format!(
+                "a frame of {length} bytes is over the limit of {FRAME_BYTES_MAX}"
+            ));
         }
         let Some(frame) = body.get(..length) else {
             self.compact();
@@ -160,14 +190,10 @@ impl Inbox {
         Ok(Some(message))
     }
 
-    /// The three descriptors of the frame just taken.
+    /// The descriptors of the frame just taken.
     #[must_use]
-    pub fn take_descriptors(&mut self) -> Option<[OwnedFd; FRAME_DESCRIPTORS]> {
-        if self.descriptors.len() < FRAME_DESCRIPTORS {
-            return None;
-        }
-        let taken: Vec<OwnedFd> = self.descriptors.drain(..FRAME_DESCRIPTORS).collect();
-        taken.try_into().ok()
+    pub fn take_descriptors(&mut self, count: usize) -> Option<Vec<OwnedFd>> {
+        (self.descriptors.len() >= count).then(|| self.descriptors.drain(..count).collect())
     }
 
     fn compact(&mut self) {
@@ -191,7 +217,11 @@ mod tests {
         let mut inbox = Inbox::default();
         for round in 0..20_u64 {
             let text = "x".repeat(round as usize * 3000);
-            let frame = encode(&ToSpawner::KillRun { request: round, run_id: text.clone() }).unwrap();
+            let frame = encode(&ToSpawner::KillRun {
+                request: round,
+                run_id: text.clone(),
+            })
+            .unwrap();
             let (read, write) = rustix::pipe::pipe().unwrap();
             let mut sent = 0;
             let mut first = true;
@@ -206,11 +236,15 @@ mod tests {
                 assert!(inbox.receive(&b).unwrap());
                 got = inbox.next::<ToSpawner>().unwrap();
             }
-            let ToSpawner::KillRun { request, run_id } = got.unwrap() else { unreachable!() };
+            let ToSpawner::KillRun { request, run_id } = got.unwrap() else {
+                unreachable!()
+            };
             assert_eq!((request, run_id), (round, text));
-            let descriptors = inbox.take_descriptors().unwrap();
+            let descriptors = inbox.take_descriptors(3).unwrap();
             drop(write);
-            std::fs::File::from(descriptors.into_iter().next().unwrap()).write_all(b"through").unwrap();
+            std::fs::File::from(descriptors.into_iter().next().unwrap())
+                .write_all(b"through")
+                .unwrap();
             let mut all = String::new();
             std::fs::File::from(read).read_to_string(&mut all).unwrap();
             assert_eq!(all, "through");

@@ -1,0 +1,208 @@
+//! The sandbox as probed: places for the probe, its run through the ordinary way of starting a child, and what its findings mean.
+#![allow(clippy::disallowed_methods)]
+
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use openwrap_contracts::spawn::{
+    Access, PathGrant, ProbedEffect, Profile, SandboxLevel, SandboxReport, SpawnLabel, SpawnLimits, SpawnRequest,
+    Stdin, UidMode,
+};
+use openwrap_contracts::{Outcome, spawn::unavailable};
+
+use crate::kernel::random_u64;
+use crate::probe::{Found, INSIDE, OUTSIDE, OUTSIDE_FILE, OWN_FILE, OWN_FILE_MODE};
+use crate::wire::Ready;
+
+/// Effects of the files' side; the rest is the calls' side.
+const OF_FILES: &[&str] = &[
+    "read_outside_grants",
+    "list_outside_grants",
+    "write_outside_view",
+    "delete_outside_view",
+    "read_parent_environ",
+    "read_parent_memory",
+];
+/// Not required: other layers, which not every kernel has, refuse these.
+const OPTIONAL: &[&str] = &["change_mode_outside_view", "signal_parent"];
+/// Without these nothing is started, whatever was accepted.
+const NEVER_WITHOUT: &[&str] = &["run_as_root", "gain_privileges_by_exec"];
+
+/// The probe's folder; removed when dropped.
+pub struct Places {
+    folder: PathBuf,
+}
+
+impl Places {
+    /// # Errors
+    /// `SANDBOX_UNAVAILABLE` when the work folder cannot be written.
+    pub fn make(work: &Path, tools: Option<(u32, u32)>) -> Outcome<Self> {
+        let failed = |error: std::io::Error| {
+            unavailable(format!("no folder to probe the sandbox in {}: {error}", work.display()))
+        };
+        let work = work.canonicalize().map_err(failed)?;
+        let folder = work.join(format!("probe-{:016x}", random_u64().map_err(failed)?));
+        let places = Self { folder };
+        let make = || -> std::io::Result<()> {
+            let (inside, outside) = (places.folder.join(INSIDE), places.folder.join(OUTSIDE));
+            let (file, own) = (outside.join(OUTSIDE_FILE), outside.join(OWN_FILE));
+            for folder in [&places.folder, &inside, &outside] {
+                std::fs::create_dir(folder)?;
+            }
+            for path in [&file, &own] {
+                std::fs::write(path, b"x")?;
+            }
+            let modes = [
+                (&places.folder, 0o711),
+                (&inside, 0o700),
+                (&outside, 0o777),
+                (&file, 0o644),
+                (&own, OWN_FILE_MODE),
+            ];
+            for (path, mode) in modes {
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+            }
+            if let Some((uid, gid)) = tools {
+                chown(&inside, Some(uid), Some(gid))?;
+                chown(&own, Some(uid), Some(gid))?;
+            }
+            Ok(())
+        };
+        make().map_err(failed)?;
+        Ok(places)
+    }
+
+    /// The order to run the probe in here.
+    pub fn request(&self, program: &Path) -> SpawnRequest {
+        let inside = self.folder.join(INSIDE);
+        SpawnRequest {
+            program: program.to_string_lossy().into_owned(),
+            args: vec![
+                "probe".to_owned(),
+                self.folder.to_string_lossy().into_owned(),
+                std::process::id().to_string(),
+            ],
+            cwd: inside.clone(),
+            env: Vec::new(),
+            profile: Profile::Runtime,
+            grants: vec![
+                PathGrant::new(program, Access::ReadExec),
+                PathGrant::new(inside, Access::ReadWriteExec),
+            ],
+            stdin: Stdin::Null,
+            limits: SpawnLimits {
+                wall_ms: 10_000,
+                ..SpawnLimits::default()
+            },
+            label: SpawnLabel {
+                run_id: "probe".to_owned(),
+                task_id: "probe".to_owned(),
+            },
+            listener: None,
+        }
+    }
+}
+
+impl Drop for Places {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// What the findings mean. `found`: `Err` when the probe did not run, and why.
+pub fn judge(ready: &Ready, two_uids: bool, accept_weak: bool, found: Result<Found, String>) -> SandboxReport {
+    let mut notes = Vec::new();
+    let (found, ran) = match found {
+        Ok(found) => (found, true),
+        Err(why) => {
+            notes.push(format!("The sandbox could not be tried out: {why}"));
+            (Found::default(), false)
+        }
+    };
+    let effects: Vec<ProbedEffect> = found
+        .tried
+        .iter()
+        .map(|tried| ProbedEffect {
+            name: tried.name.clone(),
+            refused: tried.refused,
+            required: !OPTIONAL.contains(&tried.name.as_str()),
+        })
+        .collect();
+    let refused = |name: &str| effects.iter().any(|effect| effect.name == name && effect.refused);
+    let holds = |of_files: bool| {
+        let mut side = effects
+            .iter()
+            .filter(|effect| effect.required && OF_FILES.contains(&effect.name.as_str()) == of_files);
+        ran && side.all(|effect| effect.refused)
+    };
+    let files = ready.landlock_abi > 0 && holds(true);
+    let calls = ready.seccomp && holds(false);
+    let level = match (files, calls) {
+        (true, true) => SandboxLevel::B,
+        (false, false) => SandboxLevel::D,
+        _ => SandboxLevel::C,
+    };
+    for effect in effects.iter().filter(|effect| effect.required && !effect.refused) {
+        notes.push(format!("Not refused here: {}.", effect.name.replace('_', " ")));
+    }
+    if ran && !found.inside_works {
+        notes.push(format!(
+            "User {} cannot reach the folder that tools work in: a folder above it is closed to other users.",
+            ready.uid
+        ));
+    }
+    let possible = ran && found.inside_works && NEVER_WITHOUT.iter().all(|name| refused(name));
+    let metadata_confined = refused("change_mode_outside_view");
+    notes.extend(gaps(
+        two_uids,
+        metadata_confined,
+        ran && !refused("signal_parent"),
+        ready.tags,
+    ));
+    SandboxReport {
+        level,
+        usable: possible && (level <= SandboxLevel::B || accept_weak),
+        landlock_abi: ready.landlock_abi,
+        seccomp: ready.seccomp,
+        namespaces: false,
+        uid_mode: if two_uids { UidMode::TwoUids } else { UidMode::SameUid },
+        tools_uid: ready.uid,
+        tools_gid: ready.gid,
+        metadata_confined,
+        effects,
+        notes,
+    }
+}
+
+fn gaps(two_uids: bool, metadata_confined: bool, signals: bool, tags: bool) -> Vec<String> {
+    let mut notes = Vec::new();
+    if signals {
+        notes.push(
+            "Tools can send signals to your other programs, and so end them: this kernel's Landlock is older than version 6."
+                .to_owned(),
+        );
+    }
+    if !metadata_confined {
+        notes.push(
+            if two_uids {
+                "Metadata gap: tools can change the mode, times and attributes of other runs' files, which belong to the same user \
+                 as they do; not of yours. They can see which paths exist. Contents stay closed."
+            } else {
+                "Metadata gap: tools can change the mode, times and attributes of your other files, and see which paths exist. \
+                 Contents stay closed."
+            }
+            .to_owned(),
+        );
+    }
+    notes.push(
+        "No namespaces are used: tools share the machine's view of processes and mounts, behind the rules above."
+            .to_owned(),
+    );
+    if !tags {
+        notes.push(
+            "Background programs of one tool can be ended when another tool ends: the limit on file locks was lowered before the start."
+                .to_owned(),
+        );
+    }
+    notes
+}

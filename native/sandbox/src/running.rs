@@ -1,0 +1,451 @@
+//! The children that live, with their trees: limits watched, trees killed, ends told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use openwrap_contracts::spawn::{ExitReason, ExitStatus, SpawnLimits, Stopped};
+
+use crate::kernel::{self, Collected, Ended};
+use crate::launch::outcome;
+use crate::tree::{self, Children};
+use crate::wire::{Order, ToCore};
+
+/// How often the limits of living trees are looked at.
+const WATCH: Duration = Duration::from_millis(100);
+/// How often a tree that is being killed is walked again.
+const KILL_AGAIN: Duration = Duration::from_millis(3);
+/// After this a stop is answered with what is left.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// One child and its tree.
+struct Running {
+    pid: i32,
+    tag: u64,
+    run_id: String,
+    program: String,
+    limits: SpawnLimits,
+    started: Instant,
+    /// The status pipe, until the program runs.
+    status: Option<OwnedFd>,
+    ended: Option<Collected>,
+    reason: Option<ExitReason>,
+    killed_last: Option<Instant>,
+    /// Leftovers seen after its end.
+    left_behind: BTreeSet<i32>,
+    /// Time of collected processes that its tree orphaned.
+    orphans_cpu_ms: u64,
+    peak_bytes: u64,
+    /// The tree as last read: processes, and their clocks then. Empty when it was not read whole.
+    read: Vec<(i32, u64)>,
+}
+
+struct Stop {
+    request: u64,
+    waits_for: BTreeSet<u64>,
+    stopped: u32,
+    since: Instant,
+}
+
+/// All of them.
+pub struct Trees {
+    own_pid: i32,
+    children: Children,
+    /// Whether tags tell trees apart; else every orphan is killed as soon as any child ends.
+    tags: bool,
+    running: BTreeMap<u64, Running>,
+    by_pid: BTreeMap<i32, u64>,
+    stops: Vec<Stop>,
+    watched: Instant,
+    said: Vec<ToCore>,
+}
+
+impl Trees {
+    /// # Errors
+    /// When the kernel does not list children.
+    pub fn new(own_pid: i32) -> std::io::Result<Self> {
+        Ok(Self {
+            own_pid,
+            children: Children::of_this_process()?,
+            tags: kernel::tags_work(),
+            running: BTreeMap::new(),
+            by_pid: BTreeMap::new(),
+            stops: Vec::new(),
+            watched: Instant::now(),
+            said: Vec::new(),
+        })
+    }
+
+    /// What is to be told to the core since the last call, in order.
+    pub fn take_said(&mut self) -> Vec<ToCore> {
+        std::mem::take(&mut self.said)
+    }
+
+    /// Takes over a forked child.
+    pub fn add(&mut self, order: Order, pid: i32, status: OwnedFd) {
+        if self.running.is_empty() {
+            self.watched = Instant::now();
+        }
+        self.by_pid.insert(pid, order.id);
+        let child = Running {
+            pid,
+            tag: order.tag,
+            run_id: order.run_id,
+            program: order.program,
+            limits: order.limits,
+            started: Instant::now(),
+            status: Some(status),
+            ended: None,
+            reason: None,
+            killed_last: None,
+            left_behind: BTreeSet::new(),
+            orphans_cpu_ms: 0,
+            peak_bytes: 0,
+            read: Vec::new(),
+        };
+        self.running.insert(order.id, child);
+    }
+
+    /// Status pipes of children whose programs do not run yet.
+    pub fn starting(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.running
+            .values()
+            .filter_map(|child| Some(child.status.as_ref()?.as_fd()))
+    }
+
+    /// Reads the status pipes.
+    pub fn follow_starts(&mut self) {
+        let mut failed = Vec::new();
+        for (id, child) in &mut self.running {
+            let Some(status) = &child.status else { continue };
+            match outcome(status.as_fd(), &child.program) {
+                None => {}
+                Some(Ok(())) => {
+                    child.status = None;
+                    let pid = child.pid.unsigned_abs();
+                    self.said.push(ToCore::Started { id: *id, pid });
+                }
+                Some(Err(refusal)) => {
+                    self.said.push(ToCore::Failed { id: *id, refusal });
+                    failed.push(*id);
+                }
+            }
+        }
+        for id in failed {
+            self.forget(id);
+        }
+    }
+
+    fn forget(&mut self, id: u64) {
+        if let Some(child) = self.running.remove(&id) {
+            self.by_pid.remove(&child.pid);
+        }
+        for stop in &mut self.stops {
+            stop.waits_for.remove(&id);
+        }
+    }
+
+    /// Collects what has ended. To be called after each SIGCHLD.
+    pub fn collect(&mut self) {
+        while let Ok(Ended::Child(pid)) = kernel::peek_ended() {
+            if let Some(id) = self.by_pid.remove(&pid)
+                && let Some(child) = self.running.get_mut(&id)
+            {
+                // While it is not collected its number, and so its group's, is nobody else's.
+                kernel::kill_group(pid);
+                child.ended = kernel::collect(pid).ok().or(Some(Collected {
+                    code: None,
+                    signal: None,
+                    cpu_ms: 0,
+                    max_rss_bytes: 0,
+                }));
+                continue;
+            }
+            let tag = if self.running.is_empty() {
+                None
+            } else {
+                tree::tag_of(pid)
+            };
+            if let Ok(collected) = kernel::collect(pid)
+                && let Some(child) = self.running.values_mut().find(|child| Some(child.tag) == tag)
+            {
+                child.orphans_cpu_ms += collected.cpu_ms;
+            }
+        }
+    }
+
+    /// Processes orphaned to the spawner, each with the child whose tree it is of; None: of no living one.
+    fn orphans(&self) -> Vec<(i32, Option<u64>)> {
+        let listed = self.children.list().unwrap_or_default();
+        let orphans = listed.into_iter().filter(|pid| !self.by_pid.contains_key(pid));
+        orphans
+            .map(|pid| {
+                let tag = tree::tag_of(pid);
+                let owner = self.running.iter().find(|(_, child)| Some(child.tag) == tag);
+                (pid, owner.map(|(id, _)| *id))
+            })
+            .collect()
+    }
+
+    /// Tells which children are gone with all they started, and goes on killing where something is left.
+    pub fn settle(&mut self) {
+        if self.running.values().any(|child| child.ended.is_some()) {
+            self.settle_ended();
+        }
+        let due: Vec<u64> = self
+            .running
+            .iter()
+            .filter(|(_, child)| child.kill_is_due())
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            self.kill_tree(id);
+        }
+        self.answer_stops();
+    }
+
+    fn settle_ended(&mut self) {
+        let orphans = self.orphans();
+        // Whose tag belongs to nobody lowered it, or outlived its tree: neither may stay.
+        for (pid, _) in orphans.iter().filter(|(_, owner)| owner.is_none()) {
+            kernel::kill_child(*pid);
+        }
+        let nobodys = if self.tags {
+            0
+        } else {
+            orphans.iter().filter(|(_, owner)| owner.is_none()).count()
+        };
+        let mut done = Vec::new();
+        for (id, child) in &mut self.running {
+            let Some(ended) = child.ended else { continue };
+            let own: Vec<i32> = orphans
+                .iter()
+                .filter(|(_, owner)| *owner == Some(*id))
+                .map(|(pid, _)| *pid)
+                .collect();
+            if own.is_empty() && nobodys == 0 {
+                done.push((*id, child.status_of(ended)));
+                continue;
+            }
+            for pid in own {
+                if tree::stat_of(pid).is_some_and(|stat| !stat.zombie) {
+                    child.left_behind.insert(pid);
+                }
+                kernel::kill_child(pid);
+            }
+        }
+        for (id, status) in done {
+            if let Some(child) = self.running.get(&id)
+                && child.status.is_some()
+            {
+                // Killed before its program ran.
+                let pid = child.pid.unsigned_abs();
+                self.said.push(ToCore::Started { id, pid });
+            }
+            self.said.push(ToCore::Exited { id, status });
+            self.forget(id);
+        }
+    }
+
+    /// Every living process of a child's tree.
+    fn tree_of(&self, id: u64) -> Vec<(i32, u64)> {
+        let Some(child) = self.running.get(&id) else {
+            return Vec::new();
+        };
+        let own = self
+            .orphans()
+            .into_iter()
+            .filter(|(_, owner)| *owner == Some(id))
+            .map(|(pid, _)| pid);
+        let root = child.ended.is_none().then_some(child.pid);
+        tree::with_descendants(root.into_iter().chain(own))
+    }
+
+    fn kill_tree(&mut self, id: u64) {
+        if let Some(child) = self.running.get_mut(&id) {
+            child.killed_last = Some(Instant::now());
+            if child.ended.is_none() {
+                kernel::kill_group(child.pid);
+            }
+        }
+        let own: BTreeSet<i32> = self.children.list().unwrap_or_default().into_iter().collect();
+        for (pid, _) in self.tree_of(id) {
+            if own.contains(&pid) {
+                kernel::kill_child(pid);
+            } else {
+                tree::kill_descendant(pid, self.own_pid);
+            }
+        }
+    }
+
+    /// Kills a child's tree, unless it has ended by itself.
+    pub fn kill(&mut self, id: u64, reason: ExitReason) {
+        let Some(child) = self.running.get_mut(&id) else { return };
+        if child.ended.is_none() && child.reason.is_none() {
+            child.reason = Some(reason);
+        }
+        self.kill_tree(id);
+    }
+
+    /// Kills the children of a run, or all, and answers when they are gone.
+    pub fn stop(&mut self, request: u64, run_id: Option<&str>) {
+        let concerned = self
+            .running
+            .iter()
+            .filter(|(_, child)| run_id.is_none_or(|run_id| child.run_id == run_id));
+        let waits_for: BTreeSet<u64> = concerned.map(|(id, _)| *id).collect();
+        for id in &waits_for {
+            self.kill(*id, ExitReason::Killed);
+        }
+        let stopped = u32::try_from(waits_for.len()).unwrap_or(u32::MAX);
+        self.stops.push(Stop {
+            request,
+            waits_for,
+            stopped,
+            since: Instant::now(),
+        });
+    }
+
+    fn answer_stops(&mut self) {
+        for stop in std::mem::take(&mut self.stops) {
+            let late = stop.since.elapsed() > STOP_PATIENCE;
+            if !stop.waits_for.is_empty() && !late {
+                self.stops.push(stop);
+                continue;
+            }
+            let left = stop.waits_for.iter().map(|id| self.tree_of(*id).len()).sum::<usize>();
+            let stopped = Stopped {
+                stopped: stop.stopped,
+                left: u32::try_from(left).unwrap_or(u32::MAX),
+                ms: u64::try_from(stop.since.elapsed().as_millis()).unwrap_or(u64::MAX),
+            };
+            let request = stop.request;
+            self.said.push(ToCore::Stopped { request, stopped });
+        }
+    }
+
+    /// When to look again though nothing happens; None while nothing lives.
+    pub fn next_look(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let killing = self
+            .running
+            .values()
+            .any(|child| child.reason.is_some() || child.ended.is_some());
+        if killing {
+            return Some(KILL_AGAIN);
+        }
+        let walls = self.running.values().map(Running::wall_end).min()?;
+        Some(walls.min(self.watched + WATCH).saturating_duration_since(now))
+    }
+
+    /// Looks at the limits of every tree, when it is time.
+    pub fn watch(&mut self) {
+        let now = Instant::now();
+        let look = now >= self.watched + WATCH;
+        if look {
+            self.watched = now;
+        }
+        let ids: Vec<u64> = self
+            .running
+            .iter()
+            .filter(|(_, child)| child.lives())
+            .map(|(id, _)| *id)
+            .collect();
+        for id in ids {
+            let Some(child) = self.running.get(&id) else { continue };
+            let passed = if now >= child.wall_end() {
+                Some(ExitReason::Timeout)
+            } else if look && !child.is_idle() {
+                self.read_tree(id)
+            } else {
+                None
+            };
+            if let Some(reason) = passed {
+                self.kill(id, reason);
+            }
+        }
+    }
+
+    /// Reads a tree's use; the limit it passed, if any.
+    fn read_tree(&mut self, id: u64) -> Option<ExitReason> {
+        let pids = self.tree_of(id);
+        let child = self.running.get_mut(&id)?;
+        let used = tree::use_of(&pids, child.limits.memory_bytes);
+        child.peak_bytes = child.peak_bytes.max(used.memory_bytes);
+        child.read = if used.ending { Vec::new() } else { pids };
+        if used.memory_bytes > child.limits.memory_bytes {
+            Some(ExitReason::Memory)
+        } else if used.processes > child.limits.processes {
+            Some(ExitReason::Processes)
+        } else if used.cpu_ms + child.orphans_cpu_ms > child.limits.cpu_ms {
+            Some(ExitReason::Cpu)
+        } else {
+            None
+        }
+    }
+
+    /// Ends everything below this process and comes back when the kernel says that there is no child.
+    pub fn end_all(&mut self) {
+        for child in self.running.values().filter(|child| child.ended.is_none()) {
+            kernel::kill_group(child.pid);
+        }
+        loop {
+            let own = self.children.list().unwrap_or_default();
+            for pid in &own {
+                kernel::kill_child(*pid);
+            }
+            for (pid, _) in tree::with_descendants(own) {
+                tree::kill_descendant(pid, self.own_pid);
+            }
+            loop {
+                match kernel::peek_ended() {
+                    Ok(Ended::Child(pid)) => drop(kernel::collect(pid)),
+                    Ok(Ended::NotYet) => break,
+                    Ok(Ended::NoChildren) | Err(_) => return,
+                }
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Running {
+    fn lives(&self) -> bool {
+        self.ended.is_none() && self.reason.is_none()
+    }
+
+    fn kill_is_due(&self) -> bool {
+        let killing = self.reason.is_some() || self.ended.is_some();
+        killing && self.killed_last.is_none_or(|at| at.elapsed() >= KILL_AGAIN)
+    }
+
+    fn wall_end(&self) -> Instant {
+        // An end beyond what the clock holds is none.
+        let far = Duration::from_secs(100 * 365 * 24 * 3600);
+        self.started + Duration::from_millis(self.limits.wall_ms).min(far)
+    }
+
+    /// Whether nothing of the tree has run since it was read: then it has neither grown nor started anything.
+    fn is_idle(&self) -> bool {
+        !self.read.is_empty()
+            && self
+                .read
+                .iter()
+                .all(|(pid, then)| kernel::process_cpu_ns(*pid) == Some(*then))
+    }
+
+    fn status_of(&self, ended: Collected) -> ExitStatus {
+        let used_up = ended.signal.is_some() && ended.cpu_ms >= self.limits.cpu_ms;
+        let reason = self
+            .reason
+            .unwrap_or(if used_up { ExitReason::Cpu } else { ExitReason::Exited });
+        ExitStatus {
+            code: ended.code,
+            signal: ended.signal,
+            reason,
+            cpu_ms: ended.cpu_ms + self.orphans_cpu_ms,
+            max_rss_bytes: ended.max_rss_bytes.max(self.peak_bytes),
+            left_behind: u32::try_from(self.left_behind.len()).unwrap_or(u32::MAX),
+        }
+    }
+}

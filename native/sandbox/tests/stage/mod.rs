@@ -1,0 +1,156 @@
+//! Where tests play: folders as a run has them, a spawner, and this test program started again as another core or inside the sandbox.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
+
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use openwrap_contracts::Outcome;
+use openwrap_contracts::spawn::{Access, Finished, PathGrant, SpawnLabel, SpawnLimits, SpawnRequest, Spawner, Stdin};
+use openwrap_sandbox::{SandboxConfig, SandboxSpawner, tools_ids};
+
+/// Variable that names the scene this program plays when it is started again.
+pub const SCENE: &str = "OPENWRAP_TEST_SCENE";
+
+pub fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Folders of one run and a spawner.
+pub struct Stage {
+    pub folder: tempfile::TempDir,
+    pub root: PathBuf,
+    pub view: PathBuf,
+    pub home: PathBuf,
+    pub temp: PathBuf,
+    pub spawner: Arc<SandboxSpawner>,
+}
+
+impl Stage {
+    pub fn open() -> Self {
+        Self::with(Path::new(env!("CARGO_BIN_EXE_openwrap-spawner")))
+    }
+
+    pub fn with(spawner_program: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        set_mode(&root, 0o711);
+        let tools_ids = tools_ids();
+        let make = |name: &str| {
+            let path = root.join(name);
+            std::fs::create_dir(&path).unwrap();
+            set_mode(&path, 0o700);
+            if let Some((uid, gid)) = tools_ids {
+                chown(&path, Some(uid), Some(gid)).unwrap();
+            }
+            path
+        };
+        let (view, home, temp) = (make("view"), make("home"), make("tmp"));
+        let spawner = SandboxSpawner::start(SandboxConfig {
+            spawner_program: spawner_program.to_owned(),
+            work: root.clone(),
+            tools_ids,
+            accept_weak: false,
+        })
+        .unwrap();
+        Self {
+            folder,
+            root,
+            view,
+            home,
+            temp,
+            spawner,
+        }
+    }
+
+    pub fn request(&self, program: &str, args: &[&str]) -> SpawnRequest {
+        SpawnRequest {
+            program: program.to_owned(),
+            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+            cwd: self.view.clone(),
+            env: self.spawner.base_environment(&self.home, &self.temp),
+            profile: self.spawner.profile_of(program),
+            grants: vec![
+                PathGrant::new(&self.view, Access::ReadWriteExec),
+                PathGrant::new(&self.home, Access::ReadWrite),
+                PathGrant::new(&self.temp, Access::ReadWrite),
+            ],
+            stdin: Stdin::Null,
+            limits: SpawnLimits::default(),
+            label: label("run"),
+            listener: None,
+        }
+    }
+
+    pub fn shell(&self, script: &str) -> SpawnRequest {
+        self.request("sh", &["-c", script])
+    }
+
+    pub async fn run(&self, request: SpawnRequest) -> Outcome<Finished> {
+        self.spawner.spawn(request).await?.finish().await
+    }
+
+    pub async fn says(&self, script: &str) -> String {
+        let finished = self.run(self.shell(script)).await.unwrap();
+        format!("{}{}", text(&finished.stdout), text(&finished.stderr))
+    }
+
+    /// A request that plays a scene of this test program inside the sandbox.
+    pub fn inside(&self, scene: &str) -> SpawnRequest {
+        let program = self.root.join("program");
+        if !program.exists() {
+            std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+            set_mode(&program, 0o755);
+        }
+        let mut request = self.request(program.to_str().unwrap(), &["--exact", "scenes", "--nocapture"]);
+        request.grants.push(PathGrant::new(program, Access::ReadExec));
+        request.env.push((SCENE.to_owned(), scene.to_owned()));
+        request
+    }
+}
+
+pub fn label(run_id: &str) -> SpawnLabel {
+    SpawnLabel {
+        run_id: run_id.to_owned(),
+        task_id: "1".to_owned(),
+    }
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Prints a line that [`lines`] finds among what the test harness prints.
+pub fn say(line: &str) {
+    use std::io::Write;
+    std::io::stdout().write_all(format!("\n@{line}\n").as_bytes()).unwrap();
+}
+
+pub fn lines(output: &str) -> Vec<String> {
+    output
+        .lines()
+        .filter_map(|line| line.strip_prefix('@'))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Processes whose command line holds this text, zombies left out.
+pub fn processes_with(mark: &str) -> Vec<i32> {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        text(&line).contains(mark)
+    })
+    .collect()
+}
+
+pub fn wait_until(what: &str, within: Duration, mut holds: impl FnMut() -> bool) -> Duration {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < within, "not within {within:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    start.elapsed()
+}
