@@ -5,9 +5,16 @@ import { createAdaptorServer } from "@hono/node-server";
 import { createApp } from "./app.ts";
 import { readOptions, USAGE } from "./options.ts";
 
+/** As long as clients keep a connection for the next call: the side that closes first cuts calls off. */
+const KEEP_ALIVE_MS = 120_000;
+
 async function main(): Promise<void> {
   const { listen, server: config } = await readOptions(process.argv.slice(2));
-  const server = createAdaptorServer({ fetch: createApp(config).fetch, overrideGlobalObjects: false });
+  const server = createAdaptorServer({
+    fetch: createApp(config).fetch,
+    overrideGlobalObjects: false,
+    serverOptions: { keepAliveTimeout: KEEP_ALIVE_MS },
+  });
   server.on("error", (error) => fail(error));
   server.listen(listen, () => {
     const where =

@@ -34,7 +34,7 @@ const TOOLS: OpenAI.ChatCompletionTool[] = ["file_read", "file_write"].map((name
   function: { name, parameters: { type: "object" } },
 }));
 const CALLS: Turn = {
-  say: "Zwölf Boxkämpfer 👩‍🚀 jagen,\n  Viktor.",
+  say: "Zwölf Boxkämpfer 👩\u200d🚀 jagen,\n  Viktor.",
   calls: [
     { tool: "file.read", arguments: { path: "ä 😀.csv", n: 1 } },
     { tool: "file.write", arguments: { path: "b", content: "😀é".repeat(3000) } },
