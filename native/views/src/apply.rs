@@ -10,12 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use openwrap_contracts::change::{Change, ChangeSet, Node};
 use openwrap_contracts::ports::{CommitOutcome, Reverted};
+use openwrap_contracts::protected::protected_name;
 use openwrap_contracts::{ErrorCode, Fault, Outcome, canonical};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{self, FileType, Mode, OFlags, Stat};
+use rustix::fs::{self, FileType, Mode, OFlags};
 
 use crate::beneath;
-use crate::content::BlobDesk;
+use crate::content::{self, BlobDesk};
 use crate::layer;
 use crate::name;
 use crate::project::{Hashes, Project, State, look};
@@ -95,6 +96,7 @@ impl<'a> Applying<'a> {
                 )
                 .with_hint("Move them away, or revert the task."));
             }
+            self.keep_replaced(changes, &standings)?;
             if matches!(self.write(changes, &standings)?, Applied::All) {
                 let tree_hash = self.tree_hash()?;
                 return Ok(CommitOutcome::Committed { tree_hash });
@@ -126,6 +128,7 @@ impl<'a> Applying<'a> {
                     keep
                 });
             };
+            self.keep_replaced(&turned, &standings)?;
             if matches!(self.write(&turned, &standings)?, Applied::All) {
                 return Ok(Reverted {
                     reverted: turned.paths(),
@@ -142,6 +145,24 @@ impl<'a> Applying<'a> {
         canonical::canonical_hash(&crate::tree::manifest_of(&nodes))
     }
 
+    /// What is about to be replaced is a blob before: it may be a person's version, which no view ever held.
+    fn keep_replaced(&self, changes: &ChangeSet, standings: &[Standing]) -> Outcome<()> {
+        let mut batch = self.desk.batch();
+        for (change, standing) in changes.changes.iter().zip(standings) {
+            let (Standing::Due(_), Some(Node::File { hash, .. })) = (standing, &change.before) else {
+                continue;
+            };
+            if self.desk.has(hash)? {
+                continue;
+            }
+            // One that changed meanwhile is noticed before it is replaced.
+            if let Some(content) = content::read(self.project.root.as_fd(), &change.path, Whose::Project)? {
+                batch.add(content.hash, content.bytes)?;
+            }
+        }
+        batch.flush()
+    }
+
     /// What no change set may ask for.
     fn refuse(&self, changes: &ChangeSet, links_too: bool) -> Outcome<()> {
         let mut seen = BTreeSet::new();
@@ -151,7 +172,7 @@ impl<'a> Applying<'a> {
             if !seen.insert(path) {
                 return Err(Fault::invalid(format!("`{}` is changed twice", path.escape_debug())));
             }
-            if name::is_protected(path) || name::path_left_out(path) {
+            if protected_name(path).is_some() || name::path_left_out(path) {
                 let message = format!("`{}` is protected from tasks", path.escape_debug());
                 return Err(Fault::new(ErrorCode::ProtectedPath, message));
             }
@@ -192,8 +213,8 @@ impl<'a> Applying<'a> {
         let root = self.project.root.as_fd();
         let path = change.path.as_str();
         let stat = beneath::stat(root, path).map_err(|error| beneath::storage(error, "cannot look at", path))?;
-        if stat.as_ref().is_some_and(is_special) {
-            return Ok(Standing::Edited);
+        if stat.as_ref().is_some_and(beneath::is_special) {
+            return Ok(Standing::Blocked);
         }
         let state = look(
             root,
@@ -207,7 +228,9 @@ impl<'a> Applying<'a> {
         if holds(&state, change.after.as_ref(), changes_below) {
             return Ok(Standing::Done);
         }
-        if !holds(&state, change.before.as_ref(), changes_below) {
+        // An empty folder that is gone lost nothing.
+        let gone_folder = state == State::Absent && change.before == Some(Node::Directory);
+        if !gone_folder && !holds(&state, change.before.as_ref(), changes_below) {
             return Ok(Standing::Edited);
         }
         if self.is_blocked(change, all)? {
@@ -269,8 +292,7 @@ impl<'a> Applying<'a> {
 /// may be half way between, when the change set has something to do below it.
 fn holds(state: &State, expected: Option<&Node>, changes_below: bool) -> bool {
     match (state, expected) {
-        // An empty folder that is gone lost nothing.
-        (State::Absent, expected) => expected.is_none() || expected == Some(&Node::Directory),
+        (State::Absent, expected) => expected.is_none(),
         (State::Is(Node::Directory), None) => changes_below,
         (State::Is(node), expected) => expected == Some(node),
         (State::Occupied, expected) => expected.is_none() || expected == Some(&Node::Directory),
@@ -286,13 +308,6 @@ fn below<'c>(all: &'c BTreeMap<&str, &'c Change>, folder: &str) -> impl Iterator
         .map(|(_, change)| *change)
         .collect();
     found.into_iter()
-}
-
-fn is_special(stat: &Stat) -> bool {
-    !matches!(
-        beneath::kind(stat),
-        FileType::RegularFile | FileType::Directory | FileType::Symlink
-    )
 }
 
 fn shown(paths: &[String]) -> String {

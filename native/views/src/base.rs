@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use openwrap_contracts::canonical::{canonical_bytes, sha256_hex};
+use openwrap_contracts::canonical::{canonical_bytes, canonical_hash, sha256_hex};
 use openwrap_contracts::change::{Manifest, Node};
 use openwrap_contracts::{Fault, Outcome};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -37,9 +37,11 @@ impl Bases {
             fresh: AtomicU64::new(0),
         };
         std::fs::create_dir_all(bases.path.join(RUNS)).map_err(|error| io(&error, &bases.path))?;
+        let root = beneath::open_root(&bases.path)?;
+        fs::fchmod(&root, Mode::from_raw_mode(0o700))
+            .map_err(|error| beneath::storage(error, "cannot open", "bases"))?;
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let same = !boot.is_empty() && std::fs::read_to_string(bases.path.join(BOOT)).is_ok_and(|old| old == boot);
-        let root = beneath::open_root(&bases.path)?;
         for entry in crate::tree::list(root.as_fd(), "bases")? {
             let Ok(entry) = String::from_utf8(entry) else { continue };
             if entry.starts_with("tmp-") || (!same && entry.len() == 64) {
@@ -52,6 +54,15 @@ impl Bases {
 
     /// Copies a project: each file is read once, hashed, kept as a blob and written to the base.
     pub fn accept(&self, run_id: &str, project: &Project, known: &mut Hashes, desk: &BlobDesk) -> Outcome<String> {
+        if !known.is_empty() {
+            // Only what changed since is read: most often the same base is accepted again.
+            let nodes = project.nodes(known, &mut |_, _| Ok(()))?;
+            let hash = canonical_hash(&manifest_of(&nodes))?;
+            if self.path.join(&hash).is_dir() && desk.has(&hash)? {
+                self.mark(run_id, &hash)?;
+                return Ok(hash);
+            }
+        }
         let (folder_name, folder) = self.fresh_folder()?;
         let mut batch = desk.batch();
         // The cache must not skip the copying: every file is read here.

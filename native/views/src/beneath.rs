@@ -102,6 +102,17 @@ pub fn own(file: BorrowedFd<'_>, owner: Option<(u32, u32)>) -> Result<(), Errno>
     }
 }
 
+/// As [`own`], for a link.
+pub fn own_link(folder: BorrowedFd<'_>, name: &str, owner: Option<(u32, u32)>) -> Result<(), Errno> {
+    match owner {
+        Some((uid, gid)) => {
+            let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+            fs::chownat(folder, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+        }
+        None => Ok(()),
+    }
+}
+
 /// Metadata of a path beneath `root` without following; none when it or a folder on the way is missing.
 pub fn stat(root: BorrowedFd<'_>, path: &str) -> Result<Option<Stat>, Errno> {
     let found = open_parent(root, path).and_then(|(folder, name)| fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW));
@@ -116,6 +127,14 @@ pub fn stat(root: BorrowedFd<'_>, path: &str) -> Result<Option<Stat>, Errno> {
 /// Kind of a file from its metadata.
 pub fn kind(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
+}
+
+/// Pipes, sockets and devices: what has no content that could be kept.
+pub fn is_special(stat: &Stat) -> bool {
+    !matches!(
+        kind(stat),
+        FileType::RegularFile | FileType::Directory | FileType::Symlink
+    )
 }
 
 /// Target of a link, which has to be UTF-8.

@@ -35,7 +35,7 @@ pub struct Content {
 /// Reads a file beneath `root` without following links. None: it is gone or no file any more.
 ///
 /// # Errors
-/// `CONFLICT` when it keeps changing, `LIMIT_EXCEEDED`, `STORAGE_FAILED`.
+/// `CONFLICT` when it keeps changing, `LIMIT_EXCEEDED`, `STORAGE_FAILED`, `PERMISSION_DENIED` (see [`Whose::check`]).
 pub fn read(root: BorrowedFd<'_>, path: &str, whose: Whose) -> Outcome<Option<Content>> {
     for _ in 0..READ_TRIES {
         // Not blocking: somebody may have put a pipe there since it was listed.
@@ -55,6 +55,7 @@ pub fn read(root: BorrowedFd<'_>, path: &str, whose: Whose) -> Outcome<Option<Co
         if beneath::kind(&before) != FileType::RegularFile {
             return Ok(None);
         }
+        whose.check(&before, path)?;
         let mut file = File::from(file);
         let bytes = read_all(&mut file, path)?;
         let after = fs::fstat(&file).map_err(|error| beneath::storage(error, "cannot read", path))?;
@@ -128,6 +129,10 @@ impl BlobDesk {
 
     pub fn get(&self, hash: &str) -> Outcome<Bytes> {
         self.runtime.block_on(self.blobs.get(hash))
+    }
+
+    pub fn has(&self, hash: &str) -> Outcome<bool> {
+        self.runtime.block_on(self.blobs.has(hash))
     }
 
     pub fn batch(&self) -> Batch<'_> {

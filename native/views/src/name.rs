@@ -1,4 +1,4 @@
-//! Names and paths: which are well formed, left out of trees, or never written by a task.
+//! Names and paths: which are well formed, which are left out of trees.
 
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 
@@ -8,35 +8,6 @@ pub const PATH_BYTES_MAX: usize = 4_000;
 const NAME_BYTES_MAX: usize = 255;
 /// Begin of the names used while a file is being written; never part of a tree.
 pub const TEMP_PREFIX: &str = ".openwrap-tmp-";
-
-/// Names a task never writes, at any depth, compared without case: version control state, Open Wrap's own files,
-/// keys, and files that programs of the person execute or read secrets from when the folder is merely entered.
-const PROTECTED_NAMES: &[&str] = &[
-    ".git",
-    ".ssh",
-    ".gnupg",
-    ".env",
-    ".envrc",
-    ".bashrc",
-    ".bash_profile",
-    ".bash_login",
-    ".bash_logout",
-    ".profile",
-    ".zshrc",
-    ".zshenv",
-    ".zprofile",
-    ".zlogin",
-    ".zlogout",
-    ".kshrc",
-    ".cshrc",
-    ".tcshrc",
-    ".login",
-    ".netrc",
-    ".npmrc",
-    ".pypirc",
-    ".gitconfig",
-];
-const PROTECTED_PREFIX: &str = ".openwrap";
 
 /// Accepts `a/b/c`: relative, `/` between names, no `.` or `..`, no NUL.
 pub fn check_path(path: &str) -> Outcome<()> {
@@ -63,29 +34,15 @@ pub fn path_left_out(path: &str) -> bool {
     path.split('/').any(|name| left_out(name.as_bytes()))
 }
 
-/// Whether a task may never change the path.
-pub fn is_protected(path: &str) -> bool {
-    path.split('/').any(|name| {
-        let name = name.to_lowercase();
-        name.starts_with(PROTECTED_PREFIX) || PROTECTED_NAMES.contains(&name.as_str())
-    })
-}
-
-/// Whether a link at `path` with this target stays inside the project, judged by its text alone.
+/// Whether a link at `path` with this target stays inside the project. Names may lead through further links of the
+/// project, after which `..` is no longer where the text says: it is only taken at the front.
 pub fn link_stays_inside(path: &str, target: &str) -> bool {
     if target.starts_with('/') || target.is_empty() {
         return false;
     }
-    let mut depth = path.matches('/').count();
-    for name in target.split('/') {
-        match name {
-            "" | "." => {}
-            ".." if depth == 0 => return false,
-            ".." => depth -= 1,
-            _ => depth += 1,
-        }
-    }
-    true
+    let names = target.split('/').filter(|name| !matches!(*name, "" | "."));
+    let ups = names.clone().take_while(|name| *name == "..").count();
+    ups <= path.matches('/').count() && names.skip(ups).all(|name| name != "..")
 }
 
 /// Ids become folder names: `[A-Za-z0-9._-]`, not starting with a dot, at most 128 characters.
@@ -130,27 +87,11 @@ mod tests {
     }
 
     #[test]
-    fn protected_names_hold_at_any_depth_and_case() {
-        for path in [
-            ".git/config",
-            "a/.GIT/hooks/x",
-            ".openwrapignore",
-            "x/.env",
-            ".ssh/id",
-            ".Bashrc",
-            ".envrc",
-        ] {
-            assert!(is_protected(path), "{path}");
-        }
-        for path in ["git", "a/env", ".gitignore", ".env.example", ".github/workflows/x.yml"] {
-            assert!(!is_protected(path), "{path}");
-        }
-    }
-
-    #[test]
     fn links_are_judged_by_their_text() {
         assert!(link_stays_inside("a/b", "../c"));
-        assert!(link_stays_inside("b", "c/../d"));
+        assert!(link_stays_inside("a/b/c", "./../../d/e"));
+        assert!(!link_stays_inside("b", "c/../d"), "`c` may be a link");
+        assert!(!link_stays_inside("b", ""));
         assert!(!link_stays_inside("b", "../c"));
         assert!(!link_stays_inside("a/b", "../x/../../c"));
         assert!(!link_stays_inside("a", "/etc/passwd"));

@@ -6,6 +6,8 @@ use std::path::Path;
 use openwrap_contracts::change::Node;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{self, AtFlags};
+use rustix::io::Errno;
 
 use crate::beneath;
 use crate::content::{self, Content};
@@ -138,27 +140,25 @@ pub fn look(
         return Ok(State::Absent);
     };
     match beneath::kind(&stat) {
-        rustix::fs::FileType::Directory => {
+        fs::FileType::Directory => {
             if holds_something(root, path, ignore)? {
                 Ok(State::Occupied)
             } else {
                 Ok(State::Is(Node::Directory))
             }
         }
-        rustix::fs::FileType::Symlink => {
+        fs::FileType::Symlink => {
             let (folder, name) =
                 beneath::open_parent(root, path).map_err(|error| beneath::storage(error, "cannot look at", path))?;
             let target = beneath::read_link(folder.as_fd(), name, path)?;
             Ok(State::Is(Node::Symlink { target }))
         }
-        rustix::fs::FileType::RegularFile => {
+        fs::FileType::RegularFile => {
             let node = read_file(root, path, whose, known, seen)?;
             Ok(node.map_or(State::Absent, State::Is))
         }
-        _ => Err(Fault::new(
-            ErrorCode::InvalidState,
-            format!("`{}` is neither file, folder nor link", path.escape_debug()),
-        )),
+        // As in a walk: what has no content is not there.
+        _ => Ok(State::Absent),
     }
 }
 
@@ -169,8 +169,14 @@ fn holds_something(root: BorrowedFd<'_>, path: &str, ignore: &Ignore) -> Outcome
         let mut inner = path.as_bytes().to_vec();
         inner.push(b'/');
         inner.extend_from_slice(&name);
-        if !crate::name::left_out(&name) && !ignore.matches(&inner) {
-            return Ok(true);
+        if crate::name::left_out(&name) || ignore.matches(&inner) {
+            continue;
+        }
+        match fs::statat(&folder, name.as_slice(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if beneath::is_special(&stat) => {}
+            Ok(_) => return Ok(true),
+            Err(Errno::NOENT) => {}
+            Err(error) => return Err(beneath::storage(error, "cannot look into", path)),
         }
     }
     Ok(false)

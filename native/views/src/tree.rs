@@ -77,6 +77,25 @@ pub enum Whose {
     View(Option<u32>),
 }
 
+impl Whose {
+    /// Refuses a file that was linked in from outside.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED`.
+    pub fn check(self, stat: &Stat, path: &str) -> Outcome<()> {
+        match self {
+            Self::View(Some(tools)) if stat.st_nlink > 1 && stat.st_uid != tools => Err(Fault::new(
+                ErrorCode::PermissionDenied,
+                format!(
+                    "`{}` is a second name of a file outside the task's copy",
+                    path.escape_debug()
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
 struct Walk<'a> {
     ignore: &'a Ignore,
     whose: Whose,
@@ -151,20 +170,23 @@ impl Walk<'_> {
         };
         name::check_path(&path)?;
         let found = match beneath::kind(&stat) {
-            FileType::RegularFile if self.is_foreign(&stat) => return Err(foreign(&path)),
-            FileType::RegularFile => Found::File {
-                stamp: Stamp::of(&stat),
-                executable: stat.st_mode & 0o100 != 0,
-            },
+            FileType::RegularFile => {
+                self.whose.check(&stat, &path)?;
+                Found::File {
+                    stamp: Stamp::of(&stat),
+                    executable: stat.st_mode & 0o100 != 0,
+                }
+            }
             FileType::Symlink => Found::Link(beneath::read_link(folder, entry, &path)?),
             FileType::Directory => {
-                let inner = self.open_folder(folder, entry, &path)?;
+                let inner = self.open_folder(folder, entry, &stat, &path)?;
                 if self.folder(inner, &path, depth + 1)? {
                     return Ok(true);
                 }
                 Found::EmptyFolder
             }
-            other => return Err(unfit(&path, other)),
+            // Pipes, sockets and devices have no content that could be kept.
+            _ => return Ok(false),
         };
         let bytes = match &found {
             Found::File { stamp, .. } => stamp.size(),
@@ -177,22 +199,13 @@ impl Walk<'_> {
         Ok(true)
     }
 
-    fn is_foreign(&self, stat: &Stat) -> bool {
-        matches!(self.whose, Whose::View(Some(tools)) if stat.st_nlink > 1 && stat.st_uid != tools)
-    }
-
-    fn open_folder(&self, folder: BorrowedFd<'_>, entry: &str, path: &str) -> Outcome<OwnedFd> {
+    fn open_folder(&self, folder: BorrowedFd<'_>, entry: &str, stat: &Stat, path: &str) -> Outcome<OwnedFd> {
+        let fault = |error| beneath::storage(error, "cannot open", path);
+        if self.whose != Whose::Project && is_locked(stat) {
+            open_up(folder, entry.as_bytes(), 0o700).map_err(fault)?;
+        }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let open = || fs::openat(folder, entry, flags, Mode::empty());
-        let opened = match open() {
-            Err(Errno::ACCESS) if self.whose != Whose::Project => {
-                open_up(folder, entry.as_bytes(), 0o700)
-                    .map_err(|error| beneath::storage(error, "cannot open", path))?;
-                open()
-            }
-            other => other,
-        };
-        opened.map_err(|error| beneath::storage(error, "cannot open", path))
+        fs::openat(folder, entry, flags, Mode::empty()).map_err(fault)
     }
 }
 
@@ -311,29 +324,6 @@ pub fn list(folder: BorrowedFd<'_>, shown: &str) -> Outcome<Vec<Vec<u8>>> {
     Ok(names)
 }
 
-fn foreign(path: &str) -> Fault {
-    Fault::new(
-        ErrorCode::PermissionDenied,
-        format!(
-            "`{}` is a second name of a file outside the task's copy",
-            path.escape_debug()
-        ),
-    )
-}
-
-fn unfit(path: &str, kind: FileType) -> Fault {
-    let what = match kind {
-        FileType::Fifo => "a named pipe",
-        FileType::Socket => "a socket",
-        FileType::BlockDevice | FileType::CharacterDevice => "a device",
-        _ => "neither file, folder nor link",
-    };
-    Fault::new(ErrorCode::InvalidState, format!("`{}` is {what}", path.escape_debug())).with_hint(format!(
-        "Remove it, or leave it out by a line in `{}`.",
-        crate::ignore::IGNORE_FILE
-    ))
-}
-
 fn not_text(prefix: &str, name: &[u8]) -> Fault {
     let path = joined(prefix, name);
     Fault::new(
@@ -344,6 +334,11 @@ fn not_text(prefix: &str, name: &[u8]) -> Fault {
         "Rename it, or leave it out by a line in `{}`.",
         crate::ignore::IGNORE_FILE
     ))
+}
+
+/// Whether the owner of a folder lacks a right on it. One without the right to search can be listed and not looked into.
+pub fn is_locked(stat: &Stat) -> bool {
+    beneath::kind(stat) == FileType::Directory && stat.st_mode & 0o700 != 0o700
 }
 
 /// Gives the owner's rights back on a file or folder of a view; a link is refused.

@@ -1,15 +1,15 @@
 //! One view: a fresh copy of a base with change sets on top, and what has changed in it since.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use openwrap_contracts::change::{Change, ChangeSet, Node};
 use openwrap_contracts::limits::PROJECT_FILES_MAX;
 use openwrap_contracts::ports::{View, ViewSpec};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{self, AtFlags, Mode, OFlags};
+use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::base::Bases;
@@ -20,7 +20,7 @@ use crate::layer::{below_of, difference, put_on};
 use crate::name;
 use crate::project::{Hashes, State, look, read_ignore, read_nodes};
 use crate::removal;
-use crate::tree::{Found, Nodes, Stamp, Whose, walk};
+use crate::tree::{Found, Nodes, Stamp, Whose, is_locked, list, open_up, walk};
 
 /// Bytes copied at once where the file system cannot share them.
 const COPY_BYTES: usize = 16 * 1024 * 1024;
@@ -174,7 +174,26 @@ impl OpenView {
         let written = layer.changes.iter().filter(|change| change.after.is_some());
         let written = written.filter_map(|change| Some((change.path.clone(), next.get(&change.path)?.clone())));
         filling.fill(&written.collect())?;
+        self.drop_emptied(&layer, &next)?;
         self.last = next;
+        Ok(())
+    }
+
+    /// Removes folders that lost their last content, unless the tree has them as empty.
+    fn drop_emptied(&self, layer: &ChangeSet, next: &Nodes) -> Outcome<()> {
+        let mut folders: BTreeSet<&str> = BTreeSet::new();
+        for change in layer.changes.iter().filter(|change| change.after.is_none()) {
+            folders.extend(name::ancestors(&change.path));
+        }
+        for path in folders.into_iter().rev().filter(|path| !next.contains_key(*path)) {
+            let Ok((folder, name)) = beneath::open_parent(self.root.as_fd(), path) else {
+                continue;
+            };
+            match fs::unlinkat(&folder, name, AtFlags::REMOVEDIR) {
+                Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {}
+                Err(error) => return Err(beneath::storage(error, "cannot remove", path)),
+            }
+        }
         Ok(())
     }
 
@@ -203,10 +222,12 @@ impl OpenView {
 
     /// What changed since last asked; the contents are blobs afterwards.
     pub fn changed(&mut self, paths: Option<Vec<String>>, desk: &BlobDesk) -> Outcome<ChangeSet> {
-        let now = match paths {
-            Some(paths) => self.look_at(&paths, desk)?,
-            None => self.scan(desk)?,
-        };
+        if let Some(paths) = paths
+            && let Some(seen) = self.look_at(&paths, desk)?
+        {
+            return self.take(seen);
+        }
+        let now = self.scan(desk)?;
         let changes = difference(&self.last, &now);
         self.last = now;
         Ok(changes)
@@ -219,9 +240,7 @@ impl OpenView {
     }
 
     fn scan(&mut self, desk: &BlobDesk) -> Outcome<Nodes> {
-        // A process may have locked the folder itself.
-        fs::fchmod(&self.root, Mode::from_raw_mode(0o700))
-            .map_err(|error| beneath::storage(error, "cannot open", "."))?;
+        self.unlock_root()?;
         let whose = self.whose();
         let mut batch = desk.batch();
         let nodes = read_nodes(
@@ -239,8 +258,25 @@ impl OpenView {
         Whose::View(self.owner.map(|(uid, _)| uid))
     }
 
-    /// Looks only at named paths, and at the folders they lie in: these may have become or stopped being empty.
-    fn look_at(&mut self, paths: &[String], desk: &BlobDesk) -> Outcome<Nodes> {
+    /// A process may have locked the view's own folder.
+    fn unlock_root(&self) -> Outcome<()> {
+        fs::fchmod(&self.root, Mode::from_raw_mode(0o700)).map_err(|error| beneath::storage(error, "cannot open", "."))
+    }
+
+    /// Opens up a folder on the way to a named path.
+    fn unlock(&self, path: &str) -> Outcome<()> {
+        let fault = |error| beneath::storage(error, "cannot open", path);
+        let stat = beneath::stat(self.root.as_fd(), path).map_err(fault)?;
+        if !stat.as_ref().is_some_and(is_locked) {
+            return Ok(());
+        }
+        let (folder, name) = beneath::open_parent(self.root.as_fd(), path).map_err(fault)?;
+        open_up(folder.as_fd(), name.as_bytes(), 0o700).map_err(fault)
+    }
+
+    /// Looks only at named paths, and at the folders they lie in: these may have become or stopped being empty. None: a
+    /// whole folder was named, everything in it may have changed.
+    fn look_at(&mut self, paths: &[String], desk: &BlobDesk) -> Outcome<Option<Seen>> {
         let mut asked: BTreeSet<&str> = BTreeSet::new();
         for path in paths {
             name::check_path(path)?;
@@ -250,38 +286,59 @@ impl OpenView {
             asked.insert(path);
             asked.extend(name::ancestors(path));
         }
+        self.unlock_root()?;
         let whose = self.whose();
-        let mut now = self.last.clone();
+        let mut seen = Seen::new();
         let mut batch = desk.batch();
+        // A folder sorts before what lies in it.
         for path in asked {
+            self.unlock(path)?;
             let mut keep = |_: &str, content: content::Content| batch.add(content.hash, content.bytes);
-            let root = self.root.as_fd();
-            let state = look(root, path, &self.ignore, whose, &mut self.known, &mut keep)?;
-            let is_folder = state == State::Occupied;
-            match state {
-                State::Is(node) => now.insert(path.to_owned(), node),
-                State::Absent | State::Occupied => now.remove(path),
-            };
-            if !is_folder {
-                for below in below_of(&now, path) {
-                    now.remove(&below);
-                }
-            } else if paths.iter().any(|asked| asked == path) {
-                // A whole folder was named: everything in it may have changed.
+            let state = look(self.root.as_fd(), path, &self.ignore, whose, &mut self.known, &mut keep)?;
+            if state != State::Occupied {
+                let below = below_of(&self.last, path).into_iter();
+                seen.extend(below.map(|below| (below, None)));
+            } else if paths.iter().any(|named| named == path) {
                 batch.flush()?;
-                return self.scan(desk);
+                return Ok(None);
             }
+            let node = match state {
+                State::Is(node) => Some(node),
+                State::Absent | State::Occupied => None,
+            };
+            seen.insert(path.to_owned(), node);
         }
         batch.flush()?;
-        if now.len() > PROJECT_FILES_MAX {
+        Ok(Some(seen))
+    }
+
+    /// Makes what was seen the last state, and tells what is new about it.
+    fn take(&mut self, seen: Seen) -> Outcome<ChangeSet> {
+        let gone = |path: &String| self.last.contains_key(path);
+        let added = seen.iter().filter(|(path, node)| node.is_some() && !gone(path)).count();
+        let removed = seen.iter().filter(|(path, node)| node.is_none() && gone(path)).count();
+        if self.last.len() + added - removed > PROJECT_FILES_MAX {
             return Err(Fault::new(
                 ErrorCode::LimitExceeded,
                 format!("the task's copy of the project has more than {PROJECT_FILES_MAX} files"),
             ));
         }
-        Ok(now)
+        let mut changes = Vec::new();
+        for (path, after) in seen {
+            let before = match &after {
+                Some(node) => self.last.insert(path.clone(), node.clone()),
+                None => self.last.remove(&path),
+            };
+            if before != after {
+                changes.push(Change { path, before, after });
+            }
+        }
+        Ok(ChangeSet { changes })
     }
 }
+
+/// States of paths that were looked at.
+type Seen = BTreeMap<String, Option<Node>>;
 
 /// Writing a tree into an empty view.
 struct Filling<'a> {
@@ -303,10 +360,7 @@ impl Filling<'_> {
                 Node::Symlink { target } => {
                     let (folder, name) = beneath::make_parent(self.root, path, self.owner).map_err(fault)?;
                     fs::symlinkat(target.as_str(), &folder, name).map_err(fault)?;
-                    if let Some((uid, gid)) = self.owner {
-                        let (uid, gid) = (fs::Uid::from_raw(uid), fs::Gid::from_raw(gid));
-                        fs::chownat(&folder, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW).map_err(fault)?;
-                    }
+                    beneath::own_link(folder.as_fd(), name, self.owner).map_err(fault)?;
                 }
                 Node::File { hash, size, executable } => self.file(path, hash, *size, *executable)?,
             }
@@ -361,11 +415,47 @@ impl Filling<'_> {
     }
 }
 
-/// Where the views of a configuration lie.
-pub fn prepare_work(work: &PathBuf) -> Outcome<()> {
+/// Begin of the names of views that nobody works in any more.
+const GONE: &str = ".gone-";
+
+/// Makes the folder of the views. Views of an earlier start lead nowhere: they get out of the way at once and are removed
+/// meanwhile.
+pub fn prepare_work(work: &Path) -> Outcome<()> {
     let fault = |error: std::io::Error| Fault::new(ErrorCode::StorageFailed, format!("`{}`: {error}", work.display()));
     std::fs::create_dir_all(work).map_err(fault)?;
     let folder = beneath::open_root(work)?;
     fs::fchmod(&folder, Mode::from_raw_mode(0o711))
-        .map_err(|error| beneath::storage(error, "cannot open", &work.display().to_string()))
+        .map_err(|error| beneath::storage(error, "cannot open", &work.display().to_string()))?;
+    let mut gone = Vec::new();
+    for entry in list(folder.as_fd(), "views")? {
+        let Ok(entry) = String::from_utf8(entry) else { continue };
+        if entry.starts_with(GONE) {
+            gone.push(entry);
+            continue;
+        }
+        let mut number = gone.len();
+        let aside = loop {
+            let aside = format!("{GONE}{number}");
+            match fs::renameat_with(&folder, entry.as_str(), &folder, aside.as_str(), RenameFlags::NOREPLACE) {
+                Ok(()) => break aside,
+                Err(Errno::EXIST) => number += 1,
+                Err(error) => return Err(beneath::storage(error, "cannot put away the views of", &entry)),
+            }
+        };
+        gone.push(aside);
+    }
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let sweep = move || {
+        for name in gone {
+            // What cannot be removed now is tried again at the next start.
+            let _ = removal::remove(folder.as_fd(), &name);
+        }
+    };
+    std::thread::Builder::new()
+        .name("views-sweep".to_owned())
+        .spawn(sweep)
+        .map(drop)
+        .map_err(fault)
 }

@@ -89,8 +89,7 @@ fn commit(path: &Path, changes: &ChangeSet, desk: &BlobDesk, acts: Option<usize>
         }
     };
     let mut known = Hashes::new();
-    let done = Applying::new(&project, &mut known, desk, &pace)?.commit(changes);
-    done
+    Applying::new(&project, &mut known, desk, &pace)?.commit(changes)
 }
 
 fn read(path: &Path) -> Nodes {
@@ -119,7 +118,7 @@ proptest! {
         on_runtime(move |blobs, desk| {
             let (from, to) = (tree(&from, &blobs), tree(&to, &blobs));
             let there = difference(&from, &to);
-            for acts in 0..=there.changes.len() + 1 {
+            for acts in 0..=2 * there.changes.len() + 1 {
                 let folder = tempfile::tempdir().unwrap();
                 let start = difference(&Nodes::new(), &from);
                 commit(folder.path(), &start, &desk, None).unwrap();

@@ -23,6 +23,7 @@ impl Applying<'_> {
             .iter()
             .map(|change| (change.path.as_str(), change))
             .collect();
+        self.clear_done(changes, standings)?;
         let mut touched: BTreeSet<String> = BTreeSet::new();
         let makes_room = |change: &Change| {
             let written = |path: &str| all.get(path).is_some_and(|change| change.after.is_some());
@@ -69,21 +70,27 @@ impl Applying<'_> {
         let Ok((folder, name)) = beneath::open_parent(self.project.root.as_fd(), path) else {
             return Ok(false);
         };
-        if !self.unchanged(&folder, name, stamp, change.before.as_ref())? {
+        let now = current(&folder, name).map_err(fault)?;
+        if !is_expected(now.as_ref(), stamp, change.before.as_ref()) {
             return Ok(false);
         }
+        let Some(now) = now else { return Ok(true) };
         (self.pace)()?;
         touched.insert(name::parent(path).unwrap_or_default().to_owned());
-        let removed = if change.before == Some(Node::Directory) {
-            fs::unlinkat(&folder, name, AtFlags::REMOVEDIR)
-        } else {
-            fs::unlinkat(&folder, name, AtFlags::empty())
-        };
-        match removed {
-            // A folder that got content, or holds what no tree shows, stays.
-            Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST) => Ok(true),
-            Err(error) => Err(fault(error)),
+        if beneath::kind(&now) == FileType::Directory {
+            return match fs::unlinkat(&folder, name, AtFlags::REMOVEDIR) {
+                // A folder that got content, or holds what no tree shows, stays.
+                Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST) => Ok(true),
+                Err(error) => Err(fault(error)),
+            };
         }
+        let temp = temp_name(path);
+        clear(&folder, &temp).map_err(fault)?;
+        match move_new(&folder, name, &temp).map_err(fault)? {
+            Moved::Yes => {}
+            Moved::No => return Ok(false),
+        }
+        self.discard(&folder, &temp, &now, || move_new(&folder, &temp, name), path)
     }
 
     /// Writes one node. False: the path is not what was looked at any more.
@@ -104,52 +111,95 @@ impl Applying<'_> {
         }
         touched.insert(name::parent(path).unwrap_or_default().to_owned());
         let (folder, name) = beneath::make_parent(root, path, self.owner).map_err(fault)?;
-        let old = match fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Some(stat),
-            Err(Errno::NOENT) => None,
-            Err(error) => return Err(fault(error)),
-        };
-        let temp = format!("{}{}", name::TEMP_PREFIX, &canonical::sha256_hex(path.as_bytes())[..24]);
-        clear(&folder, &temp).map_err(fault)?;
-        match after {
-            Node::Directory => {
-                (self.pace)()?;
-                if !self.unchanged(&folder, name, stamp, change.before.as_ref())? {
-                    return Ok(false);
-                }
-                if old.is_some() {
-                    self.exchange_for_folder(&folder, &temp, name).map_err(fault)?;
-                } else {
-                    beneath::make_folder(root, path, self.owner).map_err(fault)?;
-                }
-                return Ok(true);
-            }
-            Node::Symlink { target } => {
-                fs::symlinkat(target.as_str(), &folder, temp.as_str()).map_err(fault)?;
-                if let Some((uid, gid)) = self.owner {
-                    let (uid, gid) = (fs::Uid::from_raw(uid), fs::Gid::from_raw(gid));
-                    fs::chownat(&folder, temp.as_str(), Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
-                        .map_err(fault)?;
-                }
-            }
-            Node::File { hash, executable, .. } => {
-                let bytes = self.desk.get(hash)?;
-                self.write_temp(&folder, &temp, &bytes, *executable, old.as_ref(), path)?;
-            }
+        let old = current(&folder, name).map_err(fault)?;
+        let old_is_folder = old.is_some_and(|old| beneath::kind(&old) == FileType::Directory);
+        if *after == Node::Directory && old_is_folder {
+            return Ok(true);
         }
+        let temp = temp_name(path);
+        clear(&folder, &temp).map_err(fault)?;
+        self.make(&folder, &temp, after, old.as_ref(), path)?;
         (self.pace)()?;
-        if !self.unchanged(&folder, name, stamp, change.before.as_ref())? {
+        let now = current(&folder, name).map_err(fault)?;
+        if !is_expected(now.as_ref(), stamp, change.before.as_ref()) {
             clear(&folder, &temp).map_err(fault)?;
             return Ok(false);
         }
-        if old.is_some_and(|old| beneath::kind(&old) == FileType::Directory) {
-            match fs::unlinkat(&folder, name, AtFlags::REMOVEDIR) {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(error) => return Err(fault(error)),
+        let Some(now) = now else {
+            let moved = move_new(&folder, &temp, name).map_err(fault)?;
+            if moved == Moved::No {
+                clear(&folder, &temp).map_err(fault)?;
+            }
+            return Ok(moved == Moved::Yes);
+        };
+        match exchange(&folder, &temp, name).map_err(fault)? {
+            Moved::Yes => self.discard(&folder, &temp, &now, || exchange(&folder, &temp, name), path),
+            Moved::No => {
+                clear(&folder, &temp).map_err(fault)?;
+                Ok(false)
             }
         }
-        fs::renameat(&folder, temp.as_str(), &folder, name).map_err(fault)?;
-        Ok(true)
+    }
+
+    /// Makes what is to be put, under its temporary name.
+    fn make(&self, folder: &OwnedFd, temp: &str, after: &Node, old: Option<&Stat>, path: &str) -> Outcome<()> {
+        let fault = |error| beneath::storage(error, "cannot write", path);
+        match after {
+            Node::Directory => beneath::make_folder(folder.as_fd(), temp, self.owner)
+                .map(drop)
+                .map_err(fault),
+            Node::Symlink { target } => {
+                fs::symlinkat(target.as_str(), folder, temp).map_err(fault)?;
+                beneath::own_link(folder.as_fd(), temp, self.owner).map_err(fault)
+            }
+            Node::File { hash, executable, .. } => {
+                let bytes = self.desk.get(hash)?;
+                self.write_temp(folder, temp, &bytes, *executable, old, path)
+            }
+        }
+    }
+
+    /// Drops what was moved to the temporary name, unless it is not what was expected: then it is moved back.
+    fn discard(
+        &self,
+        folder: &OwnedFd,
+        temp: &str,
+        expected: &Stat,
+        back: impl Fn() -> Result<Moved, Errno>,
+        path: &str,
+    ) -> Outcome<bool> {
+        let fault = |error| beneath::storage(error, "cannot write", path);
+        (self.pace)()?;
+        let moved = fs::statat(folder, temp, AtFlags::SYMLINK_NOFOLLOW).map_err(fault)?;
+        let dropped = if is_same(&moved, expected) {
+            clear(folder, temp)
+        } else {
+            Err(Errno::NOTEMPTY)
+        };
+        match dropped {
+            Ok(()) => Ok(true),
+            // Somebody wrote between the last look and the move.
+            Err(Errno::NOTEMPTY | Errno::EXIST) => {
+                back().map_err(fault)?;
+                match clear(folder, temp) {
+                    Ok(()) | Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
+                    Err(error) => Err(fault(error)),
+                }
+            }
+            Err(error) => Err(fault(error)),
+        }
+    }
+
+    /// Removes temporary files that a commit which was cut off left beside paths that are done.
+    fn clear_done(&self, changes: &ChangeSet, standings: &[Standing]) -> Outcome<()> {
+        let done = changes.changes.iter().zip(standings);
+        for (change, _) in done.filter(|(_, standing)| **standing == Standing::Done) {
+            if let Ok((folder, _)) = beneath::open_parent(self.project.root.as_fd(), &change.path) {
+                clear(&folder, &temp_name(&change.path))
+                    .map_err(|error| beneath::storage(error, "cannot clean up beside", &change.path))?;
+            }
+        }
+        Ok(())
     }
 
     fn write_temp(
@@ -183,34 +233,6 @@ impl Applying<'_> {
         let mut file = File::from(file);
         content::write_all(&mut file, bytes, path)?;
         fs::fsync(&file).map_err(fault)
-    }
-
-    /// Puts an empty folder where a file or link is, so that no moment shows neither.
-    fn exchange_for_folder(&self, folder: &OwnedFd, temp: &str, name: &str) -> Result<(), Errno> {
-        let made = beneath::make_folder(folder.as_fd(), temp, self.owner);
-        drop(made?);
-        match fs::renameat_with(folder, temp, folder, name, RenameFlags::EXCHANGE) {
-            Ok(()) => fs::unlinkat(folder, temp, AtFlags::empty()),
-            // Some file systems cannot exchange; then there is such a moment.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                fs::unlinkat(folder, name, AtFlags::empty())?;
-                fs::renameat(folder, temp, folder, name)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Whether a path is still what the survey saw.
-    fn unchanged(&self, folder: &OwnedFd, name: &str, stamp: Option<Stamp>, before: Option<&Node>) -> Outcome<bool> {
-        match fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-            // Folders get other stamps by what is written into them; they are only ever removed when empty.
-            Ok(stat) if beneath::kind(&stat) == FileType::Directory => {
-                Ok(!matches!(before, Some(Node::File { .. } | Node::Symlink { .. })))
-            }
-            Ok(stat) => Ok(stamp == Some(Stamp::of(&stat))),
-            Err(Errno::NOENT) => Ok(before.is_none() || before == Some(&Node::Directory)),
-            Err(error) => Err(beneath::storage(error, "cannot look at", name)),
-        }
     }
 
     /// Removes folders that lost their last content, unless the change set lists them as empty.
@@ -258,11 +280,82 @@ impl Applying<'_> {
     }
 }
 
-/// Removes a temporary file of ours that was left behind.
+/// Name a path is written under first; the same each time, so that a repeated commit finds it.
+fn temp_name(path: &str) -> String {
+    format!("{}{}", name::TEMP_PREFIX, &canonical::sha256_hex(path.as_bytes())[..24])
+}
+
+/// Removes a temporary file of ours.
 fn clear(folder: &OwnedFd, temp: &str) -> Result<(), Errno> {
     match fs::unlinkat(folder, temp, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(Errno::ISDIR) => fs::unlinkat(folder, temp, AtFlags::REMOVEDIR),
+        Err(error) => Err(error),
+    }
+}
+
+fn current(folder: &OwnedFd, name: &str) -> Result<Option<Stat>, Errno> {
+    match fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a path is still what the survey saw.
+fn is_expected(now: Option<&Stat>, stamp: Option<Stamp>, before: Option<&Node>) -> bool {
+    match now {
+        // Folders get other stamps by what is written into them; they are only ever replaced or removed when empty.
+        Some(stat) if beneath::kind(stat) == FileType::Directory => {
+            !matches!(before, Some(Node::File { .. } | Node::Symlink { .. }))
+        }
+        Some(stat) => stamp == Some(Stamp::of(stat)),
+        None => before.is_none() || before == Some(&Node::Directory),
+    }
+}
+
+/// Whether two looks met the same file in the same state; moving it changes neither.
+fn is_same(a: &Stat, b: &Stat) -> bool {
+    let is_folder = beneath::kind(a) == FileType::Directory;
+    let place = a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    let content = a.st_size == b.st_size && a.st_mtime == b.st_mtime && a.st_mtime_nsec == b.st_mtime_nsec;
+    place && (is_folder || content)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moved {
+    Yes,
+    /// Something is there already, or nothing is there to exchange with.
+    No,
+}
+
+/// Gives a new name where nothing has it.
+fn move_new(folder: &OwnedFd, from: &str, to: &str) -> Result<Moved, Errno> {
+    match fs::renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(Moved::Yes),
+        Err(Errno::EXIST | Errno::NOENT) => Ok(Moved::No),
+        // Some file systems cannot look and rename at once; then there is a moment between.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match current(folder, to)? {
+            Some(_) => Ok(Moved::No),
+            None => fs::renameat(folder, from, folder, to).map(|()| Moved::Yes),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// Exchanges two names, so that no moment shows neither. What was replaced can still be looked at.
+fn exchange(folder: &OwnedFd, temp: &str, name: &str) -> Result<Moved, Errno> {
+    match fs::renameat_with(folder, temp, folder, name, RenameFlags::EXCHANGE) {
+        Ok(()) => Ok(Moved::Yes),
+        Err(Errno::NOENT) => Ok(Moved::No),
+        // Some file systems cannot exchange; then there is such a moment.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            let aside = format!("{temp}-");
+            clear(folder, &aside)?;
+            fs::renameat(folder, name, folder, aside.as_str())?;
+            fs::renameat(folder, temp, folder, name)?;
+            fs::renameat(folder, aside.as_str(), folder, temp).map(|()| Moved::Yes)
+        }
         Err(error) => Err(error),
     }
 }
