@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use openwrap_contracts::change::ChangeSet;
 use openwrap_contracts::event::Fact;
-use openwrap_contracts::grant::{Question, QuestionKind, Risk, Scope};
+use openwrap_contracts::grant::{ApprovePolicy, Grant, Holder, Question, QuestionKind, Risk, Scope};
 use openwrap_contracts::identity::{Actor, Label, StepRef};
 use openwrap_contracts::limits::TASK_RESULT_BYTES_MAX;
 use openwrap_contracts::model::ToolCallPart;
@@ -321,6 +321,33 @@ impl Attempt {
         Ok((text, !decision.allow, Vec::new()))
     }
 
+    /// Changed paths that neither the grants nor an answer for one step cover, or that a rule denies.
+    fn refused(&self, paths: &[String], place: &StepRef) -> Vec<String> {
+        let (gateway, approver) = (&self.engine.ports.gateway, &self.engine.approver);
+        let mut permitted = self.engine.journal.state().permitted(&self.task.task_id, self.attempt);
+        if approver.policy() == ApprovePolicy::All {
+            permitted.push("write:.".to_owned());
+        }
+        let grant = |capability: String| Grant {
+            grant_id: String::new(),
+            capability,
+            holder: Holder::Task {
+                run_id: self.engine.spec.run_id.clone(),
+                task_id: self.task.task_id.clone(),
+            },
+            issued_at: 0,
+            expires_at: None,
+            approval_id: None,
+        };
+        let mut grants = approver.grants(place);
+        grants.extend(permitted.into_iter().map(grant));
+        let mut refused = gateway.denied_writes(paths, &approver.denies());
+        refused.extend(gateway.refused_writes(paths, &grants));
+        refused.sort_unstable();
+        refused.dedup();
+        refused
+    }
+
     async fn finish(&self, text: &str, view: &View, conversation: &Conversation) -> Outcome<AttemptEnd> {
         let engine = &self.engine;
         let failed = |message: String| {
@@ -337,10 +364,7 @@ impl Attempt {
         }
         let changes = engine.ports.views.finish(view.view_id.clone()).await?;
         let paths = changes.paths();
-        let refused = engine
-            .ports
-            .gateway
-            .refused_writes(&paths, &engine.approver.grants(&conversation.place));
+        let refused = self.refused(&paths, &conversation.place);
         if !refused.is_empty() {
             return failed(format!("changed without permission: {}", refused.join(", ")));
         }

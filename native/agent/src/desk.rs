@@ -248,9 +248,13 @@ fn is_open(approval: &ApprovalState) -> bool {
 fn known_answer(state: &RunState, step: &StepRef, question: &Question) -> Known {
     let mut pending = None;
     for (id, approval) in &state.approvals {
+        // The hash binds: what was approved is what runs. The labels are part of what a person judged.
         let same = approval.question.exact == question.exact
             && approval.question.adds == question.adds
-            && approval.question.kind == question.kind;
+            && approval.question.kind == question.kind
+            && approval.question.tool == question.tool
+            && approval.question.arguments_hash == question.arguments_hash
+            && approval.question.labels == question.labels;
         let own = same && approval.step == *step && !approval.withdrawn;
         match &approval.decision {
             Some(decision) if own => return Known::Answered(decision.clone()),

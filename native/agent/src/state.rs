@@ -80,6 +80,8 @@ pub struct ToolStepState {
     pub tool: String,
     pub request_hash: String,
     pub decision: Option<EffectiveDecision>,
+    /// What it was permitted to do; empty when it never ran.
+    pub needs: Vec<String>,
     /// Set when the step is finished.
     pub result: Option<ToolResultState>,
 }
@@ -437,12 +439,14 @@ impl RunState {
                 tool,
                 request_hash,
                 decision,
+                needs,
                 ..
             } => {
                 let step = ToolStepState {
                     tool: tool.clone(),
                     request_hash: request_hash.clone(),
                     decision: Some(decision.clone()),
+                    needs: needs.clone(),
                     result: None,
                 };
                 self.steps_of(place).insert(place.step, StepState::Tool(step));
@@ -483,6 +487,7 @@ impl RunState {
                     tool: tool.clone(),
                     request_hash: request_hash.clone(),
                     decision: decision.clone(),
+                    needs: Vec::new(),
                     result: Some(result),
                 };
                 self.steps_of(place).insert(place.step, StepState::Tool(step));
@@ -532,6 +537,18 @@ impl RunState {
             StepState::Tool(tool) => Some(tool),
             StepState::Model { .. } => None,
         }
+    }
+
+    /// What the steps of an attempt were permitted to do, beside their grants: a yes for once is no grant.
+    #[must_use]
+    pub fn permitted(&self, task_id: &str, attempt: u32) -> Vec<String> {
+        let steps = self.attempts.get(&(task_id.to_owned(), attempt));
+        let needs = steps.into_iter().flat_map(|attempt| attempt.steps.values());
+        let needs = needs.filter_map(|step| match step {
+            StepState::Tool(tool) => Some(&tool.needs),
+            StepState::Model { .. } => None,
+        });
+        needs.flatten().cloned().collect()
     }
 
     /// Answer hash of a finished model step that was asked with this request.

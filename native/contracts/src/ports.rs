@@ -278,6 +278,10 @@ pub trait Gateway: Send + Sync {
     /// Which of the changed paths no grant covers, or are protected. Empty: the change set may be kept.
     fn refused_writes(&self, paths: &[String], grants: &[crate::grant::Grant]) -> Vec<String>;
 
+    /// Which of the changed paths the rules of the workflow ([`Approver::denies`]) deny, whatever was granted. A rule that
+    /// cannot be read denies all of them.
+    fn denied_writes(&self, paths: &[String], denies: &[String]) -> Vec<String>;
+
     /// The one pipeline. A refusal is a finished step whose text says why; an `Err` ends the attempt
     /// (`CANCELED`, `NEEDS_HEAD`, `STORAGE_FAILED`).
     ///

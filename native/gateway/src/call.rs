@@ -13,7 +13,7 @@ use openwrap_contracts::plan::{Plan, PlanTask};
 use openwrap_contracts::ports::{Approver, Blobs, CancellationToken, Clock, Gateway, Task, Tool, ToolCall, Views};
 use openwrap_contracts::tool::{Reach, ToolDefinition, ToolStep, preview};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
-use openwrap_grants::{Capability, DecideInput, Verdict, capabilities_of, decide};
+use openwrap_grants::{Capability, DecideInput, Verdict, capabilities_held, capabilities_of, decide, visible};
 
 use crate::effect::Effect;
 use crate::outcome::{error_content, rendered};
@@ -142,9 +142,9 @@ impl ToolGatewayCore {
             ));
         }
         known.check(&call.arguments)?;
-        papers.summary = known.tool.summary(&call.arguments);
+        papers.summary = visible::line(&known.tool.summary(&call.arguments));
         let needs = known.tool.needs(&call.arguments)?;
-        let needs = needs.iter().map(|need| Capability::parse(need));
+        let needs = needs.iter().map(|need| single(need));
         Ok((known, needs.collect::<Outcome<Vec<Capability>>>()?))
     }
 
@@ -195,7 +195,8 @@ impl ToolGatewayCore {
                 (Vec::new(), allowed(true))
             }
         };
-        let writes = writes_of(&grants, &needs, policy);
+        let held = capabilities_held(&grants, &call.run_id, &call.step.task_id, self.clock.now_ms());
+        let writes = writes_of(held, &needs, policy);
         Ok(Answer::Go(Permission {
             needs,
             grant_ids,
@@ -304,9 +305,21 @@ fn said_no(missing: &[Capability], decision: EffectiveDecision) -> Answer {
     })
 }
 
+/// A need names one thing: `write:*` for a file called `*` would be asked about as one file and allow all.
+fn single(need: &str) -> Outcome<Capability> {
+    let capability = Capability::parse(need)?;
+    if capability.is_single() {
+        return Ok(capability);
+    }
+    Err(Fault::invalid(format!(
+        "{} names more than one thing; `*` cannot be part of a name here",
+        visible::fact(need)
+    )))
+}
+
 /// Paths the act may change: what the step's grants cover, and what was decided for this very call.
-fn writes_of(grants: &[Grant], needs: &[Capability], policy: ApprovePolicy) -> Vec<Capability> {
-    let mut writes = capabilities_of(grants);
+fn writes_of(held: Vec<Capability>, needs: &[Capability], policy: ApprovePolicy) -> Vec<Capability> {
+    let mut writes = held;
     writes.extend(needs.iter().cloned());
     if policy == ApprovePolicy::All {
         writes.extend(Capability::parse("write:."));
@@ -334,6 +347,14 @@ impl Gateway for ToolGatewayCore {
 
     fn refused_writes(&self, paths: &[String], grants: &[Grant]) -> Vec<String> {
         openwrap_grants::refused_writes(paths, &capabilities_of(grants), &[])
+    }
+
+    fn denied_writes(&self, paths: &[String], denies: &[String]) -> Vec<String> {
+        let denies: Outcome<Vec<Capability>> = denies.iter().map(|rule| Capability::parse(rule)).collect();
+        match denies {
+            Ok(denies) => openwrap_grants::denied_writes(paths, &denies),
+            Err(_) => paths.to_vec(),
+        }
     }
 
     fn call(

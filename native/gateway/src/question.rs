@@ -9,6 +9,9 @@ use openwrap_grants::visible;
 /// Facts named in the sentence; the rest is counted, all of them stand in `adds`.
 const FACTS_SHOWN_MAX: usize = 3;
 
+/// Bytes of the exact act in a question; the event that holds it has a limit too.
+const EXACT_BYTES_MAX: usize = 64 * 1024;
+
 /// `missing` is sorted and not empty.
 pub fn question(call: &ToolCall, summary: &str, arguments_hash: &str, missing: &[Capability], risk: Risk) -> Question {
     let mut acts: Vec<String> = missing.iter().take(FACTS_SHOWN_MAX).map(act).collect();
@@ -20,7 +23,7 @@ pub fn question(call: &ToolCall, summary: &str, arguments_hash: &str, missing: &
         kind: QuestionKind::Tool,
         risk,
         sentence: format!("Let {} {}?", visible::line(&call.role), joined(&acts)),
-        exact: visible::block(summary),
+        exact: exact(summary),
         why: why(call, missing),
         if_no: "It is not done. The worker reads your reason and goes on without it.".to_owned(),
         adds: missing.iter().map(ToString::to_string).collect(),
@@ -29,6 +32,19 @@ pub fn question(call: &ToolCall, summary: &str, arguments_hash: &str, missing: &
         arguments_hash: Some(arguments_hash.to_owned()),
         scopes: vec![Scope::Once, Scope::Task, Scope::Run],
     }
+}
+
+/// The act on one line; what does not fit is counted, never dropped in silence.
+fn exact(summary: &str) -> String {
+    let shown = visible::line(summary);
+    if shown.len() <= EXACT_BYTES_MAX {
+        return shown;
+    }
+    let mut end = EXACT_BYTES_MAX;
+    while !shown.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}\u{2026} [cut: {} bytes more]", &shown[..end], shown.len() - end)
 }
 
 fn act(need: &Capability) -> String {

@@ -404,4 +404,10 @@ async fn offers_come_in_registry_order_and_bundles_in_normal_form() {
     let grants = parts::world().granting(&["write:out"]).grants.into_inner().unwrap();
     let paths: Vec<String> = ["out/a", "b", "out/.env"].map(str::to_owned).to_vec();
     assert_eq!(gateway.refused_writes(&paths, &grants), ["b", "out/.env"]);
+    let rules =
+        |rules: &[&str]| gateway.denied_writes(&paths, &rules.iter().map(ToString::to_string).collect::<Vec<_>>());
+    assert_eq!(rules(&["run:node", "write:OUT/a"]), ["out/a"]);
+    assert!(rules(&[]).is_empty());
+    // A rule that cannot be read must not turn into no rule.
+    assert_eq!(rules(&["wriet:out"]), paths);
 }

@@ -98,11 +98,23 @@ pub fn refused_writes(paths: &[String], allowed: &[Capability], denies: &[Capabi
         let Ok(need) = crate::path::PathPattern::parse(path).map(Capability::Write) else {
             return true;
         };
-        protected_name(path).is_some()
-            || denies.iter().any(|rule| rule.overlaps(&need))
-            || !allowed.iter().any(|grant| grant.covers(&need))
+        protected_name(path).is_some() || denied(&need, denies) || !allowed.iter().any(|grant| grant.covers(&need))
     };
     paths.iter().filter(refused).cloned().collect()
+}
+
+/// Which changed paths a rule denies. In the order given; a path that cannot be read is denied.
+#[must_use]
+pub fn denied_writes(paths: &[String], denies: &[Capability]) -> Vec<String> {
+    let refused = |path: &&String| {
+        !denies.is_empty()
+            && crate::path::PathPattern::parse(path).map_or(true, |path| denied(&Capability::Write(path), denies))
+    };
+    paths.iter().filter(refused).cloned().collect()
+}
+
+fn denied(need: &Capability, denies: &[Capability]) -> bool {
+    denies.iter().any(|rule| rule.overlaps(need))
 }
 
 /// The capabilities of grants; one that cannot be read grants nothing.

@@ -5,7 +5,7 @@ use openwrap_contracts::ErrorCode;
 use openwrap_contracts::grant::{ApprovePolicy, Decision, Grant, Holder, Question, QuestionKind, Risk, Scope};
 use openwrap_contracts::identity::{Label, StepRef};
 use openwrap_grants::{
-    Capability, DecideInput, Verdict, capabilities_held, decide, grants_of_decision, refused_writes,
+    Capability, DecideInput, Verdict, capabilities_held, decide, denied_writes, grants_of_decision, refused_writes,
 };
 use proptest::prelude::*;
 
@@ -264,6 +264,11 @@ fn changed_paths_are_held_against_writes_and_rules() {
         refused_writes(&paths, &parsed(&["write:."]), &[]),
         ["x/.git/hooks/y", "new\nline"]
     );
+    assert_eq!(
+        denied_writes(&paths, &parsed(&["write:secret", "write:out/a/b"])),
+        ["out/a", "new\nline", "secret/k"]
+    );
+    assert!(denied_writes(&paths, &[]).is_empty());
 }
 
 #[test]
