@@ -36,7 +36,6 @@ export function RunLog(props: { run: RunState }): JSX.Element {
   return (
     <section class="log" aria-label="Log">
       <p class="log-note">{undoable() ? "Settled, can be undone" : props.run.settled.length > 0 ? "Settled" : "Log"}</p>
-      {/* biome-ignore lint/a11y/useSemanticElements: a list that scrolls. */}
       <div
         class="log-rows"
         role="list"
@@ -114,7 +113,6 @@ function LogRow(props: { run: RunState; entry: LogEntry; undo: (taskId: string) 
       ? entry.taskId
       : undefined;
   return (
-    // biome-ignore lint/a11y/useSemanticElements: rows of the list above.
     <div class={`log-row log-${entry.kind}`} role="listitem">
       <span class="fact quiet">{clock(entry.at)}</span>
       <span class="log-glyph">

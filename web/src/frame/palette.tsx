@@ -1,0 +1,175 @@
+// Search and do: everything that exists, by its words.
+
+import { createEffect, createMemo, createSignal, createUniqueId, For, type JSX, onMount, Show } from "solid-js";
+import { type App, useApp } from "../app/app.ts";
+import { approvalPath, runPath } from "../app/router.ts";
+import { visible } from "../words/visible-text.ts";
+import type { Commands } from "./commands.ts";
+import { KEYS } from "./key-map.ts";
+
+interface Entry {
+  words: string;
+  detail: string;
+  keys: string[];
+  act: () => void;
+}
+
+const SHOWN_MAX = 12;
+
+function entries(app: App, commands: Commands): Entry[] {
+  const { preferences, router } = app;
+  const own = KEYS.filter((row) => row.command !== "palette").map((row) => ({
+    words: row.words,
+    detail: "",
+    keys: row.keys,
+    act: () => commands.run(row.command),
+  }));
+  const plain = (words: string, act: () => void, detail = ""): Entry => ({ words, detail, keys: [], act });
+  const overview = app.overview();
+  return [
+    ...own,
+    plain("All questions", () => router.go("/approvals")),
+    ...overview.approvals.map((asked) =>
+      plain(
+        visible(asked.question.sentence).replaceAll("`", ""),
+        () => router.go(approvalPath(asked.question.approvalId)),
+        "Waiting for you",
+      ),
+    ),
+    ...overview.runs.map((run) => plain(visible(run.goal), () => router.go(runPath(run.runId)), `Run ${run.number}`)),
+    plain("Theme: paper", () => preferences.setTheme("paper")),
+    plain("Theme: ink", () => preferences.setTheme("ink")),
+    plain("Theme: as the system", () => preferences.setTheme("system")),
+  ];
+}
+
+/** Entries that hold every word, those that begin with the text first. */
+export function matching<T extends { words: string; detail: string }>(list: readonly T[], text: string): T[] {
+  const wanted = text.toLowerCase().split(/\s+/).filter(Boolean);
+  const whole = (entry: T): string => `${entry.words} ${entry.detail}`.toLowerCase();
+  const found = list.filter((entry) => wanted.every((word) => whole(entry).includes(word)));
+  const starts = (entry: T): number => (entry.words.toLowerCase().startsWith(wanted[0] ?? "") ? 0 : 1);
+  return wanted.length === 0 ? found : [...found].sort((a, b) => starts(a) - starts(b));
+}
+
+export function Palette(props: { commands: Commands }): JSX.Element {
+  const app = useApp();
+  const id = createUniqueId();
+  const [text, setText] = createSignal("");
+  const [at, setAt] = createSignal(0);
+  const all = createMemo(() => entries(app, props.commands));
+  const found = createMemo(() => matching(all(), text()).slice(0, SHOWN_MAX));
+  let dialog: HTMLDialogElement | undefined;
+  onMount(() => dialog?.showModal());
+  createEffect(() => document.getElementById(`${id}-${at()}`)?.scrollIntoView({ block: "nearest" }));
+  const choose = (entry: Entry | undefined): void => {
+    if (!entry) return;
+    props.commands.close();
+    entry.act();
+  };
+  const steer = (event: KeyboardEvent): void => {
+    const count = Math.max(found().length, 1);
+    if (event.key === "ArrowDown") setAt((at() + 1) % count);
+    else if (event.key === "ArrowUp") setAt((at() + count - 1) % count);
+    else if (event.key === "Enter" && !event.isComposing) choose(found()[at()]);
+    else return;
+    event.preventDefault();
+  };
+  return (
+    <dialog
+      class="palette"
+      aria-label="Search or do"
+      ref={(element) => {
+        dialog = element;
+      }}
+      onClose={() => props.commands.close()}
+    >
+      <input
+        class="palette-field"
+        role="combobox"
+        aria-expanded="true"
+        aria-controls={`${id}-list`}
+        aria-activedescendant={found().length > 0 ? `${id}-${at()}` : undefined}
+        aria-label="Search or do"
+        placeholder="Search or do"
+        autocomplete="off"
+        spellcheck={false}
+        value={text()}
+        onInput={(event) => {
+          setText(event.currentTarget.value);
+          setAt(0);
+        }}
+        onKeyDown={steer}
+      />
+      <div class="palette-list" id={`${id}-list`} role="listbox" aria-label="What fits">
+        <For each={found()}>
+          {(entry, place) => (
+            // biome-ignore lint/a11y/useFocusableInteractive: the field keeps the focus and names the active option.
+            // biome-ignore lint/a11y/useKeyWithClickEvents: keys go to the field.
+            <div
+              class="palette-entry"
+              role="option"
+              id={`${id}-${place()}`}
+              aria-selected={place() === at()}
+              onClick={() => choose(entry)}
+              onPointerMove={() => setAt(place())}
+            >
+              <span class="cut-off grow">{entry.words}</span>
+              <span class="quiet">{entry.detail}</span>
+              <For each={entry.keys}>{(key) => <kbd>{key}</kbd>}</For>
+            </div>
+          )}
+        </For>
+      </div>
+      <Show when={found().length === 0}>
+        <p class="quiet palette-none" role="status">
+          Nothing fits.
+        </p>
+      </Show>
+    </dialog>
+  );
+}
+
+export function KeyHelp(props: { commands: Commands }): JSX.Element {
+  const app = useApp();
+  const id = createUniqueId();
+  let dialog: HTMLDialogElement | undefined;
+  onMount(() => dialog?.showModal());
+  return (
+    <dialog
+      class="sheet keys"
+      aria-labelledby={id}
+      ref={(element) => {
+        dialog = element;
+      }}
+      onClose={() => props.commands.close()}
+    >
+      <header class="sheet-head">
+        <h2 id={id}>Keys</h2>
+        <button type="button" class="button plain" onClick={() => dialog?.close()}>
+          Close
+        </button>
+      </header>
+      <dl>
+        <For each={KEYS}>
+          {(row) => (
+            <>
+              <dt>
+                <For each={row.keys}>{(key) => <kbd>{key}</kbd>}</For>
+              </dt>
+              <dd>{row.words}</dd>
+            </>
+          )}
+        </For>
+      </dl>
+      <label class="check">
+        <input
+          type="checkbox"
+          checked={app.preferences.letters()}
+          onChange={(event) => app.preferences.setLetters(event.currentTarget.checked)}
+        />
+        Single letters are shortcuts
+      </label>
+    </dialog>
+  );
+}

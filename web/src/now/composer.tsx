@@ -1,0 +1,293 @@
+// Where a goal is said: what, in which folder, with which model, and who answers its questions.
+
+import type { ApprovePolicy, ProviderConfig } from "@openwrap/contracts";
+import { createEffect, createMemo, createSignal, createUniqueId, For, type JSX, Show } from "solid-js";
+import { createAction, requestId } from "../app/action.ts";
+import { type App, useApp } from "../app/app.ts";
+import { runPath } from "../app/router.ts";
+import { FaultNotice } from "../parts/fault-notice.tsx";
+import { Icon } from "../parts/icon.tsx";
+import { isRehearsal } from "../parts/rehearsal-tag.tsx";
+
+const SAMPLE_GOAL = "Analyse this data and give me a workbook and a report.";
+const GOAL_CHARS_MAX = 8_000;
+const POLICIES: readonly [ApprovePolicy, string][] = [
+  ["ask", "Ask for anything new"],
+  ["bundle", "Only what the plan asks for"],
+  ["all", "Yes to all but protected names"],
+];
+
+/** Routes that can be chosen; the rehearsal is always there. */
+export function modelChoices(providers: readonly ProviderConfig[]): { value: string; title: string }[] {
+  const routes = providers
+    .filter((provider) => provider.kind !== "rehearsal")
+    .flatMap((provider) => provider.modelIds.map((model) => `${provider.providerId}/${model}`));
+  return [
+    ...routes.map((route) => ({ value: route, title: route })),
+    { value: "rehearsal", title: "Rehearsal (a script, no model)" },
+  ];
+}
+
+function last(name: string, initial: string) {
+  const key = `openwrap.${name}`;
+  const [value, setValue] = createSignal(localStorage.getItem(key) ?? initial);
+  const change = (next: string): void => {
+    localStorage.setItem(key, next);
+    setValue(next);
+  };
+  return [value, change] as const;
+}
+
+/** Choices that outlast a run, each falling back when what was chosen is gone. */
+function useChoices(app: App) {
+  const [wantedProject, setProject] = last("project", "");
+  const [wantedModel, setModel] = last("model", "");
+  const [policy, setPolicy] = createSignal<ApprovePolicy>("ask");
+  const projects = () => app.overview().projects;
+  const models = createMemo(() => modelChoices(app.overview().providers));
+  const project = createMemo(
+    () => projects().find((one) => one.projectId === wantedProject())?.projectId ?? projects().at(-1)?.projectId ?? "",
+  );
+  const model = createMemo(
+    () => (models().find((one) => one.value === wantedModel()) ?? models()[0])?.value ?? "rehearsal",
+  );
+  return { projects, project, setProject, models, model, setModel, policy, setPolicy };
+}
+
+export function Composer(): JSX.Element {
+  const app = useApp();
+  const choices = useChoices(app);
+  const [goal, setGoal] = createSignal("");
+  const [opening, setOpening] = createSignal(false);
+  const id = createUniqueId();
+  const create = createAction(async () => {
+    const { runId } = await app.api.run.create({
+      requestId: requestId(),
+      projectId: choices.project(),
+      goal: goal().trim(),
+      model: choices.model(),
+      approve: choices.policy(),
+      allow: [],
+    });
+    app.router.go(runPath(runId));
+  });
+  const sample = createAction(async () => {
+    const project = await app.api.project.sample();
+    choices.setProject(project.projectId);
+    if (goal().trim() === "") setGoal(SAMPLE_GOAL);
+  });
+  const ready = (): boolean => goal().trim() !== "" && choices.project() !== "" && !create.busy() && !app.readOnly();
+  const submit = (event: Event): void => {
+    event.preventDefault();
+    if (ready()) void create.run();
+  };
+  return (
+    <form class="composer" onSubmit={submit} aria-labelledby={`${id}-title`}>
+      <h1 class="say-7" id={`${id}-title`} tabIndex={-1}>
+        What should be done?
+      </h1>
+      <div class="composer-box">
+        <label class="unseen" for={id}>
+          Goal
+        </label>
+        <textarea
+          id={id}
+          name="goal"
+          data-composer
+          rows="2"
+          maxLength={GOAL_CHARS_MAX}
+          placeholder="Say it as you would to a colleague. Name the files and what you want back."
+          value={goal()}
+          onInput={(event) => setGoal(event.currentTarget.value)}
+          onKeyDown={(event) => {
+            if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
+          }}
+        />
+        <div class="composer-foot">
+          <ProjectChoice
+            choices={choices}
+            busy={sample.busy()}
+            sample={() => void sample.run()}
+            open={() => setOpening(!opening())}
+            opening={opening()}
+          />
+          <Picker
+            icon="shield"
+            label="Who answers its questions"
+            value={choices.policy()}
+            choose={(value) => choices.setPolicy(value as ApprovePolicy)}
+            options={POLICIES.map(([value, title]) => ({ value, title }))}
+          />
+          <Picker
+            icon="model"
+            label="Model"
+            value={choices.model()}
+            choose={choices.setModel}
+            options={choices.models()}
+          />
+          <button type="submit" class="button primary make-plan" disabled={!ready()}>
+            Make a plan <span class="key-sign" aria-hidden="true" />
+          </button>
+        </div>
+      </div>
+      <Show when={opening()}>
+        <OpenFolder
+          opened={(projectId) => {
+            choices.setProject(projectId);
+            setOpening(false);
+          }}
+        />
+      </Show>
+      <Show when={isRehearsal(choices.model())}>
+        <p class="quiet composer-note">
+          <span class="tag">Rehearsal</span> A script answers instead of a model. It can plan an analysis of a table;
+          tools, files and figures are real.
+        </p>
+      </Show>
+      <For each={[create, sample]}>
+        {(action) => (
+          <Show when={action.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={action.clear} />}</Show>
+        )}
+      </For>
+    </form>
+  );
+}
+
+interface Option {
+  value: string;
+  title: string;
+}
+
+function Picker(props: {
+  icon: "shield" | "model" | "folder";
+  label: string;
+  value: string;
+  options: Option[];
+  choose: (value: string) => void;
+}): JSX.Element {
+  let select: HTMLSelectElement | undefined;
+  // Options may arrive after the value.
+  createEffect(() => {
+    const value = props.value;
+    if (props.options.length > 0 && select) select.value = value;
+  });
+  return (
+    <label class="picker">
+      <Icon name={props.icon} />
+      <span class="unseen">{props.label}</span>
+      <select
+        ref={(element) => {
+          select = element;
+        }}
+        onChange={(event) => props.choose(event.currentTarget.value)}
+      >
+        <For each={props.options}>{(option) => <option value={option.value}>{option.title}</option>}</For>
+      </select>
+    </label>
+  );
+}
+
+function ProjectChoice(props: {
+  choices: ReturnType<typeof useChoices>;
+  busy: boolean;
+  opening: boolean;
+  sample: () => void;
+  open: () => void;
+}): JSX.Element {
+  const app = useApp();
+  const options = (): Option[] =>
+    props.choices.projects().map((project) => ({ value: project.projectId, title: `${project.name}/` }));
+  return (
+    <>
+      <Show when={options().length > 0}>
+        <Picker
+          icon="folder"
+          label="Project"
+          value={props.choices.project()}
+          choose={props.choices.setProject}
+          options={options()}
+        />
+      </Show>
+      <button
+        type="button"
+        class="button plain"
+        aria-expanded={props.opening}
+        disabled={app.readOnly()}
+        onClick={() => props.open()}
+      >
+        <Show when={options().length === 0}>
+          <Icon name="folder" />
+        </Show>
+        Open a folder
+      </button>
+      <Show when={options().length === 0}>
+        <button
+          type="button"
+          class="button plain"
+          disabled={props.busy || app.readOnly()}
+          onClick={() => props.sample()}
+        >
+          Use the sample project
+        </button>
+      </Show>
+    </>
+  );
+}
+
+function OpenFolder(props: { opened: (projectId: string) => void }): JSX.Element {
+  const app = useApp();
+  const [path, setPath] = createSignal("");
+  const id = createUniqueId();
+  const open = createAction(async () => {
+    const project = await app.api.project.open({ path: path().trim() });
+    props.opened(project.projectId);
+  });
+  const sample = createAction(async () => props.opened((await app.api.project.sample()).projectId));
+  const go = (): void => {
+    if (path().trim() !== "") void open.run();
+  };
+  return (
+    <div class="open-folder">
+      <label for={id}>Path of a folder on this machine. The workforce sees it and nothing beside it.</label>
+      <div class="row">
+        <input
+          id={id}
+          class="field fact grow"
+          type="text"
+          autocomplete="off"
+          spellcheck={false}
+          placeholder="/home/you/project"
+          value={path()}
+          onInput={(event) => setPath(event.currentTarget.value)}
+          onKeyDown={(event) => {
+            if (event.key === "Enter") {
+              event.preventDefault();
+              go();
+            }
+          }}
+        />
+        <button
+          type="button"
+          class="button"
+          disabled={path().trim() === "" || open.busy() || app.readOnly()}
+          onClick={go}
+        >
+          Open
+        </button>
+        <button
+          type="button"
+          class="button plain"
+          disabled={sample.busy() || app.readOnly()}
+          onClick={() => void sample.run()}
+        >
+          Sample project
+        </button>
+      </div>
+      <For each={[open, sample]}>
+        {(action) => (
+          <Show when={action.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={action.clear} />}</Show>
+        )}
+      </For>
+    </div>
+  );
+}
