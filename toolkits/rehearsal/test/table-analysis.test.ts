@@ -245,7 +245,7 @@ describe("odd tables", () => {
 
 describe("the planner", () => {
   const files =
-    "\n# Project files\nold.csv (10 bytes)\nclean-data.csv (999999 bytes)\nlarge.csv (500 bytes)\nREADME.md (9 bytes)\n";
+    "\n# Project files\nold.csv (10 bytes)\nclean-data.csv (999999 bytes)\na*.csv (9999 bytes)\nlarge.csv (500 bytes)\nREADME.md (9 bytes)\n";
   const plan = (goal: string, listed = files, happened?: string) => planOf(rehearsal.client, goal, listed, happened);
   const ids = (result: Awaited<ReturnType<typeof plan>>): string[] =>
     typeof result === "string" ? [result] : result.tasks.map((task) => task.taskId);

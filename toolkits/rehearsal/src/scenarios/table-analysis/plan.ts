@@ -70,9 +70,12 @@ export function planFor(conversation: Conversation): Turn {
   };
 }
 
-/** One the goal names, else the largest; never a file this job made itself. */
+/**
+ * One the goal names, else the largest; never a file this job made itself, nor one with a star in its name, which in the
+ * language of grants would stand for many.
+ */
 function chooseTable(goal: string, files: readonly ProjectFile[]): ProjectFile | undefined {
-  const tables = files.filter(({ path }) => TABLE.test(path) && !OWN_FILES.has(path));
+  const tables = files.filter(({ path }) => TABLE.test(path) && !OWN_FILES.has(path) && !path.includes("*"));
   const named = tables.find(({ path }) => goal.includes(path) || goal.includes(path.split("/").at(-1) ?? path));
   return (
     named ??
@@ -113,11 +116,6 @@ function tasksFor(table: string, wanted: Wanted): Task[] {
   return tasks;
 }
 
-/** In the language of grants a star stands for many paths: such a name is asked for by its folder. */
-function readNeed(path: string): string {
-  return path.includes("*") ? "read:." : `read:${path}`;
-}
-
 function question(table: string, taskId: string, title: string, about: string, file?: string): Task {
   return {
     taskId,
@@ -130,7 +128,7 @@ function question(table: string, taskId: string, title: string, about: string, f
       { kind: "result_contains", text: "```json" },
       ...(file === undefined ? [] : [{ kind: "file_exists", path: file }]),
     ],
-    needs: [readNeed(table), "run:node"],
+    needs: [`read:${table}`, "run:node"],
     writes: file === undefined ? [] : [file],
   };
 }
