@@ -16,7 +16,7 @@ use crate::resolve::{Resolved, environment, resolve};
 use crate::wire::{Order, Refusal};
 
 /// Processes and threads of the children's own uid, over all runs; the kernel refuses more.
-const TASKS_OF_UID_MAX: u64 = 8192;
+const TASKS_OF_UID_MAX: u64 = 1024;
 /// The descriptor number a listener is handed on at.
 const LISTENER: i32 = 3;
 
