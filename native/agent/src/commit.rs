@@ -45,6 +45,12 @@ async fn commit(engine: &Engine, task_id: &str) -> Outcome<CommitOutcome> {
         return Ok(CommitOutcome::Committed { tree_hash });
     }
     let mut changes: ChangeSet = engine.kept(&change_set_hash).await?;
+    let question_at = StepRef {
+        task_id: task_id.to_owned(),
+        attempt,
+        step: QUESTION_STEP,
+    };
+    let mut edited = engine.approver.edited(&question_at);
     loop {
         let commit_hash = if changes.is_empty() {
             String::new()
@@ -65,13 +71,13 @@ async fn commit(engine: &Engine, task_id: &str) -> Outcome<CommitOutcome> {
             return Ok(CommitOutcome::Committed { tree_hash });
         }
         let project = engine.spec.project_path.clone();
-        match engine.ports.views.commit(project, changes.clone()).await? {
+        let outcome = match edited.take() {
+            Some(paths) => CommitOutcome::PersonEdited { paths },
+            None => engine.ports.views.commit(project, changes.clone()).await?,
+        };
+        match outcome {
             CommitOutcome::PersonEdited { paths } => {
-                let step = StepRef {
-                    step: QUESTION_STEP,
-                    ..place
-                };
-                changes = settle_conflict(engine, &step, changes, &paths).await?;
+                changes = settle_conflict(engine, &question_at, changes, &paths).await?;
             }
             done @ CommitOutcome::Committed { .. } => return Ok(done),
         }

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use openwrap_contracts::event::Fact;
-use openwrap_contracts::grant::{ApprovePolicy, Decision, EffectiveDecision, Grant, Holder, Question, QuestionKind, Scope};
+use openwrap_contracts::grant::{
+    ApprovePolicy, Decision, EffectiveDecision, Grant, Holder, Question, QuestionKind, Scope,
+};
 use openwrap_contracts::identity::{Actor, StepRef};
 use openwrap_contracts::limits::APPROVALS_PENDING_MAX;
 use openwrap_contracts::ports::{Approver, CancellationToken, Ids, Ledger, ObservedResult, Task};
@@ -32,6 +34,10 @@ pub struct Desk {
     actor: mpsc::UnboundedSender<Message>,
     waiters: Mutex<HashMap<String, Vec<oneshot::Sender<Decision>>>>,
 }
+
+/// How often, and how long each time, an answer waits for the fold to know its question.
+const FOLD_TRIES: u32 = 100;
+const FOLD_WAIT: std::time::Duration = std::time::Duration::from_millis(5);
 
 enum Known {
     Answered(Decision),
@@ -61,7 +67,7 @@ impl Desk {
     /// # Errors
     /// `NOT_FOUND`, `INVALID_STATE` (answered or withdrawn already), `INVALID_ARGUMENTS` (a scope that was not offered).
     pub async fn resolve(&self, approval_id: &str, decision: Decision, actor: Actor) -> Outcome<()> {
-        let (question, step) = self.pending(approval_id)?;
+        let (question, step) = self.known(approval_id).await?;
         if !question.scopes.contains(&decision.scope) {
             return Err(Fault::invalid(format!(
                 "scope {:?} is not offered by this question",
@@ -81,6 +87,17 @@ impl Desk {
             let _ = waiter.send(decision.clone());
         }
         Ok(())
+    }
+
+    /// A question is on disk, and seen, a moment before the fold has it.
+    async fn known(&self, approval_id: &str) -> Outcome<(Question, StepRef)> {
+        for _ in 0..FOLD_TRIES {
+            match self.pending(approval_id) {
+                Err(fault) if fault.code == ErrorCode::NotFound => tokio::time::sleep(FOLD_WAIT).await,
+                known => return known,
+            }
+        }
+        self.pending(approval_id)
     }
 
     fn pending(&self, approval_id: &str) -> Outcome<(Question, StepRef)> {
@@ -191,8 +208,7 @@ impl Desk {
 
     async fn settle(&self, step: &StepRef, question: Question, cancel: &CancellationToken) -> Outcome<Decision> {
         // Planner, answer and commits hold no slot: only a worker's question gives one back.
-        let scheduled =
-            question.kind != QuestionKind::Conflict && step.task_id != PLANNER && step.task_id != ANSWER;
+        let scheduled = question.kind != QuestionKind::Conflict && step.task_id != PLANNER && step.task_id != ANSWER;
         let known = known_answer(&self.journal.state(), step, &question);
         let approval_id = match known {
             Known::Answered(decision) => return Ok(decision),

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use openwrap_contracts::canonical::{canonical_bytes, canonical_hash};
 use openwrap_contracts::event::{Event, Fact, StoredEvent};
-use openwrap_contracts::grant::{ApprovePolicy, EffectiveDecision, Grant, Question};
-use openwrap_contracts::identity::StepRef;
+use openwrap_contracts::grant::{ApprovePolicy, Decision, EffectiveDecision, Grant, Question, QuestionKind, Scope};
+use openwrap_contracts::identity::{Actor, StepRef};
 use openwrap_contracts::model::{ModelCall, ModelReply, Usage};
 use openwrap_contracts::ports::{
     Approver, Blobs, CancellationToken, Ledger, Models, ObservedResult, Tail, Task, TextSink,
@@ -243,6 +243,26 @@ impl RecordedApprover {
         })
     }
 
+    /// Answers to plans and to edits of a person's own are inputs: the record of the replay needs them too.
+    async fn note(&self, step: &StepRef, mut question: Question, decision: &EffectiveDecision) -> Outcome<()> {
+        question.approval_id = step.id();
+        let resolved = Fact::ApprovalResolved {
+            approval_id: step.id(),
+            decision: Decision {
+                allow: decision.allow,
+                scope: Scope::Once,
+                reason: decision.reason.clone(),
+            },
+        };
+        let actor = Actor::core("replay");
+        let events = vec![
+            self.journal
+                .event_at(actor.clone(), step, Fact::ApprovalRequested { question }),
+            self.journal.event_at(actor, step, resolved),
+        ];
+        self.journal.append(events).await.map(|_| ())
+    }
+
     fn decision(&self, step: &StepRef) -> Option<EffectiveDecision> {
         if let Some(StepState::Tool(tool)) = self.recorded.step(step)
             && let Some(decision) = &tool.decision
@@ -265,12 +285,15 @@ impl Approver for RecordedApprover {
     fn ask(
         &self,
         step: StepRef,
-        _question: Question,
+        question: Question,
         _cancel: CancellationToken,
     ) -> Task<'_, Outcome<EffectiveDecision>> {
         Box::pin(async move {
-            self.decision(&step)
-                .ok_or_else(|| self.recorded.diverge(&step, "a question the record has no answer to"))
+            let decision = self
+                .decision(&step)
+                .ok_or_else(|| self.recorded.diverge(&step, "a question the record has no answer to"))?;
+            self.note(&step, question, &decision).await?;
+            Ok(decision)
         })
     }
 
@@ -299,6 +322,13 @@ impl Approver for RecordedApprover {
             change_set_hash: result.change_set_hash.clone(),
             is_error: result.is_error,
         })
+    }
+
+    fn edited(&self, step: &StepRef) -> Option<Vec<String>> {
+        let asked = self.recorded.state.approvals.values().find(|approval| {
+            approval.question.kind == QuestionKind::Conflict && approval.step == *step && approval.decision.is_some()
+        })?;
+        Some(asked.question.exact.lines().map(str::to_owned).collect())
     }
 
     fn ledger(&self) -> Arc<dyn Ledger> {

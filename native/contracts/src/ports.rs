@@ -349,6 +349,11 @@ pub trait Approver: Send + Sync {
     /// In a replay: the recorded result and change set of an observed tool at this step.
     fn observed(&self, step: &StepRef) -> Option<ObservedResult>;
 
+    /// In a replay: the paths a person had edited when this task settled, as the conflict's question at this step names them.
+    fn edited(&self, _step: &StepRef) -> Option<Vec<String>> {
+        None
+    }
+
     /// Where the steps' events go: the ledger, or a replay's memory.
     fn ledger(&self) -> Arc<dyn Ledger>;
 }

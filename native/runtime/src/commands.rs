@@ -185,12 +185,13 @@ pub(crate) async fn undo(call: &Call<'_>) -> Outcome<Value> {
 async fn undo_once(call: &Call<'_>, params: UndoParams) -> Outcome<Value> {
     let core = call.core;
     let run = core.run(&params.run_id).await?;
-    if run.phase != RunPhase::Finished || core.runs.is_live(&params.run_id) {
+    if run.phase != RunPhase::Finished {
         return Err(
             Fault::new(ErrorCode::InvalidState, format!("run {} is under way", run.number))
                 .with_hint("Stop it first, then undo."),
         );
     }
+    core.runs.put_away(&params.run_id).await;
     let project = core.project(&run.project_id).await?;
     let state = core.runs.state(&params.run_id).await?;
     let journal = Journal::new(

@@ -10,7 +10,7 @@ use openwrap_agent::engine::Ports;
 use openwrap_contracts::event::{Event, Fact};
 use openwrap_contracts::identity::Actor;
 use openwrap_contracts::method::MethodAccess;
-use openwrap_contracts::ports::{Blobs, CancellationToken, Clock, Gateway, Ids, Ledger, Random, Vault, Views};
+use openwrap_contracts::ports::{Blobs, CancellationToken, Clock, Gateway, Ids, Random, Vault, Views};
 use openwrap_contracts::run::DisabledFeature;
 use openwrap_contracts::spawn::{SandboxReport, Spawner};
 use openwrap_contracts::workflow::Workflow;

@@ -50,7 +50,7 @@ impl Following {
             ledger,
             state: Mutex::new(state),
         });
-        following.caught_up().await?;
+        drop(following.caught_up().await?);
         Ok(following)
     }
 
@@ -65,7 +65,7 @@ impl Following {
                 }
                 let Some(following) = following.upgrade() else { return };
                 // A ledger that cannot be read is told to whoever asks.
-                let _ = following.caught_up().await;
+                drop(following.caught_up().await);
                 let due = following.state.lock().await;
                 let due = due.fold.sequence.saturating_sub(due.kept_at) >= SNAPSHOT_EVENTS as u64;
                 if due {

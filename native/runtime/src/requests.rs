@@ -19,7 +19,7 @@ pub struct Requests {
     known: Mutex<Known>,
 }
 
-type Answer = Arc<OnceCell<Outcome<Value>>>;
+type Answer = Arc<OnceCell<Value>>;
 
 #[derive(Default)]
 struct Known {
@@ -28,7 +28,7 @@ struct Known {
 }
 
 impl Requests {
-    /// Does the work once for this id; whoever comes meanwhile waits for the same answer.
+    /// Does the work once for this id; whoever comes meanwhile waits for the same answer. What failed may be tried again.
     ///
     /// # Errors
     /// `INVALID_ARGUMENTS` for an id that is none; what the work says.
@@ -43,7 +43,7 @@ impl Requests {
             )));
         }
         let answer = self.answer(format!("{caller} {method} {request_id}"));
-        answer.get_or_init(|| work).await.clone()
+        answer.get_or_try_init(|| work).await.cloned()
     }
 
     fn answer(&self, key: String) -> Answer {

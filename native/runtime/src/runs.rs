@@ -28,6 +28,7 @@ pub struct Runs {
     workflow: Arc<Workflow>,
     workflow_hash: String,
     live: Mutex<HashMap<String, Live>>,
+    /// Counts runs that came to their end.
     ended: watch::Sender<u64>,
 }
 
@@ -61,13 +62,12 @@ impl Runs {
         // Kept as content: a run goes on, and is replayed, under the workflow it was created with.
         let bytes = openwrap_contracts::canonical::canonical_bytes(&*workflow)?;
         let workflow_hash = ports.blobs.put(Bytes::from(bytes)).await?;
-        let (ended, _) = watch::channel(0);
         Ok(Arc::new(Self {
             ports,
             workflow,
             workflow_hash,
             live: Mutex::new(HashMap::new()),
-            ended,
+            ended: watch::Sender::new(0),
         }))
     }
 
@@ -84,6 +84,12 @@ impl Runs {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .contains_key(run_id)
+    }
+
+    /// Waits until a run whose end is in the ledger has also been put away.
+    pub async fn put_away(&self, run_id: &str) {
+        let mut ended = self.ended.subscribe();
+        while self.is_live(run_id) && ended.changed().await.is_ok() {}
     }
 
     /// Notes a new run and starts it.
@@ -340,12 +346,6 @@ impl Runs {
             live.cancel.cancel();
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-
-    /// Counts runs that ended; changes wake whoever waits for one.
-    #[must_use]
-    pub fn ended(&self) -> watch::Receiver<u64> {
-        self.ended.subscribe()
     }
 }
 

@@ -1,12 +1,10 @@
 //! Undo of tasks and runs: exact, never over anybody's later work.
 
-mod world;
-
 use std::sync::Arc;
 
+use crate::world::model::{Asked, Reply, Script};
+use crate::world::{World, task, yes};
 use serde_json::{Value, json};
-use world::model::{Asked, Reply, Script};
-use world::{World, task, yes};
 
 fn script() -> Script {
     Arc::new(

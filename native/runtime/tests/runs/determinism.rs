@@ -1,15 +1,13 @@
 //! Same inputs, same digest: whatever the latencies, slots, replays and restarts. Other inputs, another digest.
 //! AP-021 and the run record of the contracts.
 
-mod world;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::world::model::{Asked, Reply, Script};
+use crate::world::{World, task, yes};
 use serde_json::{Value, json};
-use world::model::{Asked, Reply, Script};
-use world::{World, task, yes};
 
 /// Where a byte of an input can be changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

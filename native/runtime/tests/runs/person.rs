@@ -1,37 +1,45 @@
 //! A person and the workforce on the same files; pause, stop, and a core that is closed in the middle.
 
-mod world;
-
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::world::model::{Asked, Reply, Script};
+use crate::world::{World, task, yes};
 use serde_json::{Value, json};
-use world::model::{Asked, Reply, Script};
-use world::{World, task, yes};
 
 /// `first` settles; `second` waits for an answer and then writes `report.txt`.
 fn script() -> Script {
-    Arc::new(|asked: &Asked| match (asked.role.as_str(), asked.task.as_str(), asked.turn) {
-        ("planner", _, _) => Reply::call(
-            "plan.submit",
-            json!({ "summary": "Two tasks.", "tasks": [
+    Arc::new(
+        |asked: &Asked| match (asked.role.as_str(), asked.task.as_str(), asked.turn) {
+            ("planner", _, _) => Reply::call(
+                "plan.submit",
+                json!({ "summary": "Two tasks.", "tasks": [
                 task("first", "developer", &[], &["read:."], &["first.txt"]),
                 task("second", "developer", &["first"], &["read:."], &["report.txt"]),
             ] }),
-        ),
-        ("answer", _, _) => Reply::text("Done."),
-        (_, "first", 0) => Reply::call("file.write", json!({ "path": "first.txt", "content": "1" })),
-        (_, "second", 0) => Reply::call("file.write", json!({ "path": "more.txt", "content": "2" })),
-        (_, "second", 1) => Reply::call("file.write", json!({ "path": "report.txt", "content": "from the task" })),
-        _ => Reply::text("done"),
-    })
+            ),
+            ("answer", _, _) => Reply::text("Done."),
+            (_, "first", 0) => Reply::call("file.write", json!({ "path": "first.txt", "content": "1" })),
+            (_, "second", 0) => Reply::call("file.write", json!({ "path": "more.txt", "content": "2" })),
+            (_, "second", 1) => Reply::call(
+                "file.write",
+                json!({ "path": "report.txt", "content": "from the task" }),
+            ),
+            _ => Reply::text("done"),
+        },
+    )
 }
 
 async fn asked_for_more(world: &World) -> Value {
     for _ in 0..2_000 {
         let overview = world.call("overview.get", json!({})).await.unwrap();
-        let found = overview["approvals"].as_array().unwrap().iter().find(|pending| pending["question"]["kind"] == "tool").cloned();
+        let found = overview["approvals"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|pending| pending["question"]["kind"] == "tool")
+            .cloned();
         if let Some(pending) = found {
             return pending;
         }
@@ -46,7 +54,8 @@ async fn asked_for_more(world: &World) -> Value {
 
 async fn answer(world: &World, pending: &Value, allow: bool) {
     let approval = pending["question"]["approvalId"].as_str().unwrap();
-    let params = json!({ "requestId": approval, "approvalId": approval, "decision": { "allow": allow, "scope": "once" } });
+    let params =
+        json!({ "requestId": approval, "approvalId": approval, "decision": { "allow": allow, "scope": "once" } });
     world.call("approval.resolve", params).await.unwrap();
 }
 
@@ -57,10 +66,16 @@ async fn edited_meanwhile(replace: bool) -> World {
     std::fs::write(world.project.join("report.txt"), "edited by a person").unwrap();
     answer(&world, &pending, true).await;
     let run = world
-        .finish(&run_id, |question| json!({ "allow": question["kind"] != "conflict" || replace, "scope": "once" }))
+        .finish(
+            &run_id,
+            |question| json!({ "allow": question["kind"] != "conflict" || replace, "scope": "once" }),
+        )
         .await;
     assert_eq!(run["status"], "completed");
     assert_eq!(world.read("more.txt"), "2");
+    let replay = world.call("run.replay", json!({ "runId": run_id })).await.unwrap();
+    assert_eq!(replay["diverged"], json!([]));
+    assert_eq!(replay["runDigest"], replay["recordedDigest"]);
     world
 }
 
@@ -84,7 +99,10 @@ async fn a_core_closed_in_the_middle_goes_on_at_the_next_start() {
     let run = world.finish(&run_id, yes).await;
     assert_eq!(run["status"], "completed");
     let calls = world.model.calls.load(Ordering::Relaxed) - calls;
-    assert_eq!(calls, 3, "two steps and the answer were left; what was answered is not asked again");
+    assert_eq!(
+        calls, 3,
+        "two steps and the answer were left; what was answered is not asked again"
+    );
     let verified = world.call("audit.verify", json!({})).await.unwrap();
     assert_eq!(verified["ok"], true, "{verified}");
 }
@@ -110,7 +128,11 @@ async fn pause_holds_and_stop_ends() {
     answer(&world, &pending, true).await;
     let calls = world.model.calls.load(Ordering::Relaxed);
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(world.model.calls.load(Ordering::Relaxed), calls, "a paused run asks no model");
+    assert_eq!(
+        world.model.calls.load(Ordering::Relaxed),
+        calls,
+        "a paused run asks no model"
+    );
     assert_eq!(world.run(&run_id).await["phase"], "paused");
     let stopped = world.call("run.stop", command("s1")).await.unwrap();
     assert!(stopped["quietAfterMs"].as_u64().unwrap() <= 250, "{stopped}");
@@ -118,7 +140,13 @@ async fn pause_holds_and_stop_ends() {
     assert_eq!(run["status"], "canceled");
     assert_eq!(world.read("first.txt"), "1", "what had settled stays");
     assert_eq!(world.read("report.txt"), "");
-    assert!(world.call("run.stop", command("s2")).await.unwrap_err().contains("INVALID_STATE"));
+    assert!(
+        world
+            .call("run.stop", command("s2"))
+            .await
+            .unwrap_err()
+            .contains("INVALID_STATE")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,7 +168,9 @@ async fn strangers_and_wrong_folders_are_refused() {
     for method in openwrap_contracts::method::METHODS {
         let refused = world.core.call_json(method.name, "{}", "{}").await;
         let open = method.access == openwrap_contracts::method::MethodAccess::Open;
-        let unauthorized = refused.as_ref().is_err_and(|fault| fault.code.as_str() == "UNAUTHORIZED");
+        let unauthorized = refused
+            .as_ref()
+            .is_err_and(|fault| fault.code.as_str() == "UNAUTHORIZED");
         assert_eq!(unauthorized, !open, "{}: {refused:?}", method.name);
     }
     let home = world.home();
@@ -148,11 +178,18 @@ async fn strangers_and_wrong_folders_are_refused() {
         let refused = world.call("project.open", json!({ "path": path })).await.unwrap_err();
         assert!(refused.contains("PROTECTED_PATH"), "{refused}");
     }
-    let project = world.call("project.open", json!({ "path": world.project })).await.unwrap();
-    let credentials = json!({ "cliToken": world::TOKEN }).to_string();
+    let project = world
+        .call("project.open", json!({ "path": world.project }))
+        .await
+        .unwrap();
+    let credentials = json!({ "cliToken": crate::world::TOKEN }).to_string();
     let read = async |path: &str| {
         let params = json!({ "projectId": project["projectId"], "path": path }).to_string();
-        world.core.read_file(&params, &credentials).await.map_err(|fault| fault.code.as_str())
+        world
+            .core
+            .read_file(&params, &credentials)
+            .await
+            .map_err(|fault| fault.code.as_str())
     };
     assert_eq!(read("a.txt").await.unwrap().as_ref(), b"a");
     assert_eq!(read(".env").await, Err("PROTECTED_PATH"));

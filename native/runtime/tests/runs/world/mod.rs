@@ -11,7 +11,7 @@ use openwrap_runtime::core::{Core, CoreConfig};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use model::{Model, Script};
+use self::model::{Model, Script};
 
 pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 

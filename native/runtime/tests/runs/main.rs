@@ -1,0 +1,7 @@
+//! Whole runs through the open core: real ledger, views, gateway and tools; a model played over HTTP. One binary, so that
+//! the core is linked once.
+
+mod determinism;
+mod person;
+mod undo;
+mod world;
