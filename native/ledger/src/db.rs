@@ -15,7 +15,7 @@ pub(crate) use libsql::Value;
 const BROKEN_CODES: [i32; 2] = [11, 26];
 
 /// How long a statement waits for a lock another connection holds.
-const BUSY_MS: u64 = 10_000;
+const BUSY_MS: u64 = 2_000;
 
 /// One connection with its prepared statements.
 pub(crate) struct Db {

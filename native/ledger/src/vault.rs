@@ -208,6 +208,14 @@ fn too_large() -> Fault {
     )
 }
 
+/// A file of the vault; one that is longer than any of ours is none of ours.
+fn read_own(path: &Path, max: usize, message: &str) -> Outcome<Option<Vec<u8>>> {
+    read(path, max).map_err(|fault| match fault.code {
+        ErrorCode::LimitExceeded => locked(message),
+        _ => fault,
+    })
+}
+
 fn locked(message: &str) -> Fault {
     Fault::new(ErrorCode::VaultLocked, message).with_hint(
         "Put the vault.key that belongs to this data folder back. If it is lost, so are the secrets: move vault.json \
@@ -216,10 +224,11 @@ fn locked(message: &str) -> Fault {
 }
 
 fn read_vault(home: &Path) -> Outcome<Option<VaultFile>> {
-    let Some(bytes) = read(&home.join(VAULT_FILE), FILE_BYTES_MAX)? else {
+    let unreadable = "the vault file cannot be read";
+    let Some(bytes) = read_own(&home.join(VAULT_FILE), FILE_BYTES_MAX, unreadable)? else {
         return Ok(None);
     };
-    let file: VaultFile = serde_json::from_slice(&bytes).map_err(|_| locked("the vault file cannot be read"))?;
+    let file: VaultFile = serde_json::from_slice(&bytes).map_err(|_| locked(unreadable))?;
     if file.format != FORMAT {
         return Err(locked("the vault file is of a form this version does not know"));
     }
@@ -233,7 +242,8 @@ fn write_vault(home: &Path, file: &VaultFile) -> Outcome<()> {
 /// The key file holds one line: 32 random bytes in base64url.
 fn read_key(home: &Path) -> Outcome<Option<KeyBytes>> {
     let path = home.join(KEY_FILE);
-    let Some(text) = read(&path, KEY_BYTES * 2)?.map(Zeroizing::new) else {
+    let unreadable = "the key file of the vault cannot be read";
+    let Some(text) = read_own(&path, KEY_BYTES * 2, unreadable)?.map(Zeroizing::new) else {
         return Ok(None);
     };
     let bytes = std::str::from_utf8(&text)
@@ -241,7 +251,7 @@ fn read_key(home: &Path) -> Outcome<Option<KeyBytes>> {
         .and_then(|text| decode(text.trim_end()))
         .map(Zeroizing::new);
     let key = bytes.and_then(|bytes| <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).ok());
-    let key = key.ok_or_else(|| locked("the key file of the vault cannot be read"))?;
+    let key = key.ok_or_else(|| locked(unreadable))?;
     set_mode(&path, 0o600)?;
     Ok(Some(Zeroizing::new(key)))
 }

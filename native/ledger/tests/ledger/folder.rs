@@ -216,3 +216,41 @@ async fn a_snapshot_is_believed_only_where_it_fits() {
     assert_eq!(store.load_snapshot("fold/1").await.unwrap(), Some((8, state)));
     store.close().await;
 }
+
+/// A commit that fails is refused to all who waited for it; the chain goes on where it was, or not at all when somebody
+/// else wrote meanwhile.
+#[tokio::test]
+async fn a_failed_commit_is_refused_and_never_forks_the_chain() {
+    let home = tempdir().unwrap();
+    let store = Store::open(home.path()).await.unwrap();
+    let ledger = store.ledger();
+    ledger.append(vec![event(1)]).await.unwrap();
+    let other = tamper(home.path()).await;
+    other.execute_batch("BEGIN IMMEDIATE").await.unwrap();
+    let (first, second) = tokio::join!(ledger.append(vec![event(2)]), ledger.append(vec![event(3)]));
+    assert_eq!(first.unwrap_err().code, ErrorCode::StorageFailed);
+    assert_eq!(second.unwrap_err().code, ErrorCode::StorageFailed);
+    other.execute_batch("ROLLBACK").await.unwrap();
+    assert_eq!(ledger.append(vec![event(4)]).await.unwrap()[0].sequence, 2);
+    assert_eq!(ledger.read(0, None, 9).await.unwrap().len(), 2);
+
+    let foreign = "INSERT INTO events(sequence, hash, bytes) VALUES (3, zeroblob(32), x'7b7d')";
+    other.execute(foreign, ()).await.unwrap();
+    assert_eq!(
+        ledger.append(vec![event(5)]).await.unwrap_err().code,
+        ErrorCode::StorageFailed
+    );
+    assert_eq!(
+        ledger.append(vec![event(6)]).await.unwrap_err().code,
+        ErrorCode::LedgerBroken
+    );
+    assert_eq!(ledger.head().0, 2);
+    other
+        .execute("DELETE FROM events WHERE sequence = 3", ())
+        .await
+        .unwrap();
+    assert_eq!(ledger.append(vec![event(7)]).await.unwrap()[0].sequence, 3);
+    drop(other);
+    store.close().await;
+    assert!(audited(home.path()).await.ok);
+}
