@@ -6,6 +6,7 @@ import { approvalPath, runPath } from "../app/router.ts";
 import { visible } from "../words/visible-text.ts";
 import type { Commands } from "./commands.ts";
 import { KEYS } from "./key-map.ts";
+import { matching } from "./matching.ts";
 
 interface Entry {
   words: string;
@@ -41,15 +42,6 @@ function entries(app: App, commands: Commands): Entry[] {
     plain("Theme: ink", () => preferences.setTheme("ink")),
     plain("Theme: as the system", () => preferences.setTheme("system")),
   ];
-}
-
-/** Entries that hold every word, those that begin with the text first. */
-export function matching<T extends { words: string; detail: string }>(list: readonly T[], text: string): T[] {
-  const wanted = text.toLowerCase().split(/\s+/).filter(Boolean);
-  const whole = (entry: T): string => `${entry.words} ${entry.detail}`.toLowerCase();
-  const found = list.filter((entry) => wanted.every((word) => whole(entry).includes(word)));
-  const starts = (entry: T): number => (entry.words.toLowerCase().startsWith(wanted[0] ?? "") ? 0 : 1);
-  return wanted.length === 0 ? found : [...found].sort((a, b) => starts(a) - starts(b));
 }
 
 export function Palette(props: { commands: Commands }): JSX.Element {

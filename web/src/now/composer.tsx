@@ -1,6 +1,6 @@
 // Where a goal is said: what, in which folder, with which model, and who answers its questions.
 
-import type { ApprovePolicy, ProviderConfig } from "@openwrap/contracts";
+import type { ApprovePolicy } from "@openwrap/contracts";
 import { createEffect, createMemo, createSignal, createUniqueId, For, type JSX, Show } from "solid-js";
 import { createAction, requestId } from "../app/action.ts";
 import { type App, useApp } from "../app/app.ts";
@@ -8,6 +8,7 @@ import { runPath } from "../app/router.ts";
 import { FaultNotice } from "../parts/fault-notice.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { isRehearsal } from "../parts/rehearsal-tag.tsx";
+import { modelChoices } from "./model-choices.ts";
 
 const SAMPLE_GOAL = "Analyse this data and give me a workbook and a report.";
 const GOAL_CHARS_MAX = 8_000;
@@ -16,17 +17,6 @@ const POLICIES: readonly [ApprovePolicy, string][] = [
   ["bundle", "Only what the plan asks for"],
   ["all", "Yes to all but protected names"],
 ];
-
-/** Routes that can be chosen; the rehearsal is always there. */
-export function modelChoices(providers: readonly ProviderConfig[]): { value: string; title: string }[] {
-  const routes = providers
-    .filter((provider) => provider.kind !== "rehearsal")
-    .flatMap((provider) => provider.modelIds.map((model) => `${provider.providerId}/${model}`));
-  return [
-    ...routes.map((route) => ({ value: route, title: route })),
-    { value: "rehearsal", title: "Rehearsal (a script, no model)" },
-  ];
-}
 
 function last(name: string, initial: string) {
   const key = `openwrap.${name}`;

@@ -16,6 +16,7 @@ import { RehearsalTag } from "../parts/rehearsal-tag.tsx";
 import { SmallLine } from "../parts/small-line.tsx";
 import { useFeed } from "../run/run-screen.tsx";
 import { progressWords, summaryWords } from "../run/run-view.ts";
+import { firstWords } from "../words/first-words.ts";
 import { amount, clock, counted, day, duration, sequenceText } from "../words/format.ts";
 import { Composer } from "./composer.tsx";
 
@@ -211,16 +212,6 @@ const STATES = {
   running: "running",
 } as const;
 const WORDS = { completed: "", failed: "Failed. ", canceled: "Stopped. ", queued: "", running: "" } as const;
-
-/** The first sentence or line of an answer, without marks. */
-export function firstWords(answer: string): string {
-  const line = answer.split("\n").find((one) => /\w/.test(one) && !/^#{1,6}\s/.test(one)) ?? answer;
-  return line
-    .replace(/[*_`#>|]/g, "")
-    .replace(/\[([^\]]*)\]\([^)]*\)/g, "$1")
-    .trim()
-    .slice(0, 180);
-}
 
 function SettledRow(props: { run: RunSummary }): JSX.Element {
   return (
