@@ -56,6 +56,9 @@ pub fn read(root: BorrowedFd<'_>, path: &str, whose: Whose) -> Outcome<Option<Co
             return Ok(None);
         }
         whose.check(&before, path)?;
+        if Stamp::of(&before).size() > PROJECT_BYTES_MAX as u64 {
+            return Err(too_large(path));
+        }
         let mut file = File::from(file);
         let bytes = read_all(&mut file, path)?;
         let after = fs::fstat(&file).map_err(|error| beneath::storage(error, "cannot read", path))?;
@@ -83,6 +86,7 @@ fn unlock(root: BorrowedFd<'_>, path: &str) -> Result<(), Errno> {
 
 fn read_all(file: &mut File, path: &str) -> Outcome<Bytes> {
     let mut bytes = Vec::new();
+    // It may have grown since it was looked at.
     let read = Read::by_ref(file)
         .take(PROJECT_BYTES_MAX as u64 + 1)
         .read_to_end(&mut bytes);
@@ -93,12 +97,16 @@ fn read_all(file: &mut File, path: &str) -> Outcome<Bytes> {
         )
     })?;
     if bytes.len() > PROJECT_BYTES_MAX {
-        return Err(Fault::new(
-            ErrorCode::LimitExceeded,
-            format!("`{}` is larger than {PROJECT_BYTES_MAX} bytes", path.escape_debug()),
-        ));
+        return Err(too_large(path));
     }
     Ok(bytes.into())
+}
+
+fn too_large(path: &str) -> Fault {
+    Fault::new(
+        ErrorCode::LimitExceeded,
+        format!("`{}` is larger than {PROJECT_BYTES_MAX} bytes", path.escape_debug()),
+    )
 }
 
 /// Writes all bytes to an open file.
