@@ -295,22 +295,14 @@ impl Conductor {
     }
 
     /// The earliest place a message can still take: one that any other timing could give it too. So not one that was thought over
-    /// already, and not before a head whose acts may have begun.
+    /// already or waits to be, and not before a head that stands on what has settled so far: it runs or is done again there.
     fn next_place(&self) -> u32 {
         let settled = self.settled();
-        let begun = self
-            .head_place()
-            .and_then(|place| self.tasks.get(place as usize))
-            .is_some_and(|task| {
-                let at_head = |base: Base, head: bool| head && base == Base::Retired { count: settled };
-                task.phase == TaskPhase::Retiring
-                    || task
-                        .current
-                        .as_ref()
-                        .is_some_and(|current| at_head(current.base, current.head))
-                    || task.attempts.iter().any(|attempt| at_head(attempt.base, attempt.head))
-            });
-        let here = settled + u32::from(begun || self.replan.is_some());
+        let head = self.head_place().and_then(|place| self.tasks.get(place as usize));
+        let begun =
+            head.is_some_and(|task| task.phase == TaskPhase::Retiring || task.base == Base::Retired { count: settled });
+        let taken = begun || self.replan.is_some() || self.messages.contains_key(&settled);
+        let here = settled + u32::from(taken);
         self.last_place.map_or(here, |last| here.max(last + 1))
     }
 

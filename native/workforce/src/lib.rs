@@ -5,5 +5,6 @@ mod failure;
 mod graph;
 pub mod orchestrator;
 mod scheduler;
+pub mod simulation;
 
 pub use orchestrator::WorkforceOrchestrator;

@@ -62,6 +62,12 @@ impl Conductor {
         count(self.retired.len())
     }
 
+    /// Attempts that hold a slot.
+    #[must_use]
+    pub fn running(&self) -> u32 {
+        self.running
+    }
+
     /// The task that holds the line.
     #[must_use]
     pub fn head(&self) -> Option<&str> {

@@ -1,0 +1,227 @@
+//! Carrying out what the conductor says, and checking it.
+
+use std::rc::Rc;
+
+use super::{Attempt, Check, Happening, Host, hold};
+use crate::conductor::{Base, Effect, ReplanCause, TaskPhase};
+use crate::simulation::rules::{self, Given};
+use crate::simulation::world::Step;
+
+impl Host<'_> {
+    pub(super) fn carry_out(&mut self, effect: &Effect) -> Check {
+        match effect {
+            Effect::Start { .. } => return self.start(effect),
+            Effect::Continue { task_id, start, .. } => {
+                let attempt = self
+                    .attempts
+                    .get_mut(task_id)
+                    .filter(|attempt| attempt.start == *start && !attempt.running);
+                let attempt = attempt.ok_or_else(|| format!("start {start} of {task_id} goes on, but did not wait"))?;
+                attempt.running = true;
+                self.soon(Happening::Step {
+                    task_id: task_id.clone(),
+                    start: *start,
+                });
+            }
+            Effect::Abort { task_id, start, .. } => {
+                let attempt = self.attempts.remove(task_id);
+                hold(attempt.is_some_and(|attempt| attempt.start == *start), || {
+                    format!("start {start} of {task_id} is aborted, but not under way")
+                })?;
+                self.counts.aborts += 1;
+            }
+            Effect::Retire { task_id, ordinal } => {
+                let settled = self.conductor.settled();
+                hold(*ordinal == settled, || {
+                    format!("{task_id} retires at {ordinal}, {settled} are settled")
+                })?;
+                hold(!self.committing, || format!("{task_id} retires during another commit"))?;
+                self.committing = true;
+                self.soon(Happening::Commit {
+                    task_id: task_id.clone(),
+                });
+            }
+            Effect::Reopened { base, because_of, .. } => {
+                if let Base::Retired { count } = base {
+                    let settled = self.conductor.settled();
+                    hold(*count == settled, || {
+                        format!("reopened on {count}, {settled} are settled")
+                    })?;
+                    self.bases.insert(*base, Rc::new(self.project.clone()));
+                }
+                self.counts.conflicts += u64::from(because_of.is_some());
+            }
+            Effect::Backoff { until_ms, .. } => {
+                self.counts.backoffs += 1;
+                self.at(*until_ms, Happening::Wake);
+            }
+            Effect::NeedReplan { cause } => {
+                hold(self.replan.is_none(), || "two replans at once".to_owned())?;
+                self.counts.replans += 1;
+                self.replan = Some(cause.clone());
+                self.soon(Happening::Planned);
+            }
+            Effect::MessagePlaced { message_id, at } => self.placed(message_id, *at)?,
+            Effect::Squashed { task_id } => {
+                hold(self.plan.squashed.contains(task_id), || {
+                    format!("{task_id} is squashed, the plan has it")
+                })?;
+                self.counts.squashed += 1;
+            }
+            Effect::Canceled { task_id } => {
+                let failed =
+                    |cause: &ReplanCause| matches!(cause, ReplanCause::TaskFailed { task_id: id, .. } if id == task_id);
+                if self.replan.as_ref().is_some_and(failed) {
+                    self.replan = None;
+                }
+                self.counts.canceled += 1;
+            }
+            Effect::Escalated { task_id } => {
+                self.counts.escalations += 1;
+                self.later(
+                    60,
+                    Happening::Decide {
+                        task_id: task_id.clone(),
+                    },
+                );
+            }
+            Effect::SettledFailed { ordinal, .. } => {
+                hold(*ordinal < self.conductor.settled(), || {
+                    format!("{ordinal} settled ahead of the line")
+                })?;
+            }
+            Effect::Finished { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn placed(&mut self, message_id: &str, at: u32) -> Check {
+        let message = message_id
+            .parse()
+            .map_err(|_| format!("message {message_id} was never sent"))?;
+        if let Some(placed) = &self.timing.placed {
+            let known = placed.get(self.places.len());
+            hold(known == Some(&(message, at)), || {
+                format!("message {message} placed at {at}, not {known:?}")
+            })?;
+        }
+        self.places.push((message, at));
+        self.counts.messages += 1;
+        Ok(())
+    }
+
+    fn start(&mut self, effect: &Effect) -> Check {
+        let Effect::Start {
+            task_id,
+            attempt,
+            start,
+            base,
+            closure,
+            head,
+            let_go,
+            ..
+        } = effect
+        else {
+            return Ok(());
+        };
+        self.counts.starts += 1;
+        self.counts.heads += u64::from(*head);
+        self.counts.let_go += u64::from(*let_go);
+        hold(!self.attempts.contains_key(task_id), || {
+            format!("{task_id} starts twice at once")
+        })?;
+        if *head {
+            self.bases.insert(*base, Rc::new(self.project.clone()));
+        }
+        let base_files = self
+            .bases
+            .get(base)
+            .cloned()
+            .ok_or_else(|| format!("{task_id} starts on unknown {base:?}"))?;
+        let mut view = (*base_files).clone();
+        for id in closure {
+            let done = self
+                .done
+                .get(id)
+                .ok_or_else(|| format!("{task_id} starts on {id}, which is not done"))?;
+            view.extend(done.changed.iter().map(|(path, content)| (path.clone(), *content)));
+        }
+        let given = Given {
+            task_id,
+            base: *base,
+            closure,
+            head: *head,
+            window: self.timing.window,
+        };
+        rules::start(&self.conductor, &self.plan, &given)?;
+        let spec = self
+            .plan
+            .spec(task_id)
+            .ok_or_else(|| format!("{task_id} starts, but is not planned"))?;
+        let script = self.world.script(spec, *attempt, &view, *head || *let_go);
+        self.insert(
+            task_id,
+            Attempt {
+                start: *start,
+                script,
+                step: 0,
+                running: true,
+                base: base_files,
+            },
+        );
+        Ok(())
+    }
+
+    fn insert(&mut self, task_id: &str, attempt: Attempt) {
+        let start = attempt.start;
+        self.attempts.insert(task_id.to_owned(), attempt);
+        self.soon(Happening::Step {
+            task_id: task_id.to_owned(),
+            start,
+        });
+    }
+
+    /// Sends the question of an attempt; one that the whole run shares is one question.
+    pub(super) fn ask(&mut self, task_id: String, start: u32, step: Option<Step>) {
+        match step {
+            Some(Step::Ask(Some(question))) => {
+                if self.answered.contains(&question) || self.asked.insert(question) {
+                    self.later(120, Happening::RunAnswer { question });
+                }
+            }
+            _ => self.later(120, Happening::Answer { task_id, start }),
+        }
+    }
+
+    /// What holds after every input.
+    pub(super) fn after(&mut self, effects: &[Effect]) -> Check {
+        let running = self.attempts.values().filter(|attempt| attempt.running).count();
+        let told = self.conductor.running();
+        hold(u32::try_from(running) == Ok(told), || {
+            format!("{running} attempts run, the conductor counts {told}")
+        })?;
+        self.counts.running_max = self.counts.running_max.max(running as u64);
+        let given = effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Start { .. } | Effect::Continue { .. }));
+        hold(!given || told <= self.slots, || {
+            format!("{told} attempts run on {} slots", self.slots)
+        })?;
+        self.head_is_served()
+    }
+
+    fn head_is_served(&self) -> Check {
+        if self.paused || self.stopped || self.conductor.finished().is_some() || self.conductor.running() >= self.slots
+        {
+            return Ok(());
+        }
+        let Some(head) = self.conductor.head().and_then(|head| self.conductor.task(head)) else {
+            return Ok(());
+        };
+        let idle = matches!(head.phase, TaskPhase::Pending | TaskPhase::Ready);
+        let held = self.replan.is_some() && head.head_only && head.phase == TaskPhase::Pending;
+        hold(!idle || held || head.canceled, || {
+            format!("a slot is free and the head {} has none", head.task_id)
+        })
+    }
+}

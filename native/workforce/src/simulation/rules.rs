@@ -1,0 +1,172 @@
+//! What must hold, worked out again without the conductor's own bookkeeping.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::host::{Outcome, Plan};
+use crate::conductor::{Base, Conductor, ConductorRecord, ConductorTask, TaskPhase};
+
+pub(super) type Check = Result<(), String>;
+
+pub(super) fn hold(holds: bool, message: impl FnOnce() -> String) -> Check {
+    if holds { Ok(()) } else { Err(message()) }
+}
+
+/// Two runs of the same inputs left the same.
+pub(super) fn same_record(reference: &Outcome, other: &Outcome) -> Check {
+    hold(reference.record == other.record, || {
+        difference(&reference.record, &other.record)
+    })?;
+    hold(reference.status == other.status, || {
+        format!("ended {:?}, the reference {:?}", other.status, reference.status)
+    })?;
+    hold(reference.places == other.places, || {
+        format!(
+            "messages at {:?}, in the reference {:?}",
+            other.places, reference.places
+        )
+    })?;
+    hold(reference.project == other.project, || {
+        "the project differs from the reference".to_owned()
+    })
+}
+
+/// A stopped run settled the same as the reference, as far as it came.
+pub(super) fn same_beginning(reference: &Outcome, other: &Outcome) -> Check {
+    let cut = ConductorRecord {
+        plan_versions: reference
+            .record
+            .plan_versions
+            .iter()
+            .take(other.record.plan_versions.len())
+            .copied()
+            .collect(),
+        tasks: reference
+            .record
+            .tasks
+            .iter()
+            .take(other.record.tasks.len())
+            .cloned()
+            .collect(),
+        squashed: other.record.squashed.clone(),
+    };
+    hold(cut == other.record, || difference(&cut, &other.record))
+}
+
+fn difference(reference: &ConductorRecord, other: &ConductorRecord) -> String {
+    let first = reference.tasks.iter().zip(&other.tasks).find(|(one, two)| one != two);
+    match first {
+        Some((one, two)) => format!("records differ: {two:?}, in the reference {one:?}"),
+        None => format!(
+            "records differ: {} tasks, versions {:?}, squashed {:?}; in the reference {}, {:?}, {:?}",
+            other.tasks.len(),
+            other.plan_versions,
+            other.squashed,
+            reference.tasks.len(),
+            reference.plan_versions,
+            reference.squashed,
+        ),
+    }
+}
+
+/// Ordinals of the first plan, by the definition: among tasks whose dependencies have one, the smallest (priority, place).
+pub(super) fn first_ordinals(conductor: &Conductor, tasks: &[ConductorTask]) -> Check {
+    let mut left: Vec<&ConductorTask> = tasks.iter().collect();
+    let mut placed: BTreeSet<&str> = BTreeSet::new();
+    for ordinal in 0.. {
+        let free = left
+            .iter()
+            .enumerate()
+            .filter(|(_, task)| task.depends_on.iter().all(|id| placed.contains(id.as_str())));
+        let Some((place, _)) = free.min_by_key(|(place, task)| (task.priority, *place)) else {
+            break;
+        };
+        let task = left.remove(place);
+        placed.insert(&task.task_id);
+        let given = match conductor.task(&task.task_id) {
+            Some(task) => task.ordinal,
+            // Settled at once: a person does without it.
+            None => continue,
+        };
+        hold(given == ordinal, || {
+            format!("task {} has ordinal {given}, not {ordinal}", task.task_id)
+        })?;
+    }
+    hold(left.is_empty(), || "the plan has a cycle".to_owned())
+}
+
+/// What an attempt must be given when it starts.
+pub(super) struct Given<'a> {
+    pub task_id: &'a str,
+    pub base: Base,
+    pub closure: &'a [String],
+    pub head: bool,
+    pub window: u32,
+}
+
+/// A start within the window, after its dependencies, in the view that the definition names.
+pub(super) fn start(conductor: &Conductor, plan: &Plan, given: &Given) -> Check {
+    let id = given.task_id;
+    // The run may have gone on within the same input; an aborted task is not looked at.
+    let Some(task) = conductor.task(id) else { return Ok(()) };
+    hold(task.ordinal < conductor.settled() + given.window, || {
+        format!("task {id} started outside the window")
+    })?;
+    if given.head {
+        let settled = conductor.settled();
+        hold(given.base == (Base::Retired { count: settled }), || {
+            format!("head {id} started on {:?} with {settled} settled", given.base)
+        })?;
+        hold(task.ordinal == settled, || {
+            format!("task {id} started as head at {}, line {settled}", task.ordinal)
+        })?;
+    }
+    let spec = plan
+        .spec(id)
+        .ok_or_else(|| format!("task {id} started, the plan does not have it"))?;
+    for dependency in &spec.depends_on {
+        let phase = conductor.task(dependency).map(|task| task.phase);
+        let done = match phase {
+            Some(phase) => matches!(phase, TaskPhase::Completed | TaskPhase::Retiring),
+            None => plan.retired.contains_key(dependency),
+        };
+        hold(done, || {
+            format!("task {id} started, its dependency {dependency} is {phase:?}")
+        })?;
+    }
+    let held = match given.base {
+        Base::Retired { count } => count,
+        Base::Plan { version } => plan.accepted_after.get(&version).copied().unwrap_or(u32::MAX),
+    };
+    let mut closure: BTreeMap<u32, &str> = BTreeMap::new();
+    let mut open: Vec<&str> = spec.depends_on.iter().map(String::as_str).collect();
+    while let Some(id) = open.pop() {
+        let ordinal = plan
+            .retired
+            .get(id)
+            .copied()
+            .or_else(|| conductor.task(id).map(|task| task.ordinal));
+        let ordinal = ordinal.ok_or_else(|| format!("dependency {id} has no ordinal"))?;
+        if closure.insert(ordinal, id).is_none() {
+            open.extend(
+                plan.spec(id)
+                    .into_iter()
+                    .flat_map(|spec| &spec.depends_on)
+                    .map(String::as_str),
+            );
+        }
+    }
+    let closure: Vec<&str> = closure.range(held..).map(|(_, id)| *id).collect();
+    hold(closure == given.closure, || {
+        format!("task {id} got the closure {:?}, not {closure:?}", given.closure)
+    })
+}
+
+/// The record settles ordinal by ordinal.
+pub(super) fn order(record: &ConductorRecord) -> Check {
+    for (ordinal, task) in (0u32..).zip(&record.tasks) {
+        hold(task.ordinal == ordinal, || {
+            format!("task {} settled at {ordinal} with {}", task.task_id, task.ordinal)
+        })?;
+    }
+    Ok(())
+}
