@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use openwrap_contracts::ErrorCode;
 use openwrap_contracts::spawn::SpawnLimits;
@@ -17,6 +18,12 @@ use crate::wire::{Order, Refusal};
 
 /// Processes and threads of the children's own uid, over all runs; the kernel refuses more.
 const TASKS_OF_UID_MAX: u64 = 1024;
+/// Where children share the core's uid: tasks they may add to those the uid has.
+const TASKS_ADDED_MAX: u64 = 1024;
+/// More tasks than this a uid is not searched for.
+const TASKS_SEARCHED_MAX: u64 = 1 << 20;
+/// A count of a uid's tasks is good for this long.
+const COUNT_FRESH: Duration = Duration::from_secs(10);
 /// The descriptor number a listener is handed on at.
 const LISTENER: i32 = 3;
 
@@ -30,6 +37,8 @@ pub struct Launcher {
     pub own_pid: i32,
     /// Landlock and seccomp are there, or doing without was accepted.
     pub confined: bool,
+    /// Most tasks of the children's uid, and when that was found; None: no bound.
+    pub tasks: Option<(Instant, Option<u64>)>,
 }
 
 /// A forked child whose program does not run yet.
@@ -126,6 +135,7 @@ impl Launcher {
         let folder = working_folder(order, &fence)?;
         let envp = environment(&order.env)?;
         let program = resolve(&order.program, &order.args, &order.env, &order.cwd, &fence)?;
+        self.count_tasks();
         let mut rest = descriptors.iter().map(AsFd::as_fd);
         let (Some(stdout), Some(stderr)) = (rest.next(), rest.next()) else {
             return Err(refusal(
@@ -157,6 +167,18 @@ impl Launcher {
             Ok(Fork::Parent(pid)) => Ok(Launched { pid, status: read }),
             Err(error) => Err(refusal(ErrorCode::SpawnFailed, format!("no process: {error}"))),
         }
+    }
+
+    fn count_tasks(&mut self) {
+        let known = |(at, _): (Instant, Option<u64>)| self.tools.is_some() || at.elapsed() < COUNT_FRESH;
+        if self.tasks.is_some_and(known) {
+            return;
+        }
+        let most = match self.tools {
+            Some(_) => Some(TASKS_OF_UID_MAX),
+            None => kernel::tasks_counted(TASKS_SEARCHED_MAX).map(|tasks| tasks + TASKS_ADDED_MAX),
+        };
+        self.tasks = Some((Instant::now(), most));
     }
 
     /// Runs in the forked child; comes back only when a stage failed.
@@ -193,10 +215,10 @@ impl Launcher {
         kernel::limit(libc::RLIMIT_NOFILE, limits.open_files)?;
         // The watch comes first; this holds should it be late. One process may use no more than the tree.
         kernel::limit(libc::RLIMIT_CPU, limits.cpu_ms / 1000 + 2)?;
-        if self.tools.is_some() {
-            kernel::limit(libc::RLIMIT_NPROC, TASKS_OF_UID_MAX)?;
+        match self.tasks {
+            Some((_, Some(most))) => kernel::limit(libc::RLIMIT_NPROC, most),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn give_up_privileges(&self) -> io::Result<()> {

@@ -8,7 +8,7 @@ use openwrap_contracts::spawn::{ExitReason, ExitStatus, SpawnLimits, Stopped};
 
 use crate::kernel::{self, Collected, Ended};
 use crate::launch::outcome;
-use crate::tree::{self, Children};
+use crate::tree::{self, Children, Member};
 use crate::wire::{Order, ToCore};
 
 /// How often the limits of living trees are looked at.
@@ -37,7 +37,7 @@ struct Running {
     orphans_cpu_ms: u64,
     peak_bytes: u64,
     /// The tree as last read: processes, and their clocks then. Empty when it was not read whole.
-    read: Vec<(i32, u64)>,
+    read: Vec<Member>,
 }
 
 struct Stop {
@@ -247,18 +247,15 @@ impl Trees {
         }
     }
 
-    /// Every living process of a child's tree.
-    fn tree_of(&self, id: u64) -> Vec<(i32, u64)> {
+    /// Every process of a child's tree, each shown to `visit` when it is found.
+    fn tree_of(&self, id: u64, visit: impl Fn(i32, i32)) -> Vec<Member> {
         let Some(child) = self.running.get(&id) else {
             return Vec::new();
         };
-        let own = self
-            .orphans()
-            .into_iter()
-            .filter(|(_, owner)| *owner == Some(id))
-            .map(|(pid, _)| pid);
+        let orphans = self.orphans().into_iter();
+        let own = orphans.filter(|(_, owner)| *owner == Some(id)).map(|(pid, _)| pid);
         let root = child.ended.is_none().then_some(child.pid);
-        tree::with_descendants(root.into_iter().chain(own))
+        tree::with_descendants(self.own_pid, root.into_iter().chain(own), visit)
     }
 
     fn kill_tree(&mut self, id: u64) {
@@ -268,14 +265,7 @@ impl Trees {
                 kernel::kill_group(child.pid);
             }
         }
-        let own: BTreeSet<i32> = self.children.list().unwrap_or_default().into_iter().collect();
-        for (pid, _) in self.tree_of(id) {
-            if own.contains(&pid) {
-                kernel::kill_child(pid);
-            } else {
-                tree::kill_descendant(pid, self.own_pid);
-            }
-        }
+        let _ = self.tree_of(id, |pid, parent| tree::kill_member(pid, parent, self.own_pid));
     }
 
     /// Kills a child's tree, unless it has ended by itself.
@@ -313,7 +303,11 @@ impl Trees {
                 self.stops.push(stop);
                 continue;
             }
-            let left = stop.waits_for.iter().map(|id| self.tree_of(*id).len()).sum::<usize>();
+            let left = stop
+                .waits_for
+                .iter()
+                .map(|id| self.tree_of(*id, |_, _| {}).len())
+                .sum::<usize>();
             let stopped = Stopped {
                 stopped: stop.stopped,
                 left: u32::try_from(left).unwrap_or(u32::MAX),
@@ -368,11 +362,11 @@ impl Trees {
 
     /// Reads a tree's use; the limit it passed, if any.
     fn read_tree(&mut self, id: u64) -> Option<ExitReason> {
-        let pids = self.tree_of(id);
+        let members = self.tree_of(id, |_, _| {});
         let child = self.running.get_mut(&id)?;
-        let used = tree::use_of(&pids, child.limits.memory_bytes);
+        let used = tree::use_of(&members, child.limits.memory_bytes);
         child.peak_bytes = child.peak_bytes.max(used.memory_bytes);
-        child.read = if used.ending { Vec::new() } else { pids };
+        child.read = if used.ending { Vec::new() } else { members };
         if used.memory_bytes > child.limits.memory_bytes {
             Some(ExitReason::Memory)
         } else if used.processes > child.limits.processes {
@@ -391,12 +385,9 @@ impl Trees {
         }
         loop {
             let own = self.children.list().unwrap_or_default();
-            for pid in &own {
-                kernel::kill_child(*pid);
-            }
-            for (pid, _) in tree::with_descendants(own) {
-                tree::kill_descendant(pid, self.own_pid);
-            }
+            let _ = tree::with_descendants(self.own_pid, own, |pid, parent| {
+                tree::kill_member(pid, parent, self.own_pid);
+            });
             loop {
                 match kernel::peek_ended() {
                     Ok(Ended::Child(pid)) => drop(kernel::collect(pid)),
@@ -431,7 +422,7 @@ impl Running {
             && self
                 .read
                 .iter()
-                .all(|(pid, then)| kernel::process_cpu_ns(*pid) == Some(*then))
+                .all(|member| kernel::process_cpu_ns(member.pid) == Some(member.clock))
     }
 
     fn status_of(&self, ended: Collected) -> ExitStatus {

@@ -63,6 +63,7 @@ fn settle_in() -> std::io::Result<(OwnedFd, OwnedFd)> {
     kernel::process_control(libc::PR_SET_DUMPABLE, 0)?;
     kernel::process_control(libc::PR_SET_CHILD_SUBREAPER, 1)?;
     kernel::process_control(libc::PR_SET_NO_NEW_PRIVS, 1)?;
+    kernel::take_precedence();
     kernel::default_signals();
     let signals = kernel::signal_descriptor(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP])?;
     Ok((null, signals))
@@ -116,6 +117,7 @@ fn workplace(hello: Hello, null: OwnedFd, abi: u32, seccomp: bool) -> (Launcher,
         null,
         own_pid: rustix::process::getpid().as_raw_nonzero().get(),
         confined: (abi > 0 && seccomp) || hello.accept_weak,
+        tasks: None,
     };
     (launcher, ready)
 }

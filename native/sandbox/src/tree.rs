@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use crate::kernel::{kill_pinned, page_and_ticks, process_cpu_ns};
+use crate::kernel::{kill_child, kill_pinned, page_and_ticks, process_cpu_ns};
 
 /// Deeper than any tree the limits on processes allow.
 const PROCESSES_WALKED_MAX: usize = 65_536;
@@ -72,42 +72,53 @@ fn children_of(pid: i32) -> Vec<i32> {
     files.flat_map(|text| numbers(&text)).collect()
 }
 
-/// These processes and all below them, parents first, each with its clock as it was before its children were read: one that has not run
-/// since has started nothing since.
+/// A process of a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member {
+    pub pid: i32,
+    pub parent: i32,
+    /// Its clock as it was before its children were read: one that has not run since has started nothing since.
+    pub clock: u64,
+}
+
+/// These children of a process and all below them, parents first. Each is shown to `visit` as soon as it is found, before its own
+/// children are looked for: a killer has to be faster than what it kills can fork.
 #[must_use]
-pub fn with_descendants(roots: impl IntoIterator<Item = i32>) -> Vec<(i32, u64)> {
-    let mut found: Vec<(i32, u64)> = roots.into_iter().map(|pid| (pid, 0)).collect();
-    let mut seen: BTreeSet<i32> = found.iter().map(|(pid, _)| *pid).collect();
+pub fn with_descendants(parent: i32, roots: impl IntoIterator<Item = i32>, visit: impl Fn(i32, i32)) -> Vec<Member> {
+    let mut found: Vec<Member> = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut find = |found: &mut Vec<Member>, pid, parent| {
+        if seen.insert(pid) {
+            visit(pid, parent);
+            found.push(Member { pid, parent, clock: 0 });
+        }
+    };
+    for pid in roots {
+        find(&mut found, pid, parent);
+    }
     let mut next = 0;
     while next < found.len() && found.len() < PROCESSES_WALKED_MAX {
-        let pid = found[next].0;
-        found[next].1 = process_cpu_ns(pid).unwrap_or(0);
+        let pid = found[next].pid;
+        found[next].clock = process_cpu_ns(pid).unwrap_or(0);
         for child in children_of(pid) {
-            if seen.insert(child) {
-                found.push((child, 0));
-            }
+            find(&mut found, child, pid);
         }
         next += 1;
     }
     found
 }
 
-/// SIGKILL to a process that belongs to a tree of ours but is not our own child.
-pub fn kill_descendant(pid: i32, spawner: i32) {
-    // Its number may have passed to a stranger since it was read: once pinned, its line of parents must lead to us.
-    kill_pinned(pid, || descends_from(pid, spawner));
-}
-
-fn descends_from(pid: i32, ancestor: i32) -> bool {
-    let mut at = pid;
-    for _ in 0..PROCESSES_WALKED_MAX {
-        match stat_of(at) {
-            Some(stat) if stat.parent == ancestor => return true,
-            Some(stat) if stat.parent > 1 => at = stat.parent,
-            _ => return false,
-        }
+/// SIGKILL to a member of a tree. `spawner` is this process.
+pub fn kill_member(pid: i32, parent: i32, spawner: i32) {
+    if parent == spawner {
+        // Our own child, not collected: the number is its own.
+        kill_child(pid);
+        return;
     }
-    false
+    // The number may have passed to a stranger since it was read: once pinned, its parent must be who it was, or us in that one's place.
+    kill_pinned(pid, || {
+        stat_of(pid).is_some_and(|stat| stat.parent == parent || stat.parent == spawner)
+    });
 }
 
 /// One process at one moment.
@@ -149,11 +160,11 @@ pub struct Use {
 
 /// What these processes use. `memory_limit`: below it the cheaper, larger figure (with mapped files) suffices and is not looked into.
 #[must_use]
-pub fn use_of(pids: &[(i32, u64)], memory_limit: u64) -> Use {
+pub fn use_of(members: &[Member], memory_limit: u64) -> Use {
     let (page, ticks) = page_and_ticks();
     let mut all = Use::default();
     let (mut resident, mut private) = (0, 0);
-    for (pid, _) in pids {
+    for Member { pid, .. } in members {
         let Some(stat) = stat_of(*pid) else {
             all.ending = true;
             continue;
@@ -168,11 +179,10 @@ pub fn use_of(pids: &[(i32, u64)], memory_limit: u64) -> Use {
     }
     all.memory_bytes = private;
     if resident > memory_limit {
-        all.memory_bytes = pids
+        let read_each = members
             .iter()
-            .filter_map(|(pid, _)| read(&format!("/proc/{pid}/status")))
-            .map(|text| memory_in(&text))
-            .sum();
+            .filter_map(|member| read(&format!("/proc/{}/status", member.pid)));
+        all.memory_bytes = read_each.map(|text| memory_in(&text)).sum();
     }
     all
 }
@@ -254,11 +264,11 @@ mod tests {
     #[test]
     fn this_process_is_found() {
         let own = i32::try_from(std::process::id()).unwrap();
-        let used = use_of(&[(own, 0)], 0);
+        let members = with_descendants(0, [own], |_, _| {});
+        assert_eq!((members[0].pid, members[0].parent), (own, 0));
+        let used = use_of(&members[..1], 0);
         assert_eq!(used.processes, 1);
         assert!(used.memory_bytes > 100_000);
-        assert!(with_descendants([own]).iter().any(|(pid, _)| *pid == own));
         assert!(stat_of(own).is_some_and(|stat| !stat.zombie));
-        assert!(!descends_from(own, own));
     }
 }
