@@ -2,20 +2,21 @@
 
 import type { PendingApproval, Risk } from "@openwrap/contracts";
 import { createEffect, createMemo, For, type JSX, on, Show } from "solid-js";
+import { Dynamic } from "solid-js/web";
 import { useApp } from "../app/app.ts";
 import { narrow, useNow } from "../app/clock.ts";
 import { approvalPath, runPath } from "../app/router.ts";
-import { RISKS, runOf } from "../overview/overview-state.ts";
+import { RISKS } from "../overview/overview-state.ts";
 import { Diamond } from "../parts/glyph.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Exact, Inert, Sentence } from "../parts/inert.tsx";
 import { CapabilityStrip } from "../parts/reach-strip.tsx";
 import { SmallLine } from "../parts/small-line.tsx";
-import { useFeed } from "../run/run-screen.tsx";
-import { granted, liveTasks, numberOf, taskView } from "../run/run-view.ts";
+import { granted, liveTasks, numberOf } from "../run/run-view.ts";
 import { counted, duration, sequenceText } from "../words/format.ts";
 import { AnswerButtons } from "./answer.tsx";
 import { labelWords } from "./question-block.tsx";
+import { usePlace } from "./use-place.ts";
 
 const RISK_WORDS: Record<Risk, string> = {
   cannot_be_undone: "Cannot be undone",
@@ -81,21 +82,6 @@ export function ApprovalsScreen(props: { approvalId: string | undefined }): JSX.
   );
 }
 
-function usePlace(asked: () => PendingApproval) {
-  const app = useApp();
-  const feed = useFeed(() => asked().runId);
-  const number = (): number => runOf(app.overview(), asked().runId)?.number ?? 0;
-  const task = createMemo(() => {
-    const run = feed().state();
-    return run && run.order.includes(asked().taskId) ? taskView(run, asked().taskId) : undefined;
-  });
-  const words = (): string => {
-    const known = task();
-    return known ? `Run ${number()}, task ${known.number} ${known.title}, ${known.role}` : `Run ${number()}`;
-  };
-  return { feed, task, words };
-}
-
 function ListRow(props: { asked: PendingApproval; chosen: boolean }): JSX.Element {
   const now = useNow();
   const { words } = usePlace(() => props.asked);
@@ -151,14 +137,16 @@ function Detail(props: { asked: PendingApproval }): JSX.Element {
         </a>
         <span class="fact quiet">{sequenceText(props.asked.sequence)}</span>
       </header>
-      <h2
+      <Dynamic
+        component={narrow() ? "h1" : "h2"}
         class="say-7"
-        ref={(element) => {
+        tabIndex={-1}
+        ref={(element: HTMLHeadingElement) => {
           heading = element;
         }}
       >
         <Sentence text={question().sentence} />
-      </h2>
+      </Dynamic>
       <p class="say-4 detail-why">
         <Sentence text={question().why} />
       </p>

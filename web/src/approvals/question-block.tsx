@@ -20,7 +20,7 @@ export function labelWords(labels: readonly (keyof typeof LABEL_WORDS)[]): strin
   return labels.map((label) => LABEL_WORDS[label]).join(", ");
 }
 
-export function QuestionBlock(props: { asked: Asked; run: RunState; head?: JSX.Element }): JSX.Element {
+export function QuestionBlock(props: { asked: Asked; run: RunState }): JSX.Element {
   const now = useNow();
   const task = createMemo(() => taskView(props.run, props.asked.taskId));
   const who = (): string => (task().number > 0 ? `${task().number} ${task().title}, ${task().role}` : "The whole run");
@@ -30,8 +30,7 @@ export function QuestionBlock(props: { asked: Asked; run: RunState; head?: JSX.E
         <Diamond size={16} />
         <span class="strong">Waiting for you</span>
         <span class="quiet grow">{who()}</span>
-        {props.head}
-        <span class="fact quiet">{duration(now() - props.asked.askedAt)}</span>
+        <span class="fact quiet">waits {duration(now() - props.asked.askedAt)}</span>
       </header>
       <h2 class="say-5">
         <Sentence text={props.asked.question.sentence} />

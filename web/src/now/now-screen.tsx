@@ -6,6 +6,7 @@ import { useApp } from "../app/app.ts";
 import { useNow } from "../app/clock.ts";
 import { approvalPath, runPath } from "../app/router.ts";
 import { answersInList, useAnswer } from "../approvals/answer.tsx";
+import { usePlace } from "../approvals/use-place.ts";
 import { isOver, runOf } from "../overview/overview-state.ts";
 import { ChainFoot } from "../parts/chain-foot.tsx";
 import { FaultNotice } from "../parts/fault-notice.tsx";
@@ -90,12 +91,8 @@ function WaitingRow(props: { asked: PendingApproval }): JSX.Element {
   const now = useNow();
   const answer = useAnswer(() => props.asked.question.approvalId);
   const run = () => runOf(app.overview(), props.asked.runId);
-  const where = (): string => {
-    const place = run() ? `Run ${run()?.number}` : "A run";
-    const task =
-      props.asked.taskId === "" || props.asked.taskId === "planner" ? "its plan" : `task ${props.asked.taskId}`;
-    return `${place}, ${task}. Waits ${duration(now() - props.asked.askedAt)}.`;
-  };
+  const place = usePlace(() => props.asked);
+  const where = (): string => `${place.words()}. Waits ${duration(now() - props.asked.askedAt)}.`;
   const look = (): string =>
     props.asked.question.kind === "plan" ? runPath(props.asked.runId) : approvalPath(props.asked.question.approvalId);
   return (
@@ -115,7 +112,7 @@ function WaitingRow(props: { asked: PendingApproval }): JSX.Element {
         <Show when={answer.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={answer.clear} />}</Show>
       </div>
       <div class="row">
-        <a class="button" classList={{ primary: !answersInList(props.asked) }} href={look()}>
+        <a class="button" href={look()}>
           {props.asked.question.kind === "plan" ? "Read the plan" : "Look"}
         </a>
         <Show when={answersInList(props.asked)}>

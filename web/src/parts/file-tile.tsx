@@ -85,7 +85,7 @@ export function FileTile(props: {
             disabled={save.busy()}
             onClick={() => void save.run()}
           >
-            <Icon name="download" size={14} /> Download
+            <Icon name="download" size={14} /> <span class="word">Download</span>
           </button>
         </div>
       </Show>

@@ -26,7 +26,7 @@ export function CapabilityStrip(props: { capabilities: readonly string[]; added?
   const parts = createMemo(() => reach(props.capabilities).filter((part) => part.values.length > 0));
   const added = createMemo(() => reach(props.added ?? []).filter((part) => part.values.length > 0));
   return (
-    <div class="reach">
+    <div class="reach pieces">
       <For each={parts()}>
         {(part) => (
           <span class="reach-part">

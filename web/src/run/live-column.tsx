@@ -10,14 +10,17 @@ import { PlanReview } from "./plan-review.tsx";
 import type { RunFeed } from "./run-feed.ts";
 import { RunOutcome } from "./run-outcome.tsx";
 import { ANSWER, PLANNER, type RunState, type Work } from "./run-state.ts";
-import { liveTasks, pending, planInReview, taskView } from "./run-view.ts";
+import { liveTasks, lowered, pending, planInReview, taskView } from "./run-view.ts";
 import { ToolRow } from "./tool-row.tsx";
 
 /** Calls of a task shown without asking. */
 const CALLS_SHOWN = 4;
 
 export function LiveColumn(props: { run: RunState; feed: RunFeed }): JSX.Element {
-  const questions = createMemo(() => pending(props.run).filter((asked) => asked.question.kind !== "plan"));
+  // Where there is no room, the question is a sheet over the tasks.
+  const questions = createMemo(() =>
+    narrow() ? [] : pending(props.run).filter((asked) => asked.question.kind !== "plan"),
+  );
   const ids = createMemo(() => questions().map((asked) => asked.question.approvalId), [], { equals: same });
   const active = createMemo(() => liveTasks(props.run).active, [], { equals: same });
   const stage = (): typeof PLANNER | typeof ANSWER | undefined => {
@@ -146,7 +149,7 @@ function TaskBlock(props: { run: RunState; feed: RunFeed; taskId: string }): JSX
           <span class="number">{view().number}</span> <Inert text={view().title} />
         </h2>
         <span class="quiet grow">
-          {view().role}, {view().word.charAt(0).toLowerCase() + view().word.slice(1)}
+          {view().role}, {lowered(view().word)}
           <Show when={(view().work?.attempt ?? 1) > 1}>, try {view().work?.attempt}</Show>
         </span>
         <span class="fact quiet">{elapsed()}</span>
@@ -183,7 +186,7 @@ function AheadList(props: { run: RunState }): JSX.Element {
                 <span class="cut-off">
                   <Inert text={view().title} />
                 </span>
-                <span class="quiet">{view().word.charAt(0).toLowerCase() + view().word.slice(1)}</span>
+                <span class="quiet">{lowered(view().word)}</span>
               </li>
             );
           }}

@@ -62,31 +62,31 @@ export function PlanRow(props: { task: PlanTask; number: number; numberOf: (task
       .map((id) => props.numberOf(id) || id)
       .sort((a, b) => Number(a) - Number(b))
       .join(", ");
+  const title = (): JSX.Element => (
+    <>
+      <span class="strong">
+        <Inert text={props.task.title} />
+      </span>{" "}
+      <span class="quiet">
+        {roleTitle(props.task.role)}
+        {needs() === "" ? "" : `, after ${needs()}`}
+      </span>
+    </>
+  );
   return (
     <li class="plan-row" data-plan-task={props.task.taskId}>
       <Glyph state="queued" />
       <span class="fact number">{props.number}</span>
-      <div class="plan-words">
-        <p>
-          <span class="strong">
-            <Inert text={props.task.title} />
-          </span>{" "}
-          <span class="quiet">
-            {roleTitle(props.task.role)}
-            {needs() === "" ? "" : `, after ${needs()}`}
-          </span>
-        </p>
-        <Show when={props.task.description}>
-          {(description) => (
-            <details class="plan-more">
-              <summary>What it does</summary>
-              <p>
-                <Inert text={description()} />
-              </p>
-            </details>
-          )}
-        </Show>
-      </div>
+      <Show when={props.task.description} fallback={<p class="plan-words">{title()}</p>}>
+        {(description) => (
+          <details class="plan-words">
+            <summary>{title()}</summary>
+            <p>
+              <Inert text={description()} />
+            </p>
+          </details>
+        )}
+      </Show>
       <div class="plan-makes">
         <For each={props.task.deliverables ?? []}>
           {(deliverable) => (

@@ -150,7 +150,7 @@ function accepted(state: RunState, sequence: number, event: EventOf<"plan_accept
     detail: `${count} ${count === 1 ? "task" : "tasks"}`,
   });
   if (proposed.bundle.length === 0) return noted;
-  const detail = proposed.bundle.map((capability) => capability.replace(":", " ")).join(", ");
+  const detail = proposed.bundle.map((capability) => capability.replace(":", " ").replace(/ \.$/, " ./")).join(", ");
   return log(noted, sequence, event, { kind: "grant", title: "Granted with it", detail });
 }
 

@@ -93,6 +93,7 @@ function RunButtons(props: { run: RunState; commands: ReturnType<typeof useRunCo
           <button
             type="button"
             class="button"
+            aria-label="Pause"
             disabled={pause.busy() || app.readOnly() || props.run.phase === "stopping"}
             onClick={() => void pause.run()}
           >

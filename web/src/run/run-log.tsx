@@ -124,34 +124,36 @@ function LogRow(props: { run: RunState; entry: LogEntry; undo: (taskId: string) 
             <Inert text={entry.says ?? ""} />
           </p>
         </Show>
-        <p>
-          <Show when={number() > 0}>
-            <span class="strong">{number()} </span>
+        <div class="log-head">
+          <p class="grow">
+            <Show when={number() > 0}>
+              <span class="strong">{number()} </span>
+            </Show>
+            <span class="log-title">
+              <Inert text={entry.title} />
+            </span>{" "}
+            <span classList={{ fact: entry.kind === "grant", quiet: entry.kind !== "grant" }}>
+              <Inert text={entry.detail} />
+            </span>
+          </p>
+          <Show when={undoTask()}>
+            {(taskId) => (
+              <button
+                type="button"
+                class="button small plain log-undo"
+                aria-label={`Undo ${entry.title}`}
+                disabled={props.busy || app.readOnly()}
+                onClick={() => props.undo(taskId())}
+              >
+                <Icon name="undo" size={14} /> Undo
+              </button>
+            )}
           </Show>
-          <span class="log-title">
-            <Inert text={entry.title} />
-          </span>{" "}
-          <span classList={{ fact: entry.kind === "grant", quiet: entry.kind !== "grant" }}>
-            <Inert text={entry.detail} />
-          </span>
-        </p>
+        </div>
         <Show when={entry.says !== undefined && entry.title !== ""}>
           <p class="say-4 log-says">
             <Inert text={entry.says ?? ""} />
           </p>
-        </Show>
-        <Show when={undoTask()}>
-          {(taskId) => (
-            <button
-              type="button"
-              class="button small plain log-undo"
-              aria-label={`Undo ${entry.title}`}
-              disabled={props.busy || app.readOnly()}
-              onClick={() => props.undo(taskId())}
-            >
-              <Icon name="undo" size={14} /> Undo
-            </button>
-          )}
         </Show>
       </div>
       <span class="fact log-sequence">{sequenceText(entry.sequence)}</span>

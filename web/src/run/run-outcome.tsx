@@ -29,7 +29,7 @@ export function RunOutcome(props: { run: RunState; end: RunEnd }): JSX.Element {
         <Glyph
           state={props.end.status === "completed" ? "retired" : props.end.status === "failed" ? "failed" : "canceled"}
         />
-        <span class="strong">{HEADS[props.end.status]}</span>
+        <h2>{HEADS[props.end.status]}</h2>
         <span class="quiet grow">
           {counted(props.run.settled.length, "task")} settled in {duration(props.end.at - props.run.createdAt)}
         </span>

@@ -7,6 +7,7 @@ import { runOf } from "../overview/overview-state.ts";
 import { FaultNotice, Skeleton } from "../parts/fault-notice.tsx";
 import { ReachStrip } from "../parts/reach-strip.tsx";
 import { LiveColumn } from "./live-column.tsx";
+import { QuestionSheet } from "./question-sheet.tsx";
 import type { RunFeed } from "./run-feed.ts";
 import { RunHeader } from "./run-header.tsx";
 import { RunLog } from "./run-log.tsx";
@@ -98,6 +99,7 @@ function NarrowRun(props: { run: RunState; feed: RunFeed; planned: boolean }): J
           <SidePane run={props.run} />
         </Match>
       </Switch>
+      <QuestionSheet run={props.run} />
     </div>
   );
 }

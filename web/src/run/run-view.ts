@@ -159,7 +159,9 @@ export function workers(run: RunState): WorkerView[] {
       inputTokens: 0,
       outputTokens: 0,
     };
-    const busy = work.state === "running" || work.state === "waiting";
+    // Planner and answer are no tasks: they are at work while they ask a model.
+    const task = run.tasks[work.taskId] !== undefined;
+    const busy = (work.state === "running" && (task || work.asking !== undefined)) || work.state === "waiting";
     const state = known.state === "waiting" || !busy ? known.state : work.state;
     found.set(role, {
       ...known,
@@ -204,4 +206,9 @@ export function reach(capabilities: readonly string[]): ReachPart[] {
 
 export function granted(run: RunState): string[] {
   return run.grants.map((grant) => grant.capability);
+}
+
+/** For the middle of a sentence. */
+export function lowered(words: string): string {
+  return words.charAt(0).toLowerCase() + words.slice(1);
 }

@@ -27,6 +27,8 @@ export interface TapeLayout {
 
 /** Columns a live node may take. */
 const SPAN_MAX = 3;
+/** Columns behind the line, filled or not, so that the newest stand against it. */
+export const BEHIND_MIN = 5;
 
 function laneKeys(run: RunState): Map<string, string> {
   const keys = new Map<string, string>();
@@ -60,7 +62,7 @@ function titled(keys: string[]): Lane[] {
     const nth = roles.slice(0, place).filter((other) => other === role).length + 1;
     const title = roleTitle(role);
     return same > 1
-      ? { key, title: `${title} ${nth}`, short: `${title.slice(0, 1)}${nth}` }
+      ? { key, title: `${title} ${nth}`, short: `${title.slice(0, 2)}${nth}` }
       : { key, title, short: title.slice(0, 2) };
   });
 }
@@ -71,11 +73,12 @@ export function layoutTape(run: RunState): TapeLayout {
   const place = (key: string): number => roleOrder.indexOf(key.split(" ", 1)[0] ?? "");
   const ordered = [...new Set(keys.values())].sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
   const settled = run.settled.length;
+  const pad = Math.max(0, BEHIND_MIN - settled);
   const node = (taskId: string, index: number): TapeNode => ({
     taskId,
     number: index + 1,
     lane: ordered.indexOf(keys.get(taskId) ?? ""),
-    start: index < settled ? index + 1 : index - settled + 1,
+    start: index < settled ? index + 1 + pad : index - settled + 1,
     span: 1,
   });
   const nodes = run.order.map(node);

@@ -4,10 +4,8 @@ import { createEffect, createMemo, For, type JSX, on, Show } from "solid-js";
 import { Glyph } from "../parts/glyph.tsx";
 import { Inert } from "../parts/inert.tsx";
 import type { RunState } from "./run-state.ts";
-import { taskView } from "./run-view.ts";
-import { layoutTape, type TapeNode } from "./tape-layout.ts";
-
-const BEHIND_COLUMN = 70;
+import { lowered, taskView } from "./run-view.ts";
+import { BEHIND_MIN, layoutTape, type TapeNode } from "./tape-layout.ts";
 
 export function Tape(props: { run: RunState }): JSX.Element {
   const layout = createMemo(() => layoutTape(props.run));
@@ -27,7 +25,7 @@ export function Tape(props: { run: RunState }): JSX.Element {
   );
   const columns = (count: number): number[] => Array.from({ length: count }, (_, place) => place + 1);
   return (
-    <section class="tape" aria-label="Workers and tasks">
+    <section class="tape" classList={{ "tape-over": ahead().length === 0 }} aria-label="Workers and tasks">
       <div class="tape-lanes" style={{ "--lanes": layout().lanes.length }}>
         <span class="tape-corner" />
         <For each={layout().lanes}>{(lane) => <span class="tape-lane strong">{lane.title}</span>}</For>
@@ -43,31 +41,38 @@ export function Tape(props: { run: RunState }): JSX.Element {
       >
         <div
           class="tape-grid"
-          style={{ "--lanes": layout().lanes.length, "--columns": behind().length, "--column": `${BEHIND_COLUMN}px` }}
+          style={{ "--lanes": layout().lanes.length, "--columns": Math.max(behind().length, BEHIND_MIN) }}
         >
           <For each={columns(behind().length)}>
             {(column) => (
-              <span class="scale scale-behind" classList={{ even: column % 2 === 0 }} style={{ "--at": column }}>
+              <span
+                class="scale scale-behind"
+                classList={{ even: column % 2 === 0 }}
+                style={{ "--at": column + Math.max(0, BEHIND_MIN - behind().length) }}
+              >
                 {column}
               </span>
             )}
           </For>
+          <For each={layout().lanes}>{(_, lane) => <span class="tape-row" style={{ "--lane": lane() + 2 }} />}</For>
           <For each={behind()}>{(id) => <SettledNode run={props.run} node={byId().get(id)} />}</For>
         </div>
       </div>
-      <div class="tape-ahead" tabIndex={0} role="group" aria-label="Tasks past the line">
-        <div class="tape-grid" style={{ "--lanes": layout().lanes.length, "--columns": Math.max(ahead().length, 1) }}>
-          <For each={columns(ahead().length)}>
-            {(column) => (
-              <span class="scale scale-ahead" classList={{ even: column % 2 === 0 }} style={{ "--at": column }}>
-                {column + behind().length}
-              </span>
-            )}
-          </For>
-          <For each={layout().lanes}>{(_, lane) => <span class="tape-row" style={{ "--lane": lane() + 2 }} />}</For>
-          <For each={ahead()}>{(id) => <LiveNode run={props.run} node={byId().get(id)} />}</For>
+      <Show when={ahead().length > 0}>
+        <div class="tape-ahead" tabIndex={0} role="group" aria-label="Tasks past the line">
+          <div class="tape-grid" style={{ "--lanes": layout().lanes.length, "--columns": ahead().length }}>
+            <For each={columns(ahead().length)}>
+              {(column) => (
+                <span class="scale scale-ahead" classList={{ even: column % 2 === 0 }} style={{ "--at": column }}>
+                  {column + behind().length}
+                </span>
+              )}
+            </For>
+            <For each={layout().lanes}>{(_, lane) => <span class="tape-row" style={{ "--lane": lane() + 2 }} />}</For>
+            <For each={ahead()}>{(id) => <LiveNode run={props.run} node={byId().get(id)} />}</For>
+          </div>
         </div>
-      </div>
+      </Show>
     </section>
   );
 }
@@ -124,7 +129,7 @@ function LiveNode(props: { run: RunState; node: TapeNode | undefined }): JSX.Ele
             <span class="strong cut-off">
               <Inert text={view().title} />
             </span>
-            <span class="node-word">{view().word}</span>
+            <span class="node-word">{lowered(view().word)}</span>
             <Show when={view().state === "running"}>
               <Steps done={(view().work?.step ?? 1) - 1} />
             </Show>

@@ -6,7 +6,7 @@ import { Glyph } from "../parts/glyph.tsx";
 import { Inert } from "../parts/inert.tsx";
 import { clock, duration } from "../words/format.ts";
 import type { RunState } from "./run-state.ts";
-import { taskView } from "./run-view.ts";
+import { lowered, taskView } from "./run-view.ts";
 import { Steps } from "./tape.tsx";
 import { type Lane, layoutTape } from "./tape-layout.ts";
 
@@ -71,7 +71,7 @@ function TaskRow(props: { run: RunState; taskId: string; lanes: Lane[]; lane: nu
           <Inert text={view().title} />
         </span>{" "}
         <span class="task-word">
-          {view().role}, {view().word.charAt(0).toLowerCase() + view().word.slice(1)}
+          {view().role}, {lowered(view().word)}
         </span>
         <Show when={view().state === "running"}>
           <Steps done={(view().work?.step ?? 1) - 1} />
