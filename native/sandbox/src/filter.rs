@@ -179,7 +179,7 @@ fn conditional(truncate_confined: bool) -> Vec<Row> {
         Row {
             call: libc::SYS_setpriority,
             cases: vec![
-                (When::NotEqual(0, libc::PRIO_PROCESS as u32), Answer::Errno(libc::EPERM)),
+                (When::NotEqual(0, libc::PRIO_PROCESS), Answer::Errno(libc::EPERM)),
                 (When::NotEqual(1, 0), Answer::Errno(libc::EPERM)),
             ],
             otherwise: Answer::Allow,

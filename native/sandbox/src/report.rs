@@ -200,7 +200,7 @@ fn gaps(two_uids: bool, metadata_confined: bool, signals: bool, tags: bool) -> V
     );
     if !tags {
         notes.push(
-            "Background programs of one tool can be ended when another tool ends: the limit on file locks was lowered before the start."
+            "Background programs of a tool are ended as soon as they leave it: the limit on file locks was lowered before the start."
                 .to_owned(),
         );
     }

@@ -51,8 +51,6 @@ struct Stop {
 pub struct Trees {
     own_pid: i32,
     children: Children,
-    /// Whether tags tell trees apart; else every orphan is killed as soon as any child ends.
-    tags: bool,
     running: BTreeMap<u64, Running>,
     by_pid: BTreeMap<i32, u64>,
     stops: Vec<Stop>,
@@ -67,7 +65,6 @@ impl Trees {
         Ok(Self {
             own_pid,
             children: Children::of_this_process()?,
-            tags: kernel::tags_work(),
             running: BTreeMap::new(),
             by_pid: BTreeMap::new(),
             stops: Vec::new(),
@@ -148,9 +145,14 @@ impl Trees {
     /// Collects what has ended. To be called after each SIGCHLD.
     pub fn collect(&mut self) {
         while let Ok(Ended::Child(pid)) = kernel::peek_ended() {
-            if let Some(id) = self.by_pid.remove(&pid)
-                && let Some(child) = self.running.get_mut(&id)
-            {
+            if let Some(id) = self.by_pid.get(&pid).copied() {
+                // Counted before the group is killed: what was in it is gone a moment later.
+                let orphans = self.orphans();
+                self.by_pid.remove(&pid);
+                let Some(child) = self.running.get_mut(&id) else {
+                    continue;
+                };
+                child.note_left_behind(id, &orphans);
                 // While it is not collected its number, and so its group's, is nobody else's.
                 kernel::kill_group(pid);
                 child.ended = kernel::collect(pid).ok().or(Some(Collected {
@@ -206,33 +208,21 @@ impl Trees {
 
     fn settle_ended(&mut self) {
         let orphans = self.orphans();
-        // Whose tag belongs to nobody lowered it, or outlived its tree: neither may stay.
-        for (pid, _) in orphans.iter().filter(|(_, owner)| owner.is_none()) {
-            kernel::kill_child(*pid);
-        }
-        let nobodys = if self.tags {
-            0
-        } else {
-            orphans.iter().filter(|(_, owner)| owner.is_none()).count()
-        };
+        let nobodys = kill_nobodys(&orphans);
         let mut done = Vec::new();
         for (id, child) in &mut self.running {
             let Some(ended) = child.ended else { continue };
-            let own: Vec<i32> = orphans
-                .iter()
-                .filter(|(_, owner)| *owner == Some(*id))
-                .map(|(pid, _)| *pid)
-                .collect();
-            if own.is_empty() && nobodys == 0 {
+            child.note_left_behind(*id, &orphans);
+            let own = || {
+                orphans
+                    .iter()
+                    .filter(|(_, owner)| *owner == Some(*id))
+                    .map(|(pid, _)| *pid)
+            };
+            if own().next().is_none() && !nobodys {
                 done.push((*id, child.status_of(ended)));
-                continue;
             }
-            for pid in own {
-                if tree::stat_of(pid).is_some_and(|stat| !stat.zombie) {
-                    child.left_behind.insert(pid);
-                }
-                kernel::kill_child(pid);
-            }
+            own().for_each(kernel::kill_child);
         }
         for (id, status) in done {
             if let Some(child) = self.running.get(&id)
@@ -338,6 +328,7 @@ impl Trees {
         let look = now >= self.watched + WATCH;
         if look {
             self.watched = now;
+            kill_nobodys(&self.orphans());
         }
         let ids: Vec<u64> = self
             .running
@@ -400,7 +391,21 @@ impl Trees {
     }
 }
 
+/// Ends orphans whose tag is no living child's: they lowered it, or outlived their tree, and no limit would be held against them. True
+/// when there were any.
+fn kill_nobodys(orphans: &[(i32, Option<u64>)]) -> bool {
+    let nobodys = || orphans.iter().filter(|(_, owner)| owner.is_none());
+    nobodys().for_each(|(pid, _)| kernel::kill_child(*pid));
+    nobodys().next().is_some()
+}
+
 impl Running {
+    fn note_left_behind(&mut self, id: u64, orphans: &[(i32, Option<u64>)]) {
+        let own = orphans.iter().filter(|(_, owner)| *owner == Some(id));
+        let live = own.filter(|(pid, _)| tree::stat_of(*pid).is_some_and(|stat| !stat.zombie));
+        self.left_behind.extend(live.map(|(pid, _)| *pid));
+    }
+
     fn lives(&self) -> bool {
         self.ended.is_none() && self.reason.is_none()
     }

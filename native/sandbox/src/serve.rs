@@ -182,11 +182,8 @@ impl Server {
         let mut go_on = true;
         while let Ok(read) = rustix::io::read(&self.signals, &mut buffer) {
             // The signal's number is the first word of each record.
-            let numbers = buffer[..read].chunks_exact(size_of::<libc::signalfd_siginfo>());
-            let child = libc::SIGCHLD.to_ne_bytes();
-            go_on &= numbers
-                .map(|record| record.starts_with(&child))
-                .all(|is_child| is_child);
+            let mut records = buffer[..read].chunks_exact(size_of::<libc::signalfd_siginfo>());
+            go_on &= records.all(|record| record.starts_with(&libc::SIGCHLD.to_ne_bytes()));
         }
         self.trees.collect();
         go_on

@@ -385,8 +385,6 @@ fn play(plain_user: bool, container: bool) -> (SandboxReport, Vec<(String, Strin
 const ANSWERS: &[(&str, i32)] = &[
     ("link_key", libc::EXDEV),
     ("link_data", libc::EXDEV),
-    ("move_key", libc::EXDEV),
-    ("move_data", libc::EXDEV),
     ("socket_unix", libc::EPERM),
     ("socket_unix_datagram", libc::EPERM),
     ("datagram_pair", libc::EPERM),
