@@ -1,8 +1,8 @@
 // `npm run build`: everything `openwrap` needs. A step whose input is unchanged since it last succeeded is skipped.
 
 import { spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, existsSync, readdirSync, renameSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, copyFileSync, existsSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
 import { contentHash, isFresh, markFresh, ROOT } from "./source-hash.ts";
 
 interface Step {
@@ -24,7 +24,9 @@ const native: Step = {
   outputs: [ADDON, SPAWNER],
   keep: (file) => /\.(rs|toml|lock)$/.test(file) && !file.includes("/tests/"),
   run: () => {
-    command("cargo", ["build", "--release", "--locked", "-p", "openwrap-bindings", "-p", "openwrap-sandbox"]);
+    // Every crate at once: the tests then find their dependencies built with the same features.
+    command("cargo", ["build", "--release", "--locked", "--workspace"]);
+    // Not by `napi build`: it names the target, and cargo then compiles every dependency a second time.
     const library = process.platform === "darwin" ? "libopenwrap_bindings.dylib" : "libopenwrap_bindings.so";
     place(`target/release/${library}`, ADDON, 0o644);
     place("target/release/openwrap-spawner", SPAWNER, 0o755);
@@ -68,7 +70,7 @@ function toolkitSteps(): Step[] {
 /** The product's bundle is split where code is imported on demand; a toolkit's is one file, since it is placed alone in its sandbox. */
 async function bundle(entry: string, outdir: string, name: string, splitting = true): Promise<void> {
   const { build } = await import("esbuild");
-  await build({
+  const { metafile } = await build({
     absWorkingDir: ROOT,
     entryPoints: { [name]: entry },
     outdir,
@@ -84,7 +86,11 @@ async function bundle(entry: string, outdir: string, name: string, splitting = t
     legalComments: "linked",
     minifySyntax: true,
     logLevel: "warning",
+    metafile: true,
   });
+  const made = new Set(Object.keys(metafile.outputs).map((path) => basename(path)));
+  const folder = join(ROOT, outdir);
+  for (const name of readdirSync(folder)) if (!made.has(name)) rmSync(join(folder, name), { recursive: true });
 }
 
 function command(program: string, args: string[]): void {
