@@ -6,12 +6,12 @@ import "./styles/frame.css";
 import "./styles/now.css";
 import "./styles/run.css";
 import "./styles/approvals.css";
-import { createEffect, type JSX, Match, Switch } from "solid-js";
+import { createEffect, ErrorBoundary, type JSX, Match, Switch } from "solid-js";
 import { render } from "solid-js/web";
 import { App, AppProvider } from "./app/app.ts";
 import { Frame } from "./frame/frame.tsx";
 import { Skeleton } from "./parts/fault-notice.tsx";
-import { FailedScreen, SignInScreen } from "./session/sign-in-screen.tsx";
+import { DefectScreen, FailedScreen, SignInScreen } from "./session/sign-in-screen.tsx";
 
 function Page(props: { app: App; root: HTMLElement }): JSX.Element {
   const { app } = props;
@@ -22,7 +22,9 @@ function Page(props: { app: App; root: HTMLElement }): JSX.Element {
   return (
     <Switch fallback={<Skeleton rows={5} label="Open Wrap is being opened" />}>
       <Match when={app.phase() === "ready"}>
-        <Frame />
+        <ErrorBoundary fallback={(error: unknown) => <DefectScreen error={error} />}>
+          <Frame />
+        </ErrorBoundary>
       </Match>
       <Match when={app.phase() === "signed_out"}>
         <SignInScreen />

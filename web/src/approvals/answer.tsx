@@ -1,7 +1,7 @@
 // A person's answer to a question: yes for how far, no, or no with a reason the worker reads.
 
 import type { PendingApproval, Question, QuestionKind, Scope } from "@openwrap/contracts";
-import { createSignal, createUniqueId, For, type JSX, onMount, Show } from "solid-js";
+import { createSignal, createUniqueId, For, type JSX, onCleanup, onMount, Show } from "solid-js";
 import { type Action, createAction, requestId } from "../app/action.ts";
 import { useApp } from "../app/app.ts";
 import { FaultNotice } from "../parts/fault-notice.tsx";
@@ -43,9 +43,20 @@ export function AnswerButtons(props: { question: Question; layout: "segments" | 
   const off = (): boolean => answer.busy() || app.readOnly();
   const yes = (chosen: Scope): string =>
     props.layout === "buttons" && props.question.kind === "tool" ? SHORT[chosen] : YES[props.question.kind][chosen];
+  let root: HTMLDivElement | undefined;
+  // The answered question goes away; who was in it must not be lost on the page.
+  onCleanup(() => {
+    if (!root?.contains(document.activeElement)) return;
+    queueMicrotask(() => document.querySelector<HTMLElement>("h1[tabindex]")?.focus({ preventScroll: true }));
+  });
   const offered = (): Scope[] => (props.layout === "buttons" ? props.question.scopes : [scope()]);
   return (
-    <div class="answer">
+    <div
+      class="answer"
+      ref={(element) => {
+        root = element;
+      }}
+    >
       <Show when={answer.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={answer.clear} />}</Show>
       <Show when={!saying()} fallback={<SayWhy answer={answer} off={off()} back={() => setSaying(false)} />}>
         <div class="answer-row">

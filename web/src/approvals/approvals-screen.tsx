@@ -35,7 +35,7 @@ export function ApprovalsScreen(props: { approvalId: string | undefined }): JSX.
   });
   const runs = (): number => new Set(approvals().map((asked) => asked.runId)).size;
   return (
-    <div class="approvals" classList={{ "one-chosen": chosen() !== undefined }}>
+    <main class="approvals" id="main" classList={{ "one-chosen": chosen() !== undefined }}>
       <section class="approvals-list" aria-label="Questions">
         <h1 class="say-6" tabIndex={-1}>
           Waiting for you
@@ -61,7 +61,7 @@ export function ApprovalsScreen(props: { approvalId: string | undefined }): JSX.
           }}
         </For>
       </section>
-      <main class="approvals-main" id="main">
+      <section class="approvals-main" aria-label="Question">
         <Show
           when={chosen()?.question.approvalId}
           keyed
@@ -77,8 +77,8 @@ export function ApprovalsScreen(props: { approvalId: string | undefined }): JSX.
             </Show>
           )}
         </Show>
-      </main>
-    </div>
+      </section>
+    </main>
   );
 }
 

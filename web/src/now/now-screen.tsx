@@ -11,7 +11,7 @@ import { isOver, runOf } from "../overview/overview-state.ts";
 import { ChainFoot } from "../parts/chain-foot.tsx";
 import { FaultNotice } from "../parts/fault-notice.tsx";
 import { Drawing } from "../parts/file-tile.tsx";
-import { Diamond, Glyph } from "../parts/glyph.tsx";
+import { Diamond, Glyph, Octagon } from "../parts/glyph.tsx";
 import { Inert, Sentence } from "../parts/inert.tsx";
 import { RehearsalTag } from "../parts/rehearsal-tag.tsx";
 import { SmallLine } from "../parts/small-line.tsx";
@@ -41,6 +41,7 @@ export function NowScreen(): JSX.Element {
       <Settled />
       <main class="now-main" id="main">
         <Composer />
+        <Limits />
         <Show when={approvals().length > 0}>
           <section class="band" aria-labelledby="waiting-head">
             <header class="band-head">
@@ -72,6 +73,27 @@ export function NowScreen(): JSX.Element {
 
 function same(a: string[], b: string[]): boolean {
   return a.length === b.length && a.every((id, place) => id === b[place]);
+}
+
+/** What this installation cannot do, before a person waits for it. */
+function Limits(): JSX.Element {
+  const app = useApp();
+  const off = (): string[] => app.overview().disabled.map((one) => `${one.feature} (by ${one.switch})`);
+  return (
+    <>
+      <Show when={!app.overview().sandbox.usable}>
+        <p class="note-line">
+          <Octagon /> Programs are not run on this system: what would hold them in is missing.{" "}
+          <a href="/settings">What is missing</a>
+        </p>
+      </Show>
+      <Show when={off().length > 0}>
+        <p class="note-line">
+          <Octagon /> Switched off: {off().join(", ")}
+        </p>
+      </Show>
+    </>
+  );
 }
 
 function Beginnings(): JSX.Element {

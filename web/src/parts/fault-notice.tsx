@@ -3,7 +3,7 @@
 import type { ApiFault } from "@openwrap/contracts/client";
 import { createSignal, type JSX, Show } from "solid-js";
 import { Octagon } from "./glyph.tsx";
-import { Inert } from "./inert.tsx";
+import { Sentence } from "./inert.tsx";
 
 export function FaultNotice(props: { fault: ApiFault; retry?: () => void; dismiss?: () => void }): JSX.Element {
   const [copied, setCopied] = createSignal(false);
@@ -18,10 +18,10 @@ export function FaultNotice(props: { fault: ApiFault; retry?: () => void; dismis
       <Octagon />
       <div class="fault-words">
         <p class="strong">
-          <Inert text={props.fault.message} />
+          <Sentence text={capital(props.fault.message)} />
         </p>
         <p>
-          <Inert text={props.fault.hint} /> <code class="quiet">{props.fault.code}</code>
+          <Sentence text={props.fault.hint} /> <code class="quiet">{props.fault.code}</code>
         </p>
         <div class="row">
           <Show when={props.retry}>
@@ -45,6 +45,10 @@ export function FaultNotice(props: { fault: ApiFault; retry?: () => void; dismis
       </div>
     </div>
   );
+}
+
+function capital(sentence: string): string {
+  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }
 
 /** Shown after a moment, so that what is quick does not flicker. */

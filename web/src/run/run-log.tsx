@@ -107,7 +107,8 @@ function LogGlyph(props: { kind: LogEntry["kind"] }): JSX.Element {
 function LogRow(props: { run: RunState; entry: LogEntry; undo: (taskId: string) => void; busy: boolean }): JSX.Element {
   const app = useApp();
   const { entry } = props;
-  const number = (): number => (entry.taskId === undefined ? 0 : props.run.order.indexOf(entry.taskId) + 1);
+  const number = (): number =>
+    entry.taskId === undefined || entry.kind === "you" ? 0 : props.run.order.indexOf(entry.taskId) + 1;
   const undoTask = (): string | undefined =>
     entry.kind === "settled" && entry.taskId !== undefined && props.run.work[entry.taskId]?.undone !== true
       ? entry.taskId

@@ -1,5 +1,6 @@
 // Not signed in: why, and the one way in.
 
+import { ApiFault } from "@openwrap/contracts/client";
 import { createSignal, createUniqueId, type JSX, Show } from "solid-js";
 import { createAction } from "../app/action.ts";
 import { useApp } from "../app/app.ts";
@@ -53,8 +54,30 @@ export function FailedScreen(): JSX.Element {
   return (
     <main class="gate">
       <Mark />
-      <h1 class="say-7">Open Wrap cannot be reached.</h1>
+      <h1 class="say-7">
+        {app.fault()?.status === 0 ? "Open Wrap cannot be reached." : "Open Wrap cannot show its state."}
+      </h1>
       <Show when={app.fault()}>{(fault) => <FaultNotice fault={fault()} retry={() => void app.start()} />}</Show>
+    </main>
+  );
+}
+
+/** The page itself failed. What runs goes on: it does not run here. */
+export function DefectScreen(props: { error: unknown }): JSX.Element {
+  const fault = (): ApiFault =>
+    new ApiFault(
+      {
+        code: "INTERNAL",
+        message: props.error instanceof Error ? props.error.message : String(props.error),
+        hint: "This is a defect of the page. Runs go on without it; reloading shows them.",
+      },
+      0,
+    );
+  return (
+    <main class="gate">
+      <Mark />
+      <h1 class="say-7">This page has a defect.</h1>
+      <FaultNotice fault={fault()} retry={() => location.reload()} />
     </main>
   );
 }
