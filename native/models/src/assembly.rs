@@ -194,7 +194,7 @@ impl<'a> Assembly<'a> {
                     .iter()
                     .find(|offer| offer.wire_name == call.name)
                     .map_or_else(|| redactor.clean(call.name), |offer| offer.name.clone()),
-                arguments: redactor.clean_value(arguments(call.arguments)),
+                arguments: arguments(call.arguments, redactor),
             })
             .collect();
         let stop = match finish.as_str() {
@@ -213,11 +213,15 @@ impl<'a> Assembly<'a> {
     }
 }
 
-fn arguments(text: String) -> Value {
+fn arguments(text: String, redactor: &Redactor) -> Value {
     if text.trim().is_empty() {
         return Value::Object(serde_json::Map::new());
     }
-    serde_json::from_str(&text).unwrap_or(Value::String(text))
+    match serde_json::from_str(&text) {
+        Ok(value) => redactor.clean_value(value),
+        // Its escapes are not read, so a key may hide behind them.
+        Err(_) => Value::String(redactor.clean_strictly(text)),
+    }
 }
 
 fn malformed(what: &str) -> Fault {

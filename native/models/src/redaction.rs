@@ -6,7 +6,12 @@ use serde_json::Value;
 
 /// Shorter values keep nothing secret (`none`, `ollama`): taking them out would only garble answers.
 const KEY_BYTES_MIN: usize = 8;
+/// A begun spelling of this length at the end of a text is a key that was cut off.
+const CUT_BYTES_MIN: usize = 16;
 const REPLACEMENT: &str = "[redacted]";
+/// Characters that stay as they are beside letters and digits: RFC 3986, `encodeURIComponent`, `encodeURI`, Python's
+/// `quote`, and forms (WHATWG URL).
+const UNESCAPED: [&[u8]; 5] = [b"-._~", b"-._~!*'()", b"-._~!*'();/?:@&=+$,#", b"-._~/", b"-._*"];
 const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -58,8 +63,14 @@ impl Redactor {
     }
 
     /// For text of unknown make, such as an error page: also found behind escapes nobody asked for; then all of it goes.
+    /// What was cut off in the middle of a key loses its end.
     pub fn clean_strictly(&self, text: String) -> String {
-        let clean = self.clean(text);
+        let mut clean = self.clean(text);
+        let end = self.open_end(&clean);
+        if clean.len() - end >= CUT_BYTES_MIN {
+            clean.truncate(end);
+            clean.push_str(REPLACEMENT);
+        }
         let plain = unescaped(&clean);
         if self.texts().any(|spelling| plain.contains(spelling)) {
             return REPLACEMENT.to_owned();
@@ -131,9 +142,13 @@ impl<'a> Cleaner<'a> {
         text
     }
 
-    /// The rest, once nothing follows.
+    /// The rest, once nothing follows; a key that was cut off goes too.
     pub fn end(&mut self) -> String {
-        std::mem::take(&mut self.held)
+        let held = std::mem::take(&mut self.held);
+        if held.len() < CUT_BYTES_MIN {
+            return held;
+        }
+        REPLACEMENT.to_owned()
     }
 }
 
@@ -148,17 +163,19 @@ fn spellings(key: &[u8]) -> Vec<String> {
     let mut all = vec![
         key.iter().map(|byte| format!("{byte:02x}")).collect(),
         key.iter().map(|byte| format!("{byte:02X}")).collect(),
-        percent(key, |byte| format!("%{byte:02X}")),
-        percent(key, |byte| format!("%{byte:02x}")),
         json.replace('/', "\\/"),
         json,
         plain,
     ];
+    for kept in UNESCAPED {
+        all.push(percent(key, kept, |byte| format!("%{byte:02X}")));
+        all.push(percent(key, kept, |byte| format!("%{byte:02x}")));
+    }
     for alphabet in [STANDARD, URL_SAFE] {
         // `Basic` and other wrappings put text before the key, which shifts its base64.
         for shift in 0..3 {
             let text = base64_inner(key, shift, alphabet);
-            all.push(percent(text.as_bytes(), |byte| format!("%{byte:02X}")));
+            all.push(percent(text.as_bytes(), UNESCAPED[0], |byte| format!("%{byte:02X}")));
             all.push(text.replace('/', "\\/"));
             all.push(text);
         }
@@ -182,13 +199,14 @@ fn base64_inner(key: &[u8], shift: usize, alphabet: &[u8; 64]) -> String {
         .collect()
 }
 
-/// Percent-encoding of everything but unreserved characters (RFC 3986).
-fn percent(bytes: &[u8], encoded: impl Fn(u8) -> String) -> String {
+/// Percent-encoding of everything but letters, digits and what is kept.
+fn percent(bytes: &[u8], kept: &[u8], encoded: impl Fn(u8) -> String) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || kept.contains(&byte);
     bytes
         .iter()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(*byte).to_string(),
-            other => encoded(*other),
+        .map(|byte| match *byte {
+            byte if plain(byte) => char::from(byte).to_string(),
+            byte => encoded(byte),
         })
         .collect()
 }
@@ -277,6 +295,39 @@ mod tests {
             REPLACEMENT
         );
         assert_eq!(redactor().clean_strictly("100% \\ plain".to_owned()), "100% \\ plain");
+    }
+
+    #[test]
+    fn every_way_of_writing_a_url_is_known() {
+        let redactor = Redactor::new(Some(&Secret::new(b"k(e)y!/a+b=c~*'d".to_vec())));
+        for spelling in [
+            "k%28e%29y%21%2Fa%2Bb%3Dc~%2A%27d",
+            "k(e)y!%2Fa%2Bb%3Dc~*'d",
+            "k(e)y!%2fa%2bb%3dc~*'d",
+            "k(e)y!/a+b=c~*'d",
+            "k%28e%29y%21/a%2Bb%3Dc~%2A%27d",
+            "k%28e%29y%21%2Fa%2Bb%3Dc%7E*%27d",
+        ] {
+            assert_eq!(
+                redactor.clean(format!("?k={spelling}&x")),
+                "?k=[redacted]&x",
+                "{spelling}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_cut_off_at_the_end_goes() {
+        let key = String::from_utf8_lossy(KEY).into_owned();
+        let cut = format!("bad key {}", &key[..key.len() - 1]);
+        assert_eq!(redactor().clean_strictly(cut.clone()), "bad key [redacted]");
+        let redactor = redactor();
+        let mut cleaner = Cleaner::new(&redactor);
+        let clean = cleaner.push(cut) + &cleaner.end();
+        assert_eq!(clean, "bad key [redacted]");
+        let mut cleaner = Cleaner::new(&redactor);
+        let clean = cleaner.push("it is sk-".to_owned()) + &cleaner.end();
+        assert_eq!(clean, "it is sk-");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The fabric against exact bytes on a real socket.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// The provider and the dialer that reaches it are sockets of the test's own.
+#![allow(clippy::disallowed_methods)]
 
 mod provider;
 
@@ -230,6 +232,82 @@ async fn a_key_in_the_answer_leaves_neither_whole_nor_in_pieces() {
         assert_eq!(*shown.text.lock().unwrap(), answer.text);
         assert!(!shown.all.lock().unwrap().contains(KEY));
     }
+}
+
+/// The spellings a key may come back in, each cut at every place over two chunks, in text, arguments and errors.
+#[tokio::test]
+async fn every_spelling_in_pieces_leaves_nothing() {
+    use base64::Engine;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+    let json_text = serde_json::to_string(KEY).unwrap();
+    let spellings = [
+        KEY.to_owned(),
+        STANDARD.encode(KEY),
+        URL_SAFE.encode(KEY),
+        KEY.bytes().map(|byte| format!("{byte:02x}")).collect(),
+        KEY.bytes().map(|byte| format!("{byte:02X}")).collect(),
+        KEY.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>(),
+        "sk-canary%2FZx%2B9%228_77%5CaQ".to_owned(),
+        json_text[1..json_text.len() - 1].to_owned(),
+    ];
+    for (place, spelling) in spellings.iter().enumerate() {
+        // Escaping what needs none is only looked through where the text is an error.
+        if place == 5 {
+            let body = json!({ "error": { "message": format!("see {spelling}") } }).to_string();
+            let (fault, _) = fault_of(Act::Answer(400, "", body)).await;
+            assert!(!fault.message.contains(spelling), "{}", fault.message);
+            continue;
+        }
+        let say = |text: &str| json!({ "choices": [{ "delta": { "content": text } }] });
+        let piece = |text: &str| {
+            json!({ "choices": [{ "delta": { "tool_calls": [{ "index": 0, "id": "x",
+                "function": { "name": "file_read", "arguments": text } }] } }] })
+        };
+        let broken = json!({ "choices": [{ "delta": {}, "finish_reason": "tool_calls" }] });
+        for at in (0..=spelling.len()).step_by(3) {
+            let arguments = json!({ "path": format!("a {spelling} b") }).to_string();
+            let half = arguments.len() / 2;
+            let events = [
+                say(&spelling[..at]),
+                say(&spelling[at..]),
+                say("."),
+                piece(&arguments[..half]),
+                piece(&arguments[half..]),
+                broken.clone(),
+            ];
+            let text: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+            let provider = Provider::start(vec![Act::Stream(vec![text.into_bytes()])]).await;
+            let (reply, shown) = complete(&provider, QUICK).await;
+            let answer = reply.unwrap().answer;
+            let said = shown.all.lock().unwrap();
+            // Of base64, at most the last character and the padding stay: they hold less than one byte of the key.
+            assert!(answer.text.len() <= "[redacted]Q==.".len(), "{}", answer.text);
+            assert!(!said.contains(spelling) && said.starts_with("[redacted]"), "{said}");
+            assert!(!answer.tool_calls[0].arguments.to_string().contains(spelling.as_str()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_cut_off_by_a_limit_is_no_key_shown() {
+    let cut = &KEY[..KEY.len() - 1];
+    let body = json!({ "error": { "message": format!("bad key {cut}") } }).to_string();
+    let (fault, _) = fault_of(Act::Answer(400, "", body)).await;
+    assert!(
+        !fault.message.contains(cut) && fault.message.contains("[redacted]"),
+        "{}",
+        fault.message
+    );
+    let events = [
+        json!({ "choices": [{ "delta": { "content": format!("it is {cut}") }, "finish_reason": "length" }] })
+            .to_string(),
+        "[DONE]".to_owned(),
+    ];
+    let text: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+    let provider = Provider::start(vec![Act::Stream(vec![text.into_bytes()])]).await;
+    let (reply, shown) = complete(&provider, QUICK).await;
+    assert_eq!(reply.unwrap().answer.text, "it is [redacted]");
+    assert_eq!(*shown.text.lock().unwrap(), "it is [redacted]");
 }
 
 #[tokio::test]
