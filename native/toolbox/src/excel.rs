@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::ToolboxConfig;
 use crate::file_write::written;
 use crate::place::{Place, normal_file};
+use crate::summary::word;
 
 /// Sheets of one workbook.
 const SHEETS_MAX: usize = 64;
@@ -208,10 +209,18 @@ impl Tool for ExcelCreate {
     }
 
     fn summary(&self, arguments: &Value) -> String {
-        let sheets = arguments["sheets"].as_array().map_or(0, Vec::len);
+        let sheets = arguments["sheets"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let sheet = |sheet: &Value| {
+            let name = word(sheet["name"].as_str().unwrap_or_default());
+            let csv = sheet["csv"].as_str();
+            csv.map_or_else(|| name.clone(), |csv| format!("{name} from {}", word(csv)))
+        };
+        let named: Vec<String> = sheets.iter().map(sheet).collect();
         format!(
-            "write the workbook {} ({sheets} sheets)",
-            arguments["path"].as_str().unwrap_or("?")
+            "write the workbook {} ({} sheets: {})",
+            word(arguments["path"].as_str().unwrap_or_default()),
+            sheets.len(),
+            named.join(", ")
         )
     }
 

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::place::{Place, TEMP_PREFIX, normal};
+use crate::summary::word;
 
 /// Entries of one answer.
 const ENTRIES_MAX: usize = 500;
@@ -37,7 +38,8 @@ impl FileList {
             description: format!(
                 "Lists a folder of the project: path, kind and size in bytes, sorted by path. With `recursive` also \
                  what is in its folders. `pattern` is a glob: with a `/` it is compared with the path from the listed \
-                 folder, else with the name. At most {ENTRIES_MAX} entries; `total` says how many there are."
+                 folder, else with the name. At most {ENTRIES_MAX} entries; `total` says how many there are, `unreadable` \
+                 how many more have names that are not UTF-8, or are folders that may not be opened."
             ),
             input_schema: json!({
                 "type": "object",
@@ -66,7 +68,7 @@ impl Tool for FileList {
     }
 
     fn summary(&self, arguments: &Value) -> String {
-        format!("list {}", arguments["path"].as_str().unwrap_or("?"))
+        format!("list {}", word(arguments["path"].as_str().unwrap_or_default()))
     }
 
     fn run(&self, input: ToolInput) -> Task<'_, Outcome<ToolOutput>> {
@@ -81,6 +83,8 @@ struct Listing {
     pattern: Option<(GlobMatcher, bool)>,
     recursive: bool,
     seen: usize,
+    /// Entries whose names are no text, and folders that may not be opened.
+    unreadable: usize,
     /// Path from the project, kind, size.
     found: Vec<(String, &'static str, Option<u64>)>,
 }
@@ -96,6 +100,7 @@ fn list(place: &Place, arguments: &Arguments) -> Outcome<ToolOutput> {
         pattern: pattern.transpose()?,
         recursive: arguments.recursive,
         seen: 0,
+        unreadable: 0,
         found: Vec::new(),
     };
     let shown = if path == "." { "" } else { path.as_str() };
@@ -111,7 +116,11 @@ fn list(place: &Place, arguments: &Arguments) -> Outcome<ToolOutput> {
         entry
     };
     let entries: Vec<Value> = listing.found.into_iter().map(entry).collect();
-    Ok(ToolOutput::read_only(json!({ "entries": entries, "total": total })))
+    let mut content = json!({ "entries": entries, "total": total });
+    if listing.unreadable > 0 {
+        content["unreadable"] = json!(listing.unreadable);
+    }
+    Ok(ToolOutput::read_only(content))
 }
 
 impl Listing {
@@ -125,16 +134,13 @@ impl Listing {
         let mut folders = Vec::new();
         for entry in Dir::read_from(&folder).map_err(fault)? {
             let entry = entry.map_err(fault)?;
-            let Ok(name) = entry.file_name().to_str() else { continue };
+            self.count()?;
+            let Ok(name) = entry.file_name().to_str() else {
+                self.unreadable += 1;
+                continue;
+            };
             if matches!(name, "." | ".." | ".git") || name.starts_with(TEMP_PREFIX) {
                 continue;
-            }
-            self.seen += 1;
-            if self.seen > SEEN_MAX {
-                return Err(Fault::new(
-                    ErrorCode::LimitExceeded,
-                    format!("more than {SEEN_MAX} entries to look at; list a folder further down"),
-                ));
             }
             let path = if prefix.is_empty() {
                 name.to_owned()
@@ -151,11 +157,27 @@ impl Listing {
         if depth < DEPTH_MAX {
             for (name, path) in folders {
                 let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let inner = fs::openat(&folder, name, flags, Mode::empty()).map_err(fault)?;
-                self.folder(inner, &path, from, depth + 1)?;
+                match fs::openat(&folder, name, flags, Mode::empty()) {
+                    Ok(inner) => self.folder(inner, &path, from, depth + 1)?,
+                    Err(Errno::ACCESS) => self.unreadable += 1,
+                    // Gone meanwhile, or no folder any more.
+                    Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+                    Err(error) => return Err(fault(error)),
+                }
             }
         }
         Ok(())
+    }
+
+    fn count(&mut self) -> Outcome<()> {
+        self.seen += 1;
+        if self.seen <= SEEN_MAX {
+            return Ok(());
+        }
+        Err(Fault::new(
+            ErrorCode::LimitExceeded,
+            format!("more than {SEEN_MAX} entries to look at; list a folder further down"),
+        ))
     }
 
     fn take(&mut self, path: String, name: &str, from: usize, kind: &'static str, size: Option<u64>) {

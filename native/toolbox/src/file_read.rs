@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::place::{Place, failed, normal_file};
+use crate::summary::word;
 
 /// Bytes of one page unless the call says otherwise: with its escapes it still fits what a model is shown.
 const PAGE_BYTES: u64 = 24 * 1024;
@@ -65,7 +66,7 @@ impl Tool for FileRead {
     }
 
     fn summary(&self, arguments: &Value) -> String {
-        format!("read {}", arguments["path"].as_str().unwrap_or("?"))
+        format!("read {}", word(arguments["path"].as_str().unwrap_or_default()))
     }
 
     fn run(&self, input: ToolInput) -> Task<'_, Outcome<ToolOutput>> {

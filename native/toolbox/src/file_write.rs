@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::ToolboxConfig;
 use crate::place::{Place, normal_file};
+use crate::summary::{text, word};
 
 /// Writes a file anew, or at its end.
 pub struct FileWrite {
@@ -104,8 +105,17 @@ impl Tool for FileWrite {
 
     fn summary(&self, arguments: &Value) -> String {
         let verb = if self.appends { "append to" } else { "write" };
-        let bytes = arguments["content"].as_str().map_or(0, str::len);
-        format!("{verb} {} ({bytes} bytes)", arguments["path"].as_str().unwrap_or("?"))
+        let content = arguments["content"].as_str().unwrap_or_default();
+        let encoding = match arguments["encoding"].as_str() {
+            Some("base64") => " of base64",
+            _ => "",
+        };
+        format!(
+            "{verb} {} ({} bytes{encoding}): {}",
+            word(arguments["path"].as_str().unwrap_or_default()),
+            content.len(),
+            text(content)
+        )
     }
 
     fn run(&self, input: ToolInput) -> Task<'_, Outcome<ToolOutput>> {

@@ -9,6 +9,7 @@ mod file_read;
 mod file_write;
 mod place;
 mod shell_exec;
+mod summary;
 
 use std::sync::Arc;
 

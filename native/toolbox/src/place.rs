@@ -136,6 +136,8 @@ impl Place {
             ),
             Errno::NAMETOOLONG => Fault::invalid(format!("a name in `{shown}` is too long")),
             Errno::ISDIR => Fault::invalid(format!("`{shown}` is a folder")),
+            // A socket cannot be opened at all.
+            Errno::NXIO => Fault::invalid(format!("`{shown}` is no regular file")),
             error => Fault::new(ErrorCode::StorageFailed, format!("`{shown}`: {error}")),
         }
     }
@@ -159,7 +161,9 @@ impl Place {
                 Ok(_) => Fault::invalid(format!("`{shown}` is not of the kind asked for")),
                 Err(_) => outside(format!("`{shown}` leads out of the project through a symbolic link")),
             },
-            _ => Fault::not_found(format!("`{shown}` does not exist, or is a symbolic link to nowhere")),
+            _ => Fault::not_found(format!(
+                "`{shown}` does not exist: a name on the way is a file, or a symbolic link to nowhere"
+            )),
         }
     }
 

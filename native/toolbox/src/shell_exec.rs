@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::place::{Place, normal};
+use crate::summary::{text, word};
 
 const ARGUMENTS_MAX: usize = 1_000;
 const ENVIRONMENT_MAX: usize = 32;
@@ -40,69 +41,119 @@ const PLAIN_VARIABLES: &[&str] = &[
     "TZ",
 ];
 
-/// Variables (or beginnings of them) that decide which program or library runs: with them the permission to run one
-/// program would be one to run any. They are never taken.
+/// Variables that decide which program or library runs: with them the permission to run one program would be one to run
+/// any. They are never taken.
 const REFUSED_VARIABLES: &[&str] = &[
-    "PATH",
-    "HOME",
-    "TMPDIR",
-    "TMP",
-    "TEMP",
-    "IFS",
-    "ENV",
-    "SHELL",
-    "BASH_",
-    "BASHOPTS",
-    "SHELLOPTS",
-    "PS4",
-    "CDPATH",
-    "PROMPT_COMMAND",
-    "LD_",
-    "DYLD_",
-    "GLIBC_",
-    "GCONV_PATH",
-    "LOCPATH",
-    "MALLOC_",
-    "NODE_",
-    "NPM_",
-    "npm_",
-    "PYTHON",
-    "PERL",
-    "RUBY",
-    "GEM_",
-    "BUNDLE_",
-    "LUA_",
-    "PHP",
-    "JAVA_",
-    "JDK_",
-    "_JAVA",
-    "CLASSPATH",
-    "DENO_",
-    "GIT_",
-    "EDITOR",
-    "VISUAL",
-    "PAGER",
-    "MANPAGER",
-    "BROWSER",
-    "LESS",
-    "TAR_OPTIONS",
-    "GREP_",
-    "SSH_",
-    "RUSTC",
-    "CARGO",
     "CC",
     "CXX",
-    "MAKEFLAGS",
-    "OPENWRAP",
-    "KU0_",
-    "XDG_",
-    "AWKPATH",
-    "AWKLIBPATH",
-    "R_",
-    "RES_",
+    "CDPATH",
+    "CLASSPATH",
+    "CURL_HOME",
+    "EDITOR",
+    "ENV",
+    "EXINIT",
+    "FPATH",
+    "HOME",
     "HOSTALIASES",
+    "IFS",
+    "INPUTRC",
+    "IRBRC",
+    "LOCALDOMAIN",
+    "LOCPATH",
+    "MANPAGER",
+    "NLSPATH",
+    "PAGER",
+    "PATH",
+    "PROMPT_COMMAND",
+    "PS4",
+    "PSQLRC",
+    "SHELL",
+    "SHELLOPTS",
+    "TAR_OPTIONS",
+    "TCLLIBPATH",
+    "TEMP",
+    "TERMCAP",
+    "TERMINFO",
+    "TMP",
+    "TMPDIR",
+    "VISUAL",
+    "WGETRC",
+    "ZDOTDIR",
+];
+
+/// Beginnings of the names of such variables.
+const REFUSED_BEGINNINGS: &[&str] = &[
+    "ANT_",
+    "AWK",
+    "BASH",
+    "BROWSER",
+    "BUNDLE_",
+    "BUN_",
+    "CARGO",
+    "COMPlus_",
+    "CONDA",
+    "CORECLR_",
+    "DENO_",
+    "DOTNET_",
+    "DYLD_",
+    "EMACS",
+    "ERL_",
+    "GCONV_",
+    "GDK_",
+    "GEM_",
+    "GIO_",
+    "GIT_",
+    "GLIBC_",
+    "GOENV",
+    "GOFLAGS",
+    "GOPATH",
+    "GOROOT",
+    "GOTOOL",
+    "GRADLE_",
+    "GREP_",
+    "GS_",
+    "GTK_",
+    "GUILE_",
+    "JAVA_",
+    "JDK_",
+    "JULIA_",
+    "KU0_",
+    "LD_",
+    "LESS",
+    "LUA",
+    "MAGICK_",
+    "MAKE",
+    "MALLOC_",
+    "MAVEN_",
+    "NODE_",
+    "NPM_",
+    "NVIM",
+    "OCAML",
     "OPENSSL_",
+    "OPENWRAP",
+    "PERL",
+    "PG",
+    "PHP",
+    "PIP_",
+    "PNPM_",
+    "PYTHON",
+    "QT_",
+    "RES_",
+    "RUBY",
+    "RUSTC",
+    "RUSTUP",
+    "R_",
+    "SQLITE",
+    "SSH_",
     "SSL_",
+    "TEX",
+    "UV_",
+    "VIM",
+    "VIRTUAL_ENV",
+    "XDG_",
+    "YARN_",
+    "_JAVA",
+    "npm_",
 ];
 
 /// The tool over the sandbox's spawner.
@@ -260,18 +311,18 @@ impl Tool for ShellExec {
 
     fn summary(&self, arguments: &Value) -> String {
         let words = arguments["command"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let command: Vec<String> = words.iter().filter_map(Value::as_str).map(quoted).collect();
+        let command: Vec<String> = words.iter().filter_map(Value::as_str).map(word).collect();
         let folder = arguments["cwd"]
             .as_str()
-            .map(|cwd| format!("in {}: ", quoted(cwd)))
+            .map(|cwd| format!("in {}: ", word(cwd)))
             .unwrap_or_default();
         let input = arguments["stdin"]
             .as_str()
-            .map(|text| format!(" < {} bytes", text.len()))
+            .map(|input| format!(" < {}", text(input)))
             .unwrap_or_default();
         let env = arguments["env"].as_object().into_iter().flatten();
         let env: String = env
-            .map(|(name, value)| format!("{name}={} ", quoted(value.as_str().unwrap_or_default())))
+            .map(|(name, value)| format!("{name}={} ", word(value.as_str().unwrap_or_default())))
             .collect();
         format!("{folder}{env}{}{input}", command.join(" "))
     }
@@ -315,7 +366,7 @@ fn checked(value: &Value) -> Outcome<Arguments> {
         if !fits {
             return bad(format!("`{}` is no name of a variable", name.escape_debug()));
         }
-        if REFUSED_VARIABLES.iter().any(|refused| refuses(refused, name)) {
+        if is_refused(name) {
             return Err(Fault::new(
                 ErrorCode::PermissionDenied,
                 format!("shell.exec: the variable `{name}` decides what else runs and is not taken"),
@@ -325,12 +376,8 @@ fn checked(value: &Value) -> Outcome<Arguments> {
     Ok(arguments)
 }
 
-/// Short names are meant whole, longer ones as beginnings.
-fn refuses(refused: &str, name: &str) -> bool {
-    if refused.len() <= 4 && !refused.ends_with('_') && refused != "PERL" && refused != "RUBY" {
-        return name == refused;
-    }
-    name.starts_with(refused)
+fn is_refused(name: &str) -> bool {
+    REFUSED_VARIABLES.contains(&name) || REFUSED_BEGINNINGS.iter().any(|begin| name.starts_with(begin))
 }
 
 /// The folder to run in; an absolute path has to lie in the project, as outputs show it.
@@ -397,15 +444,6 @@ fn answer(finished: &Finished, wall_ms: u64) -> Outcome<ToolOutput> {
     })
 }
 
-/// A word as a person reads it: bare where that is plain, else in quotes with every odd character shown.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("{word:?}")
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -422,6 +460,10 @@ mod tests {
             "ENV",
             "PERL5LIB",
             "GIT_SSH",
+            "LESSOPEN",
+            "PHPRC",
+            "MAKEFILES",
+            "DOTNET_STARTUP_HOOKS",
         ] {
             let value = json!({ "command": ["x"], "env": { name: "1" } });
             assert_eq!(

@@ -4,7 +4,7 @@ use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, Formula, Workbook, Worksheet, XlsxError};
 
 use super::cell::{Cell, Moment};
-use super::table::{self, CELLS_MAX, Table};
+use super::table::{self, Budget, Table};
 use super::{Arguments, CHARTS_MAX, SHEETS_MAX, SheetInput, chart};
 use crate::place::Place;
 
@@ -29,10 +29,10 @@ pub fn build(arguments: &Arguments, place: &Place) -> Outcome<Vec<u8>> {
         .set_author("Open Wrap")
         .set_creation_datetime(&created);
     workbook.set_properties(&properties);
-    let mut cells_left = CELLS_MAX;
+    let mut budget = Budget::default();
     let mut charts_left = CHARTS_MAX;
     for sheet in &arguments.sheets {
-        let table = table::read(sheet, place, &mut cells_left)?;
+        let table = table::read(sheet, &names, place, &mut budget)?;
         let worksheet = workbook.add_worksheet();
         worksheet.set_name(&sheet.name).map_err(writer_fault)?;
         Writing {
@@ -72,7 +72,7 @@ fn sheet_names(sheets: &[SheetInput]) -> Outcome<Vec<&str>> {
         if name.encode_utf16().count() > 31 {
             return bad("is longer than 31 characters");
         }
-        if name.contains(['*', '?', ':', '[', ']', '\\', '/']) || name.chars().any(char::is_control) {
+        if name.contains(['*', '?', ':', '[', ']', '\\', '/']) || name.chars().any(unprintable) {
             return bad("holds one of * ? : [ ] \\ /");
         }
         if name.starts_with('\'') || name.ends_with('\'') {
@@ -88,11 +88,16 @@ fn sheet_names(sheets: &[SheetInput]) -> Outcome<Vec<&str>> {
     Ok(sheets.iter().map(|sheet| sheet.name.as_str()).collect())
 }
 
+/// Has no place in an attribute of the file: a control character, or one XML does not have.
+pub fn unprintable(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}')
+}
+
 /// Number format of each listed column.
 fn formats(sheet: &SheetInput) -> Outcome<Vec<Option<Format>>> {
     let format = |text: &String| {
         let quotes = text.matches('"').count();
-        if text.is_empty() || text.chars().count() > 255 || text.chars().any(char::is_control) || quotes % 2 == 1 {
+        if text.is_empty() || text.chars().count() > 255 || text.chars().any(unprintable) || quotes % 2 == 1 {
             return Err(Fault::invalid(format!(
                 "excel.create: sheet `{}`: `{}` is no number format",
                 sheet.name,

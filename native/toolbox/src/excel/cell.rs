@@ -31,11 +31,11 @@ pub struct Moment {
     pub time: Option<(u16, u8, u8)>,
 }
 
-/// Reads a cell of `rows`.
+/// Reads a cell of `rows`. `sheets` are the names a formula may refer to.
 ///
 /// # Errors
 /// `INVALID_ARGUMENTS` naming the cell.
-pub fn from_json(value: &Value, at: &str) -> Outcome<Cell> {
+pub fn from_json(value: &Value, sheets: &[&str], at: &str) -> Outcome<Cell> {
     let bad = |why: String| Fault::invalid(format!("excel.create: {at}: {why}"));
     match value {
         Value::Null => Ok(Cell::Empty),
@@ -53,7 +53,7 @@ pub fn from_json(value: &Value, at: &str) -> Outcome<Cell> {
             let Some(formula) = fields.get("formula").and_then(Value::as_str) else {
                 return Err(bad("a cell that is an object has a text `formula`".to_owned()));
             };
-            let formula = check_formula(formula).map_err(bad)?;
+            let formula = check_formula(formula, sheets).map_err(bad)?;
             let result = cached(fields.get("value").unwrap_or(&Value::Null)).map_err(bad)?;
             Ok(Cell::Formula(formula, result))
         }
@@ -91,7 +91,7 @@ fn cached(value: &Value) -> Result<String, String> {
 }
 
 /// Takes a formula over this workbook; refuses what reaches for other files, programs or addresses.
-fn check_formula(text: &str) -> Result<String, String> {
+fn check_formula(text: &str, sheets: &[&str]) -> Result<String, String> {
     let formula = text.strip_prefix('=').unwrap_or(text).trim();
     if formula.is_empty() || formula.chars().count() > FORMULA_CHARS_MAX {
         return Err(format!("a formula has 1 to {FORMULA_CHARS_MAX} characters"));
@@ -102,6 +102,11 @@ fn check_formula(text: &str) -> Result<String, String> {
     let code = outside_quotes(formula)?;
     if code.contains(['|', '[', ']']) {
         return Err("a formula may not reach for other workbooks or programs (`|`, `[`)".to_owned());
+    }
+    for name in sheets_named(formula) {
+        if !sheets.iter().any(|sheet| sheet.to_lowercase() == name.to_lowercase()) {
+            return Err(format!("this workbook has no sheet `{}`", name.escape_debug()));
+        }
     }
     let mut word = String::new();
     for c in code.chars() {
@@ -163,6 +168,32 @@ fn outside_quotes(formula: &str) -> Result<String, String> {
         Some(quote) => Err(format!("a quote ({quote}) in the formula does not end")),
         None => Ok(code),
     }
+}
+
+/// Sheets a formula refers to, as `Data!A1` and `'My data'!A1` have them; of `First:Last!A1` the last one.
+fn sheets_named(formula: &str) -> Vec<String> {
+    let mut named = Vec::new();
+    let mut word = String::new();
+    let mut rest = formula.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '"' => while rest.next().is_some_and(|c| c != '"') {},
+            '\'' => {
+                word.clear();
+                while let Some(c) = rest.next() {
+                    if c == '\'' && rest.next_if_eq(&'\'').is_none() {
+                        break;
+                    }
+                    word.push(c);
+                }
+            }
+            // `#REF!` is an error value, no sheet.
+            '!' if !word.is_empty() && !word.starts_with('#') => named.push(std::mem::take(&mut word)),
+            c if c.is_alphanumeric() || matches!(c, '.' | '_' | '#') => word.push(c),
+            _ => word.clear(),
+        }
+    }
+    named
 }
 
 /// A number as programs print it: no sign `+`, no leading zeros, no spaces, no separators, at most 15 digits when whole.
@@ -263,6 +294,8 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
+    const SHEETS: [&str; 3] = ["Data", "My data", "O'Hara"];
+
     #[test]
     fn numbers_are_strict() {
         for (text, value) in [
@@ -324,9 +357,12 @@ mod tests {
             "AVERAGE('My data'!B2:B9)",
             "=IF(A1>\"a|[b]\",1,0)",
             "=COUNTBLANK(Data!A2:A9)",
+            "=SUM(data!A1:data!A9)+SUM(Data:'My data'!B1)",
+            "='O''Hara'!A1&\"Nope!A1\"",
+            "=IFERROR(#REF!,0)",
         ] {
             assert!(
-                from_json(&json!({ "formula": good, "value": 1 }), "B2").is_ok(),
+                from_json(&json!({ "formula": good, "value": 1 }), &SHEETS, "B2").is_ok(),
                 "{good}"
             );
         }
@@ -340,14 +376,19 @@ mod tests {
             "=HYPERLINK(\"x\")",
             "=\"a",
             "=A1\u{7}",
+            "=Nope!A1",
+            "='C:\\x.xlsx'!Name",
+            "='\\\\host\\share\\x'!A1",
+            "='http://host/x'!A1",
+            "=SUM(Data:Nope!A1)",
         ] {
-            assert!(from_json(&json!({ "formula": bad }), "B2").is_err(), "{bad}");
+            assert!(from_json(&json!({ "formula": bad }), &SHEETS, "B2").is_err(), "{bad}");
         }
         assert_eq!(
-            from_json(&json!("=SUM(A1)"), "A1").unwrap(),
+            from_json(&json!("=SUM(A1)"), &SHEETS, "A1").unwrap(),
             Cell::Text("=SUM(A1)".to_owned())
         );
-        assert!(from_json(&json!({ "formula": "=A1", "value": "NaN" }), "A1").is_err());
+        assert!(from_json(&json!({ "formula": "=A1", "value": "NaN" }), &SHEETS, "A1").is_err());
     }
 
     proptest! {
@@ -361,7 +402,7 @@ mod tests {
 
         #[test]
         fn any_text_is_taken_without_panic(text in "\\PC{0,30}") {
-            let _ = (number(&text), date(&text), is_code(&text), check_formula(&text).is_ok());
+            let _ = (number(&text), date(&text), is_code(&text), check_formula(&text, &SHEETS).is_ok());
         }
     }
 }

@@ -3,7 +3,7 @@
 use openwrap_contracts::{Fault, Outcome};
 use rust_xlsxwriter::{Chart, ChartType, Worksheet};
 
-use super::book::writer_fault;
+use super::book::{unprintable, writer_fault};
 use super::{CHARTS_MAX, ChartInput, ChartKind, SERIES_MAX};
 
 const ROWS_OF_SHEET: u32 = 1_048_576;
@@ -78,6 +78,11 @@ fn chart(input: &ChartInput, sheets: &[&str]) -> Outcome<Chart> {
     if input.series.len() == 1 {
         chart.legend().set_hidden();
     }
+    if input.alt_text.iter().any(|text| text.chars().any(unprintable)) {
+        return Err(Fault::invalid(
+            "excel.create: `altText` is one line without control characters",
+        ));
+    }
     let alt = input
         .alt_text
         .clone()
@@ -89,7 +94,7 @@ fn chart(input: &ChartInput, sheets: &[&str]) -> Outcome<Chart> {
 
 /// A title; one that begins with `=` would be read as a reference.
 fn plain(text: &str) -> Outcome<&str> {
-    if text.starts_with('=') || text.chars().any(char::is_control) || text.chars().count() > 255 {
+    if text.starts_with('=') || text.chars().any(unprintable) || text.chars().count() > 255 {
         return Err(Fault::invalid(format!(
             "excel.create: `{}` is no title: plain text of up to 255 characters, not beginning with `=`",
             text.escape_debug()

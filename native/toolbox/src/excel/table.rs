@@ -1,5 +1,6 @@
 //! A sheet's content: a CSV file, rows, or both, as typed cells.
 
+use openwrap_contracts::limits::FILE_READ_BYTES_MAX;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 
 use super::SheetInput;
@@ -11,7 +12,45 @@ pub const COLUMNS_MAX: usize = 16_384;
 /// Rows of a sheet below its header (Excel's limit).
 const ROWS_MAX: usize = 1_048_575;
 /// Cells of a workbook.
-pub const CELLS_MAX: usize = 2_000_000;
+const CELLS_MAX: usize = 2_000_000;
+
+/// What a workbook may still take in, over all its sheets.
+pub struct Budget {
+    cells: usize,
+    /// Bytes of CSV files; one file may fill many sheets.
+    file_bytes: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            cells: CELLS_MAX,
+            file_bytes: FILE_READ_BYTES_MAX,
+        }
+    }
+}
+
+impl Budget {
+    fn cell(&mut self) -> Outcome<()> {
+        let left = self.cells.checked_sub(1);
+        self.cells = left.ok_or_else(|| over(format!("a workbook gets at most {CELLS_MAX} cells")))?;
+        Ok(())
+    }
+
+    fn file(&mut self, bytes: usize) -> Outcome<()> {
+        let left = self.file_bytes.checked_sub(bytes);
+        self.file_bytes = left.ok_or_else(|| {
+            over(format!(
+                "a workbook takes in at most {FILE_READ_BYTES_MAX} bytes of files, each sheet's counted"
+            ))
+        })?;
+        Ok(())
+    }
+}
+
+fn over(what: String) -> Fault {
+    Fault::new(ErrorCode::LimitExceeded, format!("excel.create: {what}"))
+}
 
 /// Headers (none: the sheet has no header row) and cells.
 pub struct Table {
@@ -19,18 +58,20 @@ pub struct Table {
     pub rows: Vec<Vec<Cell>>,
 }
 
-/// Reads a sheet's content. `budget` is how many cells the workbook may still get.
+/// Reads a sheet's content. `sheets` are the names formulas may refer to.
 ///
 /// # Errors
 /// `INVALID_ARGUMENTS` naming sheet and cell, `LIMIT_EXCEEDED`, and what reading the file may say.
-pub fn read(sheet: &SheetInput, place: &Place, budget: &mut usize) -> Outcome<Table> {
+pub fn read(sheet: &SheetInput, sheets: &[&str], place: &Place, budget: &mut Budget) -> Outcome<Table> {
     let mut table = Table {
         headers: None,
         rows: Vec::new(),
     };
     if let Some(csv) = &sheet.csv {
         let path = normal_file(csv)?;
-        let records = records(&path, &place.read(&path)?, budget)?;
+        let bytes = place.read(&path)?;
+        budget.file(bytes.len())?;
+        let records = records(&path, &bytes, budget)?;
         let mut records = records.into_iter();
         table.headers = Some(records.next().unwrap_or_default());
         table.rows = typed(records.collect(), &path)?;
@@ -48,14 +89,14 @@ pub fn read(sheet: &SheetInput, place: &Place, budget: &mut usize) -> Outcome<Ta
     for row in &sheet.rows {
         let mut cells = Vec::with_capacity(row.len());
         for (column, value) in row.iter().enumerate() {
-            spend(budget)?;
+            budget.cell()?;
             let at = format!(
                 "sheet `{}`, row {} column {}",
                 sheet.name,
                 table.rows.len() + 1,
                 column + 1
             );
-            let mut typed = cell::from_json(value, &at)?;
+            let mut typed = cell::from_json(value, sheets, &at)?;
             // A column written as dates gets dates.
             let format = sheet.columns.get(column).and_then(|column| column.format.as_deref());
             if let (Cell::Text(text), Some(format)) = (&typed, format)
@@ -70,16 +111,6 @@ pub fn read(sheet: &SheetInput, place: &Place, budget: &mut usize) -> Outcome<Ta
     }
     check_size(&table, &sheet.name)?;
     Ok(table)
-}
-
-fn spend(budget: &mut usize) -> Outcome<()> {
-    *budget = budget.checked_sub(1).ok_or_else(|| {
-        Fault::new(
-            ErrorCode::LimitExceeded,
-            format!("excel.create: a workbook gets at most {CELLS_MAX} cells"),
-        )
-    })?;
-    Ok(())
 }
 
 fn check_size(table: &Table, sheet: &str) -> Outcome<()> {
@@ -98,7 +129,7 @@ fn check_size(table: &Table, sheet: &str) -> Outcome<()> {
 }
 
 /// The file's records as texts.
-fn records(path: &str, bytes: &[u8], budget: &mut usize) -> Outcome<Vec<Vec<String>>> {
+fn records(path: &str, bytes: &[u8], budget: &mut Budget) -> Outcome<Vec<Vec<String>>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| {
         Fault::invalid(format!(
@@ -115,7 +146,7 @@ fn records(path: &str, bytes: &[u8], budget: &mut usize) -> Outcome<Vec<Vec<Stri
     for record in reader.records() {
         let record = record.map_err(|error| Fault::invalid(format!("excel.create: `{path}`: {error}")))?;
         for _ in 0..record.len() {
-            spend(budget)?;
+            budget.cell()?;
         }
         records.push(record.iter().map(str::to_owned).collect());
     }
@@ -175,7 +206,7 @@ mod tests {
     use super::*;
 
     fn read_text(text: &str) -> Vec<Vec<Cell>> {
-        let mut budget = 1000;
+        let mut budget = Budget::default();
         let records = records("t.csv", text.as_bytes(), &mut budget).unwrap();
         typed(records.into_iter().skip(1).collect(), "t.csv").unwrap()
     }
@@ -201,8 +232,13 @@ mod tests {
 
     #[test]
     fn the_budget_holds() {
-        let mut budget = 3;
+        let mut budget = Budget {
+            cells: 3,
+            file_bytes: 5,
+        };
         let fault = records("t.csv", b"a,b\n1,2\n", &mut budget).unwrap_err();
         assert_eq!(fault.code, ErrorCode::LimitExceeded);
+        assert!(budget.file(3).is_ok());
+        assert_eq!(budget.file(3).unwrap_err().code, ErrorCode::LimitExceeded);
     }
 }

@@ -1,0 +1,14 @@
+//! The tools over their port, in a view on disk.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::disallowed_types
+)]
+
+mod files;
+mod needs;
+mod shell;
+mod view;
+mod workbook;
