@@ -9,5 +9,7 @@ export default defineConfig({
     exclude: ["**/node_modules/**", "**/dist/**", "target/**", "tests/e2e/**"],
     environment: "node",
     testTimeout: 30_000,
+    // A busy machine is slow, not wrong.
+    expect: { poll: { timeout: 15_000 } },
   },
 });

@@ -1,5 +1,14 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { xchacha20poly1305 } from "@noble/ciphers/chacha.js";
@@ -169,6 +178,35 @@ describe("the running server", () => {
     server.core.handlers.set("launch.create", () => ({ url: "http://localhost:1/launch?code=abc", expiresAt: 1 }));
     expect(await openwrap("open")).toBe(0);
     expect(terminal.lines).toEqual(["http://localhost:1/launch?code=abc"]);
+  });
+});
+
+describe("openwrap serve", () => {
+  beforeEach(() => rmSync(join(folder, "home/server.json")));
+  const open = async ({ cliToken }: { cliToken: string }) => server.core.withToken(cliToken);
+
+  it("prints one line with the link, keeps a private lock file while it runs, and ends cleanly", async () => {
+    server.core.handlers.set("launch.create", () => ({ url: "http://localhost:1/launch?code=abc", expiresAt: 1 }));
+    const running = main(["serve", "--port", "0", "--no-open"], terminal, open);
+    await expect.poll(() => terminal.lines).toEqual(["Open Wrap is ready: http://localhost:1/launch?code=abc"]);
+    expect(statSync(join(folder, "home/server.json")).mode & 0o777).toBe(0o600);
+    expect(statSync(join(folder, "home")).mode & 0o777).toBe(0o700);
+    terminal.signal("SIGTERM");
+    expect(await running).toBe(0);
+    expect(terminal.lines.length).toBe(1);
+    expect(server.core.closed).toBe(true);
+    expect(existsSync(join(folder, "home/server.json"))).toBe(false);
+  });
+
+  it("runs without sign-in when what it needs is switched off", async () => {
+    server.core.handlers.set("launch.create", () => {
+      throw new CoreFault({ code: "FEATURE_DISABLED", message: "persistence is switched off", hint: "" });
+    });
+    const running = main(["serve", "--port", "0", "--no-open"], terminal, open);
+    await expect.poll(() => terminal.lines[0]).toMatch(/^Open Wrap is ready: http:\/\/localhost:\d+$/);
+    expect(terminal.errors).toEqual(["FEATURE_DISABLED: persistence is switched off"]);
+    terminal.signal("SIGINT");
+    expect(await running).toBe(0);
   });
 });
 

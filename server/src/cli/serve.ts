@@ -1,38 +1,47 @@
 // `openwrap serve`: the server, until it is told to stop.
 
 import { CoreFault } from "../core.ts";
-import { serve } from "../serve.ts";
+import { type Serving, serve } from "../serve.ts";
 import type { CommandCall } from "./command.ts";
 import { runningServer, settingsOf } from "./connection.ts";
-
-const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15 };
+import type { Terminal } from "./terminal.ts";
 
 export async function run(call: CommandCall): Promise<number> {
   const { terminal } = call;
   const settings = settingsOf(call);
   const running = runningServer(settings);
   if (running) throw alreadyRunning(running.url);
-  let stopped: (signal: keyof typeof SIGNAL_NUMBERS) => void = () => {};
-  const stop = new Promise<keyof typeof SIGNAL_NUMBERS>((resolve) => {
+  let stopped: () => void = () => {};
+  const stop = new Promise<void>((resolve) => {
     stopped = resolve;
   });
-  const release = terminal.onStop((signal) => stopped(signal));
+  const release = terminal.onStop(() => stopped());
   try {
     const serving = await serve(settings, call.openCore).catch((error: unknown) => {
       throw explained(error, settings.port);
     });
-    const link = await serving.launchLink();
-    terminal.out(`Open Wrap is ready: ${link}`);
-    if (!call.has("no-open") && terminal.watched) {
+    const link = await linkOf(serving, terminal);
+    terminal.out(`Open Wrap is ready: ${link ?? serving.url}`);
+    if (link !== undefined && !call.has("no-open") && terminal.watched) {
       const { showInBrowser } = await import("./browser.ts");
       showInBrowser(settings.home, link, terminal.env);
     }
-    const signal = await stop;
+    await stop;
     await serving.close();
-    // An orderly end by SIGTERM is what was asked for; Ctrl-C is told apart, as shells expect.
-    return signal === "SIGTERM" ? 0 : 128 + SIGNAL_NUMBERS[signal];
+    return 0;
   } finally {
     release();
+  }
+}
+
+/** A one-time link; none while a switched-off feature lets nobody sign in: then the page says so. */
+async function linkOf(serving: Serving, terminal: Terminal): Promise<string | undefined> {
+  try {
+    return await serving.launchLink();
+  } catch (error) {
+    if (!(error instanceof CoreFault) || error.fault.code !== "FEATURE_DISABLED") throw error;
+    terminal.err(`${error.fault.code}: ${error.fault.message}`);
+    return undefined;
   }
 }
 
