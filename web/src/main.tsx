@@ -2,9 +2,13 @@
 
 import "./styles/tokens.css";
 import "./styles/base.css";
+import "./styles/parts.css";
 import "./styles/frame.css";
 import "./styles/now.css";
 import "./styles/run.css";
+import "./styles/tape.css";
+import "./styles/live.css";
+import "./styles/run-narrow.css";
 import "./styles/approvals.css";
 import { createEffect, ErrorBoundary, type JSX, Match, Switch } from "solid-js";
 import { render } from "solid-js/web";

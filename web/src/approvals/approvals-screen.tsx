@@ -12,6 +12,7 @@ import { Icon } from "../parts/icon.tsx";
 import { Exact, Inert, Sentence } from "../parts/inert.tsx";
 import { CapabilityStrip } from "../parts/reach-strip.tsx";
 import { SmallLine } from "../parts/small-line.tsx";
+import type { RunState } from "../run/run-state.ts";
 import { granted, liveTasks, numberOf } from "../run/run-view.ts";
 import { counted, duration, sequenceText } from "../words/format.ts";
 import { AnswerButtons } from "./answer.tsx";
@@ -113,10 +114,6 @@ function Detail(props: { asked: PendingApproval }): JSX.Element {
   const place = usePlace(() => props.asked);
   const question = () => props.asked.question;
   const run = createMemo(() => place.feed().state());
-  const held = createMemo(() => {
-    const state = run();
-    return state ? granted(state) : [];
-  });
   let heading: HTMLHeadingElement | undefined;
   createEffect(
     on(
@@ -150,41 +147,7 @@ function Detail(props: { asked: PendingApproval }): JSX.Element {
       <p class="say-4 detail-why">
         <Sentence text={question().why} />
       </p>
-      <dl class="detail-rows">
-        <dt>Exactly this</dt>
-        <dd>
-          <Show when={question().kind !== "plan"} fallback={<a href={runPath(props.asked.runId)}>Read the plan</a>}>
-            <Exact text={question().exact} label="Exactly this" />
-          </Show>
-        </dd>
-        <Show when={question().labels.length > 0}>
-          <dt>
-            Outside text <Icon name="outside" />
-          </dt>
-          <dd>The worker has read text from {labelWords(question().labels)}. What it asks may come from there.</dd>
-        </Show>
-        <Show when={question().adds.length > 0}>
-          <dt>Reach would be</dt>
-          <dd>
-            <CapabilityStrip capabilities={held()} added={question().adds} />
-          </dd>
-        </Show>
-        <dt>If you say no</dt>
-        <dd>
-          <Sentence text={question().ifNo} />
-        </dd>
-        <Show when={run()}>
-          {(state) => (
-            <Show when={state().order.length > 0}>
-              <dt>Held up by it</dt>
-              <dd class="held">
-                <SmallLine run={state()} />
-                <span>{heldWords(state(), props.asked.taskId)}</span>
-              </dd>
-            </Show>
-          )}
-        </Show>
-      </dl>
+      <DetailRows asked={props.asked} run={run()} />
       <p class="quiet">Asked {duration(now() - props.asked.askedAt)} ago. It waits until you answer.</p>
       <div class="detail-answer">
         <AnswerButtons question={question()} layout="segments" />
@@ -193,10 +156,56 @@ function Detail(props: { asked: PendingApproval }): JSX.Element {
   );
 }
 
-type State = Parameters<typeof liveTasks>[0];
+function DetailRows(props: { asked: PendingApproval; run: RunState | undefined }): JSX.Element {
+  const held = createMemo(() => {
+    return props.run ? granted(props.run) : [];
+  });
+  return (
+    <dl class="detail-rows">
+      <dt>Exactly this</dt>
+      <dd>
+        <Show
+          when={props.asked.question.kind !== "plan"}
+          fallback={<a href={runPath(props.asked.runId)}>Read the plan</a>}
+        >
+          <Exact text={props.asked.question.exact} label="Exactly this" />
+        </Show>
+      </dd>
+      <Show when={props.asked.question.labels.length > 0}>
+        <dt>
+          Outside text <Icon name="outside" />
+        </dt>
+        <dd>
+          The worker has read text from {labelWords(props.asked.question.labels)}. What it asks may come from there.
+        </dd>
+      </Show>
+      <Show when={props.asked.question.adds.length > 0}>
+        <dt>Reach would be</dt>
+        <dd>
+          <CapabilityStrip capabilities={held()} added={props.asked.question.adds} />
+        </dd>
+      </Show>
+      <dt>If you say no</dt>
+      <dd>
+        <Sentence text={props.asked.question.ifNo} />
+      </dd>
+      <Show when={props.run}>
+        {(state) => (
+          <Show when={state().order.length > 0}>
+            <dt>Held up by it</dt>
+            <dd class="held">
+              <SmallLine run={state()} />
+              <span>{heldWords(state(), props.asked.taskId)}</span>
+            </dd>
+          </Show>
+        )}
+      </Show>
+    </dl>
+  );
+}
 
 /** "7 and 9 are done and settle after 6. 8 goes on." */
-export function heldWords(run: State, taskId: string): string {
+export function heldWords(run: RunState, taskId: string): string {
   const mine = numberOf(run, taskId);
   if (mine === 0) return "Nothing settles before it is answered.";
   const { early, active } = liveTasks(run);

@@ -93,32 +93,44 @@ export function Palette(props: { commands: Commands }): JSX.Element {
         }}
         onKeyDown={steer}
       />
-      <div class="palette-list" id={`${id}-list`} role="listbox" aria-label="What fits">
-        <For each={found()}>
-          {(entry, place) => (
-            // biome-ignore lint/a11y/useFocusableInteractive: the field keeps the focus and names the active option.
-            // biome-ignore lint/a11y/useKeyWithClickEvents: keys go to the field.
-            <div
-              class="palette-entry"
-              role="option"
-              id={`${id}-${place()}`}
-              aria-selected={place() === at()}
-              onClick={() => choose(entry)}
-              onPointerMove={() => setAt(place())}
-            >
-              <span class="cut-off grow">{entry.words}</span>
-              <span class="quiet">{entry.detail}</span>
-              <For each={entry.keys}>{(key) => <kbd>{key}</kbd>}</For>
-            </div>
-          )}
-        </For>
-      </div>
+      <PaletteList id={id} found={found()} at={at()} choose={choose} point={setAt} />
       <Show when={found().length === 0}>
         <p class="quiet palette-none" role="status">
           Nothing fits.
         </p>
       </Show>
     </dialog>
+  );
+}
+
+function PaletteList(props: {
+  id: string;
+  found: Entry[];
+  at: number;
+  choose: (entry: Entry) => void;
+  point: (place: number) => void;
+}): JSX.Element {
+  return (
+    <div class="palette-list" id={`${props.id}-list`} role="listbox" aria-label="What fits">
+      <For each={props.found}>
+        {(entry, place) => (
+          // biome-ignore lint/a11y/useFocusableInteractive: the field keeps the focus and names the active option.
+          // biome-ignore lint/a11y/useKeyWithClickEvents: keys go to the field.
+          <div
+            class="palette-entry"
+            role="option"
+            id={`${props.id}-${place()}`}
+            aria-selected={place() === props.at}
+            onClick={() => props.choose(entry)}
+            onPointerMove={() => props.point(place())}
+          >
+            <span class="cut-off grow">{entry.words}</span>
+            <span class="quiet">{entry.detail}</span>
+            <For each={entry.keys}>{(key) => <kbd>{key}</kbd>}</For>
+          </div>
+        )}
+      </For>
+    </div>
   );
 }
 

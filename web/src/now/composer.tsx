@@ -2,7 +2,7 @@
 
 import type { ApprovePolicy } from "@openwrap/contracts";
 import { createEffect, createMemo, createSignal, createUniqueId, For, type JSX, Show } from "solid-js";
-import { createAction, requestId } from "../app/action.ts";
+import { type Action, createAction, requestId } from "../app/action.ts";
 import { type App, useApp } from "../app/app.ts";
 import { runPath } from "../app/router.ts";
 import { FaultNotice } from "../parts/fault-notice.tsx";
@@ -76,50 +76,17 @@ export function Composer(): JSX.Element {
       <h1 class="say-7" id={`${id}-title`} tabIndex={-1}>
         What should be done?
       </h1>
-      <div class="composer-box">
-        <label class="unseen" for={id}>
-          Goal
-        </label>
-        <textarea
-          id={id}
-          name="goal"
-          data-composer
-          rows="2"
-          maxLength={GOAL_CHARS_MAX}
-          placeholder="Say it as you would to a colleague. Name the files and what you want back."
-          value={goal()}
-          onInput={(event) => setGoal(event.currentTarget.value)}
-          onKeyDown={(event) => {
-            if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
-          }}
-        />
-        <div class="composer-foot">
-          <ProjectChoice
-            choices={choices}
-            busy={sample.busy()}
-            sample={() => void sample.run()}
-            open={() => setOpening(!opening())}
-            opening={opening()}
-          />
-          <Picker
-            icon="shield"
-            label="Who answers its questions"
-            value={choices.policy()}
-            choose={(value) => choices.setPolicy(value as ApprovePolicy)}
-            options={POLICIES.map(([value, title]) => ({ value, title }))}
-          />
-          <Picker
-            icon="model"
-            label="Model"
-            value={choices.model()}
-            choose={choices.setModel}
-            options={choices.models()}
-          />
-          <button type="submit" class="button primary make-plan" disabled={!ready()}>
-            Make a plan <span class="key-sign" aria-hidden="true" />
-          </button>
-        </div>
-      </div>
+      <ComposerBox
+        id={id}
+        goal={goal()}
+        write={setGoal}
+        submit={submit}
+        ready={ready()}
+        choices={choices}
+        sample={sample}
+        opening={opening()}
+        open={() => setOpening(!opening())}
+      />
       <Show when={opening()}>
         <OpenFolder
           opened={(projectId) => {
@@ -140,6 +107,65 @@ export function Composer(): JSX.Element {
         )}
       </For>
     </form>
+  );
+}
+
+function ComposerBox(props: {
+  id: string;
+  goal: string;
+  write: (goal: string) => void;
+  submit: (event: Event) => void;
+  ready: boolean;
+  choices: ReturnType<typeof useChoices>;
+  sample: Action<[]>;
+  opening: boolean;
+  open: () => void;
+}): JSX.Element {
+  return (
+    <div class="composer-box">
+      <label class="unseen" for={props.id}>
+        Goal
+      </label>
+      <textarea
+        id={props.id}
+        name="goal"
+        data-composer
+        rows="2"
+        maxLength={GOAL_CHARS_MAX}
+        placeholder="Say it as you would to a colleague. Name the files and what you want back."
+        value={props.goal}
+        onInput={(event) => props.write(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Enter" && !event.shiftKey && !event.isComposing) props.submit(event);
+        }}
+      />
+      <div class="composer-foot">
+        <ProjectChoice
+          choices={props.choices}
+          busy={props.sample.busy()}
+          sample={() => void props.sample.run()}
+          open={props.open}
+          opening={props.opening}
+        />
+        <Picker
+          icon="shield"
+          label="Who answers its questions"
+          value={props.choices.policy()}
+          choose={(value) => props.choices.setPolicy(value as ApprovePolicy)}
+          options={POLICIES.map(([value, title]) => ({ value, title }))}
+        />
+        <Picker
+          icon="model"
+          label="Model"
+          value={props.choices.model()}
+          choose={props.choices.setModel}
+          options={props.choices.models()}
+        />
+        <button type="submit" class="button primary make-plan" disabled={!props.ready}>
+          Make a plan <span class="key-sign" aria-hidden="true" />
+        </button>
+      </div>
+    </div>
   );
 }
 

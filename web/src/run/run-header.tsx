@@ -48,7 +48,9 @@ export function RunHeader(props: { run: RunState; number: number }): JSX.Element
   return (
     <header class="run-header">
       <div class="run-title">
-        <span class="fact quiet">Run {props.number}</span>
+        <Show when={props.number > 0}>
+          <span class="fact quiet">Run {props.number}</span>
+        </Show>
         <h1 class="say-6" tabIndex={-1}>
           <Inert text={props.run.goal} />
         </h1>
