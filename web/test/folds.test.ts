@@ -172,7 +172,7 @@ describe("run", () => {
     expect(state.files["x.md"]?.settled).toBe(false);
     tell({ type: "task_retired", taskId: "a", ordinal: 0, treeHash: "", files: [{ path: "x.md", size: 3 }] });
     expect(taskView(state, "a").word).toBe("Settled");
-    expect(state.files["x.md"]).toEqual({ path: "x.md", size: 3, taskId: "a", settled: true });
+    expect(state.files["x.md"]).toEqual({ path: "x.md", size: 3, taskId: "a", settled: true, undone: false });
     tell({ type: "run_finished", status: "canceled", artifacts: [] });
     expect(shownState(state, "b")).toBe("canceled");
     expect(state.log.map((entry) => entry.title)).toEqual(["Plan accepted.", "A", "Stopped."]);

@@ -4,7 +4,7 @@ import { press } from "../src/frame/key-map.ts";
 import { matching } from "../src/frame/matching.ts";
 import { modelChoices } from "../src/now/model-choices.ts";
 import { settlingOrder } from "../src/run/plan-order.ts";
-import { firstWords } from "../src/words/first-words.ts";
+import { firstWords, shortened } from "../src/words/first-words.ts";
 import { amount, counted, duration, fileSize, sequenceText, shortDuration, shortHash } from "../src/words/format.ts";
 import { blocks, inline } from "../src/words/markdown-blocks.ts";
 import { pieces, sentenceParts, visible } from "../src/words/visible-text.ts";
@@ -171,5 +171,7 @@ describe("order and choice", () => {
 
   it("puts an answer in a line", () => {
     expect(firstWords("# Head\n\n**July** is `warm`, see [this](http://x).\n")).toBe("July is warm, see this.");
+    expect(shortened("Found **two** things. ```json {} ```")).toBe("Found two things.");
+    expect(shortened("one two three", 8)).toBe("one two \u2026");
   });
 });

@@ -52,6 +52,7 @@ export function FileTile(props: {
   path: string;
   size: number | undefined;
   settled: boolean;
+  undone: boolean;
   from: string;
 }): JSX.Element {
   const app = useApp();
@@ -64,16 +65,16 @@ export function FileTile(props: {
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   });
   return (
-    <div class="tile" classList={{ draft: !props.settled }}>
+    <div class="tile" classList={{ draft: !props.settled || props.undone }}>
       <Drawing path={props.path} />
       <code class="tile-name" title={visible(props.path)}>
         <Inert text={props.path} />
       </code>
       <span class="quiet">
-        {props.settled ? "settled" : `draft, from ${props.from}`}
+        {props.undone ? "put back" : props.settled ? "settled" : `draft, from ${props.from}`}
         {props.size === undefined ? "" : `, ${fileSize(props.size)}`}
       </span>
-      <Show when={props.settled}>
+      <Show when={props.settled && !props.undone}>
         <div class="row tile-buttons">
           <Show when={TEXT.test(props.path) && (props.size ?? 0) <= LOOK_BYTES_MAX}>
             <Look projectId={props.projectId} path={props.path} />

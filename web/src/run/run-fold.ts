@@ -235,10 +235,15 @@ function undone(state: RunState, sequence: number, event: EventOf<"undo_finished
     const one = work[id];
     if (one && event.conflicts.length === 0) work[id] = { ...one, undone: true };
   }
+  const files = { ...state.files };
+  for (const path of event.reverted) {
+    const file = files[path];
+    if (file) files[path] = { ...file, undone: true };
+  }
   const back = `${event.reverted.length} ${event.reverted.length === 1 ? "file" : "files"} put back`;
   const kept = event.conflicts.length > 0 ? `; left alone, changed since: ${event.conflicts.join(", ")}` : "";
   const title =
     event.tasks.length === 1 ? `Undid ${state.tasks[event.tasks[0] ?? ""]?.title ?? "a task"}:` : "Undid the run:";
   const entry = { kind: "you" as const, title, detail: back + kept };
-  return log({ ...state, work, undone: true }, sequence, event, entry);
+  return log({ ...state, work, files, undone: true }, sequence, event, entry);
 }

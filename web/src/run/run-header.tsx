@@ -5,7 +5,6 @@ import { createSignal, For, type JSX, Show } from "solid-js";
 import { createAction, requestId } from "../app/action.ts";
 import { useApp } from "../app/app.ts";
 import { useNow } from "../app/clock.ts";
-import { projectOf } from "../overview/overview-state.ts";
 import { FaultNotice } from "../parts/fault-notice.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Inert } from "../parts/inert.tsx";
@@ -39,11 +38,9 @@ export function useRunCommands(runId: () => string) {
 }
 
 export function RunHeader(props: { run: RunState; number: number }): JSX.Element {
-  const app = useApp();
   const now = useNow();
   const commands = useRunCommands(() => props.run.runId);
   const over = (): boolean => props.run.end !== undefined;
-  const project = () => projectOf(app.overview(), props.run.projectId);
   const elapsed = (): string => duration((props.run.end?.at ?? now()) - props.run.createdAt);
   return (
     <header class="run-header">
@@ -57,13 +54,6 @@ export function RunHeader(props: { run: RunState; number: number }): JSX.Element
       </div>
       <div class="run-course">
         <RehearsalTag model={props.run.model} />
-        <Show when={project()}>
-          {(known) => (
-            <span class="fact quiet run-project" title={known().path}>
-              <Inert text={`${known().name}/`} />
-            </span>
-          )}
-        </Show>
         <span class="run-phase" role="status">
           {props.run.end ? ENDS[props.run.end.status] : PHASES[props.run.phase]}
         </span>

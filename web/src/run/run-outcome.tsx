@@ -48,7 +48,14 @@ export function RunOutcome(props: { run: RunState; end: RunEnd }): JSX.Element {
           <For each={props.end.artifacts}>
             {(artifact) => (
               <li>
-                <FileTile projectId={props.run.projectId} path={artifact.path} size={artifact.size} settled from="" />
+                <FileTile
+                  projectId={props.run.projectId}
+                  path={artifact.path}
+                  size={artifact.size}
+                  settled
+                  undone={props.run.files[artifact.path]?.undone === true}
+                  from=""
+                />
               </li>
             )}
           </For>

@@ -86,6 +86,8 @@ export interface RunFile {
   size?: number;
   taskId: string;
   settled: boolean;
+  /** Put back by an undo: what the task made of it is gone. */
+  undone: boolean;
 }
 
 export interface LogEntry {

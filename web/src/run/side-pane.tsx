@@ -8,6 +8,7 @@ import { amount } from "../words/format.ts";
 import { Calls } from "./live-column.tsx";
 import type { RunState } from "./run-state.ts";
 import { granted, numberOf, reach, taskView, workers } from "./run-view.ts";
+import { BlobView } from "./tool-row.tsx";
 
 type Tab = "files" | "plan" | "reach";
 
@@ -42,6 +43,7 @@ export function SidePane(props: { run: RunState }): JSX.Element {
                         path={file.path}
                         size={file.size}
                         settled={file.settled}
+                        undone={file.undone}
                         from={String(numberOf(props.run, file.taskId) || file.taskId)}
                       />
                     </li>
@@ -84,6 +86,7 @@ function PlanList(props: { run: RunState }): JSX.Element {
                     <Inert text={props.run.tasks[id]?.description ?? ""} />
                   </p>
                   <Calls work={view().work} />
+                  <Show when={view().work?.result}>{(result) => <Result hash={result().hash} />}</Show>
                 </details>
               </li>
             );
@@ -91,6 +94,19 @@ function PlanList(props: { run: RunState }): JSX.Element {
         </For>
       </ol>
     </Show>
+  );
+}
+
+/** The whole result, read when it is wanted. */
+function Result(props: { hash: string }): JSX.Element {
+  const [open, setOpen] = createSignal(false);
+  return (
+    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>Its result</summary>
+      <Show when={open()}>
+        <BlobView title="Result" hash={props.hash} />
+      </Show>
+    </details>
   );
 }
 

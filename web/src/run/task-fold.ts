@@ -1,6 +1,7 @@
 // Facts about tasks: started, waiting, done, settled, dropped.
 
 import type { EventOf } from "@openwrap/contracts";
+import { shortened } from "../words/first-words.ts";
 import { emptyWork, log, type RunFile, type RunState, type Work } from "./run-state.ts";
 
 export type TaskEvent = EventOf<
@@ -71,7 +72,7 @@ function completed(state: RunState, taskId: string, event: EventOf<"task_complet
     paths: event.paths,
   }));
   const files = { ...state.files };
-  for (const path of event.paths) files[path] = { ...files[path], path, taskId, settled: false };
+  for (const path of event.paths) files[path] = { path, taskId, settled: false, undone: false };
   return { ...next, files };
 }
 
@@ -84,9 +85,9 @@ function retired(state: RunState, taskId: string, sequence: number, event: Event
     settledAt: event.at,
   }));
   const files: Record<string, RunFile> = { ...state.files };
-  for (const { path, size } of event.files) files[path] = { path, size, taskId, settled: true };
+  for (const { path, size } of event.files) files[path] = { path, size, taskId, settled: true, undone: false };
   const title = state.tasks[taskId]?.title ?? taskId;
-  const preview = next.work[taskId]?.result?.preview ?? "";
+  const preview = shortened(next.work[taskId]?.result?.preview ?? "");
   const entry = { kind: "settled" as const, taskId, title, detail: "" };
   const told = { ...next, settled, files };
   return log(told, sequence, event, preview === "" ? entry : { ...entry, says: preview });
