@@ -340,3 +340,104 @@ pub fn grants_for(state: &RunState, step: &StepRef) -> Vec<Grant> {
     };
     state.grants.iter().filter(mine).cloned().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openwrap_contracts::grant::Risk;
+    use openwrap_contracts::identity::Label;
+
+    fn step(task_id: &str) -> StepRef {
+        StepRef {
+            task_id: task_id.to_owned(),
+            attempt: 1,
+            step: 2,
+        }
+    }
+
+    fn question() -> Question {
+        Question {
+            approval_id: "ask_1".to_owned(),
+            kind: QuestionKind::Tool,
+            risk: Risk::ChangesFiles,
+            sentence: String::new(),
+            exact: "write a.csv".to_owned(),
+            why: String::new(),
+            if_no: String::new(),
+            adds: vec!["write:a.csv".to_owned()],
+            labels: Vec::new(),
+            tool: Some("file.write".to_owned()),
+            arguments_hash: Some("aa".to_owned()),
+            scopes: vec![Scope::Once, Scope::Task, Scope::Run],
+        }
+    }
+
+    fn state(decision: Option<Decision>) -> RunState {
+        let mut state = RunState::default();
+        let approval = ApprovalState {
+            question: question(),
+            step: step("t"),
+            decision,
+            withdrawn: false,
+        };
+        state.approvals.insert("ask_1".to_owned(), approval);
+        state
+    }
+
+    /// What a yes was given for is what runs: equal needs with other arguments, another tool or other reading are asked.
+    #[test]
+    fn an_answer_is_bound_to_what_was_shown() {
+        let yes = Decision {
+            allow: true,
+            scope: Scope::Once,
+            reason: None,
+        };
+        for decision in [None, Some(yes)] {
+            let state = state(decision.clone());
+            let known = |change: fn(&mut Question)| {
+                let mut question = question();
+                change(&mut question);
+                known_answer(&state, &step("t"), &question)
+            };
+            assert!(matches!(
+                (known(|_| {}), decision.is_some()),
+                (Known::Answered(_), true) | (Known::Pending(_), false)
+            ));
+            for change in [
+                (|question| question.arguments_hash = Some("bb".to_owned())) as fn(&mut Question),
+                |question| question.arguments_hash = None,
+                |question| question.tool = Some("file.append".to_owned()),
+                |question| question.labels = vec![Label::Web],
+                |question| question.adds.push("run:sh".to_owned()),
+                |question| question.exact.push(' '),
+            ] {
+                assert!(matches!(known(change), Known::New));
+            }
+        }
+        // One question for two tasks that want the very same; a yes for once is for the one that asked.
+        assert!(matches!(
+            known_answer(&state(None), &step("u"), &question()),
+            Known::Pending(_)
+        ));
+    }
+
+    #[test]
+    fn a_no_for_the_run_answers_the_same_need_again() {
+        let no = |scope| Decision {
+            allow: false,
+            scope,
+            reason: None,
+        };
+        let mut other = question();
+        other.arguments_hash = Some("bb".to_owned());
+        for (scope, task, answered) in [
+            (Scope::Once, "t", false),
+            (Scope::Task, "t", true),
+            (Scope::Task, "u", false),
+            (Scope::Run, "u", true),
+        ] {
+            let known = known_answer(&state(Some(no(scope))), &step(task), &other);
+            assert_eq!(matches!(known, Known::Answered(_)), answered, "{scope:?} {task}");
+        }
+    }
+}
