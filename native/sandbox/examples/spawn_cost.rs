@@ -24,19 +24,14 @@ fn own_us() -> f64 {
     of(libc::RUSAGE_SELF) + of(libc::RUSAGE_CHILDREN)
 }
 
-/// Time of the spawner and of what it has collected. It has one child list, and this process one other child at most.
-fn spawner_us(program: &str) -> f64 {
-    let children = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
-    let all = std::fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok());
-    let pids = children.split_whitespace().map(str::to_owned).chain(all);
-    let spawner = pids.filter(|pid| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        line.starts_with(program.as_bytes()) && line.ends_with(b"serve\0")
-    });
-    let pid = spawner.last().unwrap();
+/// Time of the spawner, this process's own child, and of what it has collected.
+fn spawner_us() -> f64 {
+    let parent = format!("\nPPid:\t{}\n", std::process::id());
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let own =
+        |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|text| text.contains(&parent));
+    let pid = pids.find(own).unwrap();
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 2..].split(' ').collect();
     fields[11..15]
@@ -107,7 +102,6 @@ fn main() {
             },
             listener: None,
         };
-        let name = program.to_str().unwrap();
         let (mut ratios, mut figures) = (Vec::new(), [0.0; 4]);
         for round in 0..=ROUNDS {
             let mut marks = vec![own_us()];
@@ -116,14 +110,14 @@ fn main() {
                 marks.push(own_us());
             }
             spawner.report().await.unwrap();
-            let (own, theirs) = (own_us(), spawner_us(name));
+            let (own, theirs) = (own_us(), spawner_us());
             let clock = std::time::Instant::now();
             for _ in 0..starts {
                 let finished = spawner.spawn(request.clone()).await.unwrap().finish().await.unwrap();
                 assert!(finished.status.success(), "{finished:?}");
             }
             let wall = clock.elapsed().as_secs_f64() * 1e6;
-            let sandboxed = own_us() - own + spawner_us(name) - theirs;
+            let sandboxed = own_us() - own + spawner_us() - theirs;
             let (bare, piped) = (marks[1] - marks[0], marks[2] - marks[1]);
             if round > 0 {
                 ratios.push(sandboxed / bare);

@@ -44,7 +44,7 @@ pub struct Launcher {
 /// A forked child whose program does not run yet.
 pub struct Launched {
     pub pid: i32,
-    /// Closes when the program runs; else holds the [`Failure`].
+    /// Closes when the program runs; else says which stage failed.
     pub status: OwnedFd,
 }
 

@@ -113,7 +113,7 @@ fn escape() {
         std::os::unix::fs::symlink(&path, "way").unwrap();
         tell(&format!("through_link_{name}"), std::fs::read("way"));
     }
-    tell("temporary", std::fs::write("/tmp/openwrap-escape", "x"));
+    tell("beside", std::fs::write(root.parent().unwrap().join("escape"), "x"));
     tell("shadow", std::fs::read("/etc/shadow"));
     for file in ["environ", "mem", "maps", "cmdline", "root/etc/passwd"] {
         tell(
