@@ -1,0 +1,10 @@
+// Holds the entries' faces, written by hand, against what the addon exports. Types only: a difference fails the type check.
+
+import type * as addon from "./addon.gen.d.ts";
+import type { WorkforceAddon } from "./agent-workforce/orchestrator.ts";
+import type { RuntimeAddon } from "./runtime/core.ts";
+
+type Fits<Face, Actual extends Face> = Actual;
+
+export type RuntimeFits = Fits<RuntimeAddon, typeof addon>;
+export type WorkforceFits = Fits<WorkforceAddon, typeof addon>;
