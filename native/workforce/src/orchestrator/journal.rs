@@ -152,7 +152,7 @@ mod tests {
 
     use super::Tape;
 
-    // AP-091
+    // AP-053
     #[test]
     fn a_full_tape_drops_the_oldest_and_says_so() {
         let mut tape = Tape {

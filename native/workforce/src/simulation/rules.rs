@@ -106,8 +106,10 @@ pub(super) struct Given<'a> {
 /// A start within the window, after its dependencies, in the view that the definition names.
 pub(super) fn start(conductor: &Conductor, plan: &Plan, given: &Given) -> Check {
     let id = given.task_id;
-    // The run may have gone on within the same input; an aborted task is not looked at.
-    let Some(task) = conductor.task(id) else { return Ok(()) };
+    // The same input may have aborted it again.
+    let Some(task) = conductor.task(id).filter(|task| task.phase == TaskPhase::Running) else {
+        return Ok(());
+    };
     hold(task.ordinal < conductor.settled() + given.window, || {
         format!("task {id} started outside the window")
     })?;

@@ -201,27 +201,30 @@ impl Host<'_> {
             format!("{running} attempts run, the conductor counts {told}")
         })?;
         self.counts.running_max = self.counts.running_max.max(running as u64);
-        let given = effects
-            .iter()
-            .any(|effect| matches!(effect, Effect::Start { .. } | Effect::Continue { .. }));
-        hold(!given || told <= self.slots, || {
-            format!("{told} attempts run on {} slots", self.slots)
+        let mut given = effects.iter().filter_map(|effect| match effect {
+            Effect::Start { task_id, .. } | Effect::Continue { task_id, .. } => Some(task_id),
+            _ => None,
+        });
+        let slots = self.slots;
+        hold(given.clone().next().is_none() || told <= slots, || {
+            format!("{told} attempts run on {slots} slots")
         })?;
-        self.head_is_served()
+        let Some(head) = self.idle_head() else { return Ok(()) };
+        hold(told >= slots, || format!("a slot is free and the head {head} has none"))?;
+        match given.next() {
+            Some(other) => Err(format!("{other} got a slot before the head {head}")),
+            None => Ok(()),
+        }
     }
 
-    fn head_is_served(&self) -> Check {
-        if self.paused || self.stopped || self.conductor.finished().is_some() || self.conductor.running() >= self.slots
-        {
-            return Ok(());
+    /// The head, when it could go on and has no slot.
+    fn idle_head(&self) -> Option<String> {
+        if self.paused || self.stopped || self.conductor.finished().is_some() {
+            return None;
         }
-        let Some(head) = self.conductor.head().and_then(|head| self.conductor.task(head)) else {
-            return Ok(());
-        };
+        let head = self.conductor.task(self.conductor.head()?)?;
         let idle = matches!(head.phase, TaskPhase::Pending | TaskPhase::Ready);
         let held = self.replan.is_some() && head.head_only && head.phase == TaskPhase::Pending;
-        hold(!idle || held || head.canceled, || {
-            format!("a slot is free and the head {} has none", head.task_id)
-        })
+        (idle && !held && !head.canceled).then_some(head.task_id)
     }
 }

@@ -24,8 +24,11 @@ impl Host<'_> {
             Happening::Say { message } => self.say(message),
             Happening::Cancel { task_id } => self.do_without(&task_id).map(|_| ()),
             Happening::Slots { slots } => {
+                // What was due before still starts on the slots there were.
+                self.slots = self.slots.max(slots);
+                self.apply(Input::SetSlots { slots })?;
                 self.slots = slots;
-                self.apply(Input::SetSlots { slots })
+                Ok(())
             }
             Happening::Pause => {
                 self.paused = true;
