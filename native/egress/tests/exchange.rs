@@ -3,7 +3,6 @@
 
 mod parts;
 
-use std::io::{Read, Write};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -348,16 +347,18 @@ async fn https_is_not_spoken_with_a_server_without_a_certificate() {
 async fn a_listener_for_a_child_takes_connections() {
     let kit = Kit::new();
     let (listener, port) = kit.egress.listen_loopback().unwrap();
-    let serve = std::thread::spawn(move || {
-        let (mut stream, _) = std::net::TcpListener::from(listener).accept().unwrap();
-        let mut head = [0; 4];
-        stream.read_exact(&mut head).unwrap();
-        stream.write_all(&ok("child")).unwrap();
-        let _ = stream.read_to_end(&mut Vec::new());
-    });
+    let listener = std::net::TcpListener::from(listener);
+    assert!(listener.local_addr().unwrap().ip().is_loopback());
+    listener.set_nonblocking(true).unwrap();
+    let listener = TcpListener::from_std(listener).unwrap();
     kit.allow("127.0.0.1", port, true, false);
-    let answer = kit.get(&format!("http://127.0.0.1:{port}/")).await.unwrap();
-    assert_eq!(text(answer).await.unwrap(), "child");
-    drop(kit);
-    serve.join().unwrap();
+    let serve = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        read_head(&mut stream).await.unwrap();
+        stream.write_all(&ok("child")).await.unwrap();
+        stream
+    };
+    let url = format!("http://127.0.0.1:{port}/");
+    let (answer, _stream) = tokio::join!(kit.get(&url), serve);
+    assert_eq!(text(answer.unwrap()).await.unwrap(), "child");
 }
