@@ -272,10 +272,11 @@ async fn a_labelled_asker_is_asked_about_what_only_a_pattern_covers() {
     let mut asking = world().granting(&["run:*"]);
     asking.answer = said(true, None);
     let (world, _) = step(asking, labelled.clone()).await;
-    let asked = world.asked.lock().unwrap();
-    assert!(asked[0].why.contains("the web"), "{}", asked[0].why);
-    assert_eq!(asked[0].labels, [Label::Web]);
-    drop(asked);
+    {
+        let asked = world.asked.lock().unwrap();
+        assert!(asked[0].why.contains("the web"), "{}", asked[0].why);
+        assert_eq!(asked[0].labels, [Label::Web]);
+    }
     let (world, _) = step(parts::world().granting(&["run:node"]), labelled).await;
     assert!(world.asked.lock().unwrap().is_empty());
 }
