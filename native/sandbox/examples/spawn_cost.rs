@@ -57,10 +57,7 @@ fn plain(piped: bool) {
     }
 }
 
-fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let program = PathBuf::from(arguments.next().unwrap()).canonicalize().unwrap();
-    let starts: usize = arguments.next().map_or(300, |text| text.parse().unwrap());
+fn places() -> (tempfile::TempDir, PathBuf, Option<(u32, u32)>) {
     let work = tempfile::tempdir().unwrap();
     let view = work.path().join("view");
     std::fs::create_dir(&view).unwrap();
@@ -74,6 +71,14 @@ fn main() {
     if let Some((uid, gid)) = owner {
         std::os::unix::fs::chown(&view, Some(uid), Some(gid)).unwrap();
     }
+    (work, view, owner)
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let program = PathBuf::from(arguments.next().unwrap()).canonicalize().unwrap();
+    let starts: usize = arguments.next().map_or(300, |text| text.parse().unwrap());
+    let (work, view, owner) = places();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
