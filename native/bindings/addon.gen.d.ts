@@ -3,21 +3,21 @@
 /** An open core. */
 export declare class CoreHandle {
   /** Calls a method of the table; answers `{"ok": result}` or `{"error": fault}` as JSON text. */
-  call(method: string, paramsJson: string, credentialsJson: string): Promise<string>;
+  call(method: string, paramsJson: string, credentialsJson: string): Promise<string>
   /** Ready SSE text of everything after a sequence, in batches, until closed. */
-  subscribe(credentialsJson: string, after: number, frames: (arg: string) => void): Promise<Subscription>;
+  subscribe(credentialsJson: string, after: number, frames: ((arg: string) => void)): Promise<Subscription>
   /** Bytes of a project's file, for a download. */
-  readFile(paramsJson: string, credentialsJson: string): Promise<Buffer>;
+  readFile(paramsJson: string, credentialsJson: string): Promise<Buffer>
   /** Ends every child process and closes the ledger. Runs go on at the next start. */
-  close(): Promise<void>;
+  close(): Promise<void>
   /** SHA-256 of the contracts. */
-  get contractsHash(): string;
+  get contractsHash(): string
 }
 
 /** An open stream. */
 export declare class Subscription {
   /** Ends the stream. */
-  close(): void;
+  close(): void
 }
 
 /**
@@ -26,36 +26,36 @@ export declare class Subscription {
  */
 export declare class WorkforceOrchestrator {
   /** Takes the JSON of `WorkforceConfig`. */
-  constructor(configJson?: string | undefined | null);
+  constructor(configJson?: string | undefined | null)
   /** Takes the JSON of `WorkforcePlanInput`. */
-  loadPlan(planJson: string): void;
+  loadPlan(planJson: string): void
   /** Takes the JSON of `WorkforceWorkerRegistration`. */
-  registerWorker(workerJson: string): void;
+  registerWorker(workerJson: string): void
   /** Takes the JSON of `WorkforceWorkerRegistration[]`: all are registered, or on an error none. */
-  registerWorkers(workersJson: string): void;
+  registerWorkers(workersJson: string): void
   /** Answers the JSON of `WorkforceAssignment[]`. */
-  schedule(nowMs?: number | undefined | null): string;
+  schedule(nowMs?: number | undefined | null): string
   /** Takes the JSON of `WorkforceResultEnvelope`. */
-  submitResult(resultJson: string, nowMs?: number | undefined | null): void;
-  cancelTask(taskId: string, reason?: string | undefined | null): void;
+  submitResult(resultJson: string, nowMs?: number | undefined | null): void
+  cancelTask(taskId: string, reason?: string | undefined | null): void
   /** `decision`: `retry`, `fail` or `cancel`. */
-  resolveEscalation(taskId: string, decision: string, nowMs?: number | undefined | null): void;
-  reopenTasks(taskIds: Array<string>, nowMs?: number | undefined | null): void;
+  resolveEscalation(taskId: string, decision: string, nowMs?: number | undefined | null): void
+  reopenTasks(taskIds: Array<string>, nowMs?: number | undefined | null): void
   /** Answers the JSON of `WorkforceTask[]`. */
-  listTasks(): string;
+  listTasks(): string
   /** Answers the JSON of `WorkforceWorker[]`. */
-  listWorkers(): string;
+  listWorkers(): string
   /** Answers the JSON of `WorkforceEvent[]`. */
-  drainEvents(after?: number | undefined | null, limit?: number | undefined | null): string;
+  drainEvents(after?: number | undefined | null, limit?: number | undefined | null): string
   /** Answers the JSON of `WorkforceChannelMessage[]`. */
-  listChannelMessages(after?: number | undefined | null, limit?: number | undefined | null): string;
+  listChannelMessages(after?: number | undefined | null, limit?: number | undefined | null): string
   /** Answers the JSON of `WorkforceSnapshot`. */
-  getSnapshot(): string;
-  reset(): void;
+  getSnapshot(): string
+  reset(): void
 }
 
 /** SHA-256 of the contracts this addon was built from. */
-export declare function contractsHash(): string;
+export declare function contractsHash(): string
 
 /** Opens the core: ledger, vault, sandbox, runs that were cut off. Rejects with the JSON text of a fault. */
-export declare function open(configJson: string): Promise<CoreHandle>;
+export declare function open(configJson: string): Promise<CoreHandle>
