@@ -6,7 +6,8 @@ use super::{
 
 impl Conductor {
     /// The effects that have no answer yet, as they were: the start of every attempt under way (those `waiting` or `ready` among them
-    /// hold no slot), ends of backoffs, escalations, the commit, the replan. What a host does first after it rebuilt the conductor.
+    /// hold no slot), ends of backoffs, escalations, the commit, the replan, the end. What a host does first after it rebuilt the
+    /// conductor.
     #[must_use]
     pub fn outstanding(&self) -> Vec<Effect> {
         let mut effects = Vec::new();
@@ -30,6 +31,9 @@ impl Conductor {
             effects.push(Effect::NeedReplan {
                 cause: replan.cause.clone(),
             });
+        }
+        if let Some(status) = self.finished {
+            effects.push(Effect::Finished { status });
         }
         effects
     }

@@ -83,6 +83,8 @@ pub(super) struct Plan {
     /// Newest form of every task there was.
     specs: BTreeMap<String, ConductorTask>,
     pub retired: BTreeMap<String, u32>,
+    /// Id and changed paths of retired tasks by ordinal.
+    pub writers: BTreeMap<u32, (String, Vec<String>)>,
     pub accepted_after: BTreeMap<u32, u32>,
     squashed: BTreeSet<String>,
 }
@@ -90,6 +92,14 @@ pub(super) struct Plan {
 impl Plan {
     pub fn spec(&self, task_id: &str) -> Option<&ConductorTask> {
         self.specs.get(task_id)
+    }
+
+    /// How many settled tasks a base holds.
+    pub fn held(&self, base: Base) -> u32 {
+        match base {
+            Base::Retired { count } => count,
+            Base::Plan { version } => self.accepted_after.get(&version).copied().unwrap_or(u32::MAX),
+        }
     }
 }
 
@@ -100,14 +110,17 @@ struct Attempt {
     script: Script,
     step: usize,
     running: bool,
-    base: Shared,
+    worker: String,
+    base: Base,
+    files: Shared,
 }
 
 /// The change set of a completed attempt and the base it was made on.
 #[derive(Debug)]
 struct Done {
     changed: Files,
-    base: Shared,
+    base: Base,
+    files: Shared,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -215,7 +228,7 @@ impl<'a> Host<'a> {
     pub fn run(mut self) -> Result<Outcome, String> {
         self.accept(self.world.plan.clone())?;
         rules::first_ordinals(&self.conductor, &self.world.plan)?;
-        self.from_outside();
+        self.send_from_outside();
         while self.conductor.finished().is_none() {
             let Some(Reverse((at, _, happening))) = self.queue.pop() else {
                 return Err(format!(
@@ -243,7 +256,7 @@ impl<'a> Host<'a> {
     }
 
     /// What comes at moments of its own.
-    fn from_outside(&mut self) {
+    fn send_from_outside(&mut self) {
         for message in 0..self.world.messages {
             if self
                 .timing

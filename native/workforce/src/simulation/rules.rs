@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::host::{Outcome, Plan};
+use super::world::Files;
 use crate::conductor::{Base, Conductor, ConductorRecord, ConductorTask, TaskPhase};
 
 pub(super) type Check = Result<(), String>;
@@ -135,32 +136,58 @@ pub(super) fn start(conductor: &Conductor, plan: &Plan, given: &Given) -> Check 
             format!("task {id} started, its dependency {dependency} is {phase:?}")
         })?;
     }
-    let held = match given.base {
-        Base::Retired { count } => count,
-        Base::Plan { version } => plan.accepted_after.get(&version).copied().unwrap_or(u32::MAX),
-    };
-    let mut closure: BTreeMap<u32, &str> = BTreeMap::new();
-    let mut open: Vec<&str> = spec.depends_on.iter().map(String::as_str).collect();
-    while let Some(id) = open.pop() {
-        let ordinal = plan
-            .retired
-            .get(id)
-            .copied()
-            .or_else(|| conductor.task(id).map(|task| task.ordinal));
-        let ordinal = ordinal.ok_or_else(|| format!("dependency {id} has no ordinal"))?;
-        if closure.insert(ordinal, id).is_none() {
-            open.extend(
-                plan.spec(id)
-                    .into_iter()
-                    .flat_map(|spec| &spec.depends_on)
-                    .map(String::as_str),
-            );
-        }
-    }
-    let closure: Vec<&str> = closure.range(held..).map(|(_, id)| *id).collect();
+    let ancestors = ancestors(conductor, plan, id)?;
+    let closure: Vec<&str> = ancestors
+        .range(plan.held(given.base)..)
+        .map(|(_, id)| id.as_str())
+        .collect();
     hold(closure == given.closure, || {
         format!("task {id} got the closure {:?}, not {closure:?}", given.closure)
     })
+}
+
+/// Everything a task depends on, directly or through others, by ordinal.
+fn ancestors(conductor: &Conductor, plan: &Plan, id: &str) -> Result<BTreeMap<u32, String>, String> {
+    let mut found = BTreeMap::new();
+    let dependencies = |id: &str| plan.spec(id).map(|spec| spec.depends_on.clone()).unwrap_or_default();
+    let mut open = dependencies(id);
+    while let Some(id) = open.pop() {
+        let ordinal = plan
+            .retired
+            .get(&id)
+            .copied()
+            .or_else(|| conductor.task(&id).map(|task| task.ordinal));
+        let ordinal = ordinal.ok_or_else(|| format!("dependency {id} has no ordinal"))?;
+        let above = dependencies(&id);
+        if found.insert(ordinal, id).is_none() {
+            open.extend(above);
+        }
+    }
+    Ok(found)
+}
+
+/// Retired tasks, not in the base and not among what the task depends on, that changed a path the task changed too.
+pub(super) fn in_the_way(
+    conductor: &Conductor,
+    plan: &Plan,
+    id: &str,
+    base: Base,
+    changed: &Files,
+) -> Result<BTreeSet<String>, String> {
+    let ancestors = ancestors(conductor, plan, id)?;
+    let met = |path: &String| changed.keys().any(|other| meet(path, other));
+    let foreign = plan
+        .writers
+        .range(plan.held(base)..)
+        .filter(|(ordinal, _)| !ancestors.contains_key(*ordinal));
+    let foreign = foreign.filter(|(_, (_, paths))| paths.iter().any(met));
+    Ok(foreign.map(|(_, (id, _))| id.clone()).collect())
+}
+
+/// Equal, or one is a directory the other lies in.
+fn meet(one: &str, other: &str) -> bool {
+    let below = |above: &str, path: &str| path.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'));
+    one == other || below(one, other) || below(other, one)
 }
 
 /// The record settles ordinal by ordinal.

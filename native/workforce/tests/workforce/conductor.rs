@@ -477,6 +477,20 @@ fn the_recorded_inputs_rebuild_the_conductor_and_what_is_outstanding() {
     assert_eq!(started(&rebuilt.outstanding()), ["a", "c"]);
 }
 
+// AP-119: the last task settled and the answer not yet asked for is a place to go down in, too.
+#[test]
+fn the_end_is_outstanding() {
+    let mut conductor = conductor(1, 0);
+    accept(&mut conductor, 1, &[task("a", &[])]);
+    complete(&mut conductor, "a", 1, &[]);
+    let effects = retired(&mut conductor, "a");
+    let end = Effect::Finished {
+        status: FinalStatus::Completed,
+    };
+    assert!(effects.contains(&end));
+    assert_eq!(conductor.outstanding(), [end]);
+}
+
 // AP-119: what an attempt says that is no longer under way is ignored.
 #[test]
 fn a_late_word_of_an_aborted_attempt_changes_nothing() {

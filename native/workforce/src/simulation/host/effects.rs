@@ -11,13 +11,20 @@ impl Host<'_> {
     pub(super) fn carry_out(&mut self, effect: &Effect) -> Check {
         match effect {
             Effect::Start { .. } => return self.start(effect),
-            Effect::Continue { task_id, start, .. } => {
+            Effect::Continue {
+                task_id,
+                start,
+                worker_id,
+                ..
+            } => {
+                self.is_free(worker_id)?;
                 let attempt = self
                     .attempts
                     .get_mut(task_id)
                     .filter(|attempt| attempt.start == *start && !attempt.running);
                 let attempt = attempt.ok_or_else(|| format!("start {start} of {task_id} goes on, but did not wait"))?;
                 attempt.running = true;
+                attempt.worker.clone_from(worker_id);
                 self.soon(Happening::Step {
                     task_id: task_id.clone(),
                     start: *start,
@@ -41,15 +48,13 @@ impl Host<'_> {
                     task_id: task_id.clone(),
                 });
             }
-            Effect::Reopened { base, because_of, .. } => {
-                if let Base::Retired { count } = base {
-                    let settled = self.conductor.settled();
-                    hold(*count == settled, || {
-                        format!("reopened on {count}, {settled} are settled")
-                    })?;
-                    self.bases.insert(*base, Rc::new(self.project.clone()));
-                }
-                self.counts.conflicts += u64::from(because_of.is_some());
+            Effect::Reopened {
+                task_id,
+                base,
+                because_of,
+                paths,
+            } => {
+                self.reopened(task_id, *base, because_of.as_deref(), !paths.is_empty())?;
             }
             Effect::Backoff { until_ms, .. } => {
                 self.counts.backoffs += 1;
@@ -95,6 +100,38 @@ impl Host<'_> {
         Ok(())
     }
 
+    fn reopened(&mut self, task_id: &str, base: Base, because_of: Option<&str>, conflict: bool) -> Check {
+        let settled = self.conductor.settled();
+        if base == (Base::Retired { count: settled }) {
+            self.bases.insert(base, Rc::new(self.project.clone()));
+        }
+        hold(self.plan.held(base) == settled, || {
+            format!("{task_id} reopened on {base:?}, {settled} are settled")
+        })?;
+        let Some(other) = because_of.filter(|_| conflict) else {
+            return Ok(());
+        };
+        let done = self
+            .done
+            .get(task_id)
+            .ok_or_else(|| format!("{task_id} is reopened, but was not done"))?;
+        let in_the_way = rules::in_the_way(&self.conductor, &self.plan, task_id, done.base, &done.changed)?;
+        hold(in_the_way.contains(other), || {
+            format!("{task_id} reopened because of {other}, in the way: {in_the_way:?}")
+        })?;
+        self.counts.conflicts += 1;
+        Ok(())
+    }
+
+    /// A worker has one attempt at a time.
+    fn is_free(&self, worker: &str) -> Check {
+        let busy = self
+            .attempts
+            .values()
+            .any(|attempt| attempt.running && attempt.worker == worker);
+        hold(!busy, || format!("{worker} gets a second attempt"))
+    }
+
     fn placed(&mut self, message_id: &str, at: u32) -> Check {
         let message = message_id
             .parse()
@@ -115,15 +152,16 @@ impl Host<'_> {
             task_id,
             attempt,
             start,
+            worker_id,
             base,
             closure,
             head,
             let_go,
-            ..
         } = effect
         else {
             return Ok(());
         };
+        self.is_free(worker_id)?;
         self.counts.starts += 1;
         self.counts.heads += u64::from(*head);
         self.counts.let_go += u64::from(*let_go);
@@ -159,16 +197,16 @@ impl Host<'_> {
             .spec(task_id)
             .ok_or_else(|| format!("{task_id} starts, but is not planned"))?;
         let script = self.world.script(spec, *attempt, &view, *head || *let_go);
-        self.insert(
-            task_id,
-            Attempt {
-                start: *start,
-                script,
-                step: 0,
-                running: true,
-                base: base_files,
-            },
-        );
+        let attempt = Attempt {
+            start: *start,
+            script,
+            step: 0,
+            running: true,
+            worker: worker_id.clone(),
+            base: *base,
+            files: base_files,
+        };
+        self.insert(task_id, attempt);
         Ok(())
     }
 

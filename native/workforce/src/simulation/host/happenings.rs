@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Attempt, Check, Done, Happening, Host};
+use super::{Attempt, Check, Done, Happening, Host, hold};
 use crate::conductor::{FinalStatus, Input, TaskOutcome, TaskPhase};
 use crate::simulation::random::Digest;
+use crate::simulation::rules;
 use crate::simulation::world::{Answer, End, Outlook, Step, digest};
 
 impl Host<'_> {
@@ -134,6 +135,7 @@ impl Host<'_> {
                     Done {
                         changed,
                         base: attempt.base,
+                        files: attempt.files,
                     },
                 );
                 self.apply(Input::AttemptCompleted {
@@ -175,15 +177,21 @@ impl Host<'_> {
                 .edits
                 .values()
                 .any(|(edited, content)| edited == *path && here == Some(content))
-                && done.base.get(*path) != here
+                && done.files.get(*path) != here
         };
         let paths: BTreeSet<String> = done.changed.keys().filter(stands).cloned().collect();
         if paths.is_empty() {
+            let in_the_way = rules::in_the_way(&self.conductor, &self.plan, &task_id, done.base, &done.changed)?;
+            hold(in_the_way.is_empty(), || {
+                format!("{task_id} retires, {in_the_way:?} changed the same")
+            })?;
             self.project.extend(done.changed.clone());
             if self.timing.crashes && self.timing.random.percent(3) {
                 // Committed, but not written down: the commit is done again.
                 return self.crash();
             }
+            let paths = done.changed.keys().cloned().collect();
+            self.plan.writers.insert(ordinal, (task_id.clone(), paths));
             self.plan.retired.insert(task_id.clone(), ordinal);
             self.committing = false;
             self.counts.retired += 1;
