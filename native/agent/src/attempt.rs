@@ -41,6 +41,10 @@ enum Turn {
 impl Attempt {
     /// Runs it to its end; the view is gone afterwards.
     pub async fn run(self) -> AttemptEnd {
+        if self.is_superseded() {
+            self.cancel.cancelled().await;
+            return AttemptEnd::Aborted;
+        }
         let prepared = self.prepare().await;
         let (view, files) = match prepared {
             Ok(prepared) => prepared,
@@ -54,6 +58,19 @@ impl Attempt {
             Ok(()) => end,
             Err(fault) => AttemptEnd::Broken { fault },
         }
+    }
+
+    fn is_superseded(&self) -> bool {
+        let place = StepRef {
+            task_id: self.task.task_id.clone(),
+            attempt: self.attempt,
+            step: 0,
+        };
+        let state = self.engine.journal.state();
+        let started = state.attempts.get(&(place.task_id.clone(), place.attempt));
+        let base = started.and_then(|started| started.base.clone());
+        drop(state);
+        self.engine.approver.superseded(&place, base.as_ref())
     }
 
     async fn prepare(&self) -> Outcome<(View, Vec<FileEntry>)> {

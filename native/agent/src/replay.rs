@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use openwrap_contracts::canonical::{canonical_bytes, canonical_hash};
-use openwrap_contracts::event::{Event, Fact, StoredEvent};
+use openwrap_contracts::event::{BaseNote, Event, Fact, StoredEvent};
 use openwrap_contracts::grant::{ApprovePolicy, Decision, EffectiveDecision, Grant, Question, QuestionKind, Scope};
 use openwrap_contracts::identity::{Actor, StepRef};
 use openwrap_contracts::model::{ModelCall, ModelReply, Usage};
@@ -322,6 +322,12 @@ impl Approver for RecordedApprover {
             change_set_hash: result.change_set_hash.clone(),
             is_error: result.is_error,
         })
+    }
+
+    fn superseded(&self, attempt: &StepRef, base: Option<&BaseNote>) -> bool {
+        let recorded = &self.recorded.state.attempts;
+        let known = recorded.get(&(attempt.task_id.clone(), attempt.attempt));
+        known.is_none_or(|known| known.base.as_ref() != base)
     }
 
     fn edited(&self, step: &StepRef) -> Option<Vec<String>> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use openwrap_contracts::event::{BaseNote, Fact};
 use openwrap_contracts::identity::{Actor, StepRef};
@@ -19,6 +20,9 @@ use crate::finish::{self, Ending};
 use crate::message::{AttemptEnd, Message, Planned};
 use crate::planner;
 use crate::schedule;
+
+/// A replay in which nothing has happened for so long has gone another way than the recorded run.
+const REPLAY_STALL: Duration = Duration::from_secs(120);
 
 /// A run that is under way.
 pub struct Run {
@@ -74,14 +78,30 @@ impl Run {
         if let Err(fault) = self.take_up().await {
             self.broken(&fault);
         }
+        let cancel = self.engine.cancel.clone();
+        let mut cut = false;
         loop {
-            if let Some(ending) = self.ending.take() {
-                if self.running.is_empty() && self.background == 0 {
+            if self.running.is_empty() && self.background == 0 {
+                if let Some(ending) = self.ending.take() {
                     return self.close(ending).await;
                 }
-                self.ending = Some(ending);
+                if cut && self.engine.journal.state().stopping.is_none() {
+                    // The core is closing, or a replay went another way: nothing is noted.
+                    return RunStatus::Failed;
+                }
             }
-            let Some(message) = self.inbox.recv().await else {
+            let message = tokio::select! {
+                () = cancel.cancelled(), if !cut => {
+                    cut = true;
+                    continue;
+                }
+                () = tokio::time::sleep(REPLAY_STALL), if self.desk.is_none() => {
+                    self.fail(&Fault::new(ErrorCode::ReplayDiverged, "the replay waits for a step the record does not have"));
+                    continue;
+                }
+                message = self.inbox.recv() => message,
+            };
+            let Some(message) = message else {
                 return RunStatus::Failed;
             };
             if let Err(fault) = self.handle(message).await {

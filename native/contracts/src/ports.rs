@@ -349,6 +349,12 @@ pub trait Approver: Send + Sync {
     /// In a replay: the recorded result and change set of an observed tool at this step.
     fn observed(&self, step: &StepRef) -> Option<ObservedResult>;
 
+    /// In a replay: whether the recorded run did this attempt on another base in the end. Such a start was undone there, or never
+    /// came to be; here it waits until the schedule undoes it as well.
+    fn superseded(&self, _attempt: &StepRef, _base: Option<&crate::event::BaseNote>) -> bool {
+        false
+    }
+
     /// In a replay: the paths a person had edited when this task settled, as the conflict's question at this step names them.
     fn edited(&self, _step: &StepRef) -> Option<Vec<String>> {
         None
