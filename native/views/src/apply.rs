@@ -77,6 +77,7 @@ impl<'a> Applying<'a> {
     /// Writes all changes, or none when a person edited one of the paths.
     pub fn commit(&mut self, changes: &ChangeSet) -> Outcome<CommitOutcome> {
         self.refuse(changes, true)?;
+        self.clear_left(changes)?;
         for _ in 0..RACES_MAX {
             let standings = self.survey(changes)?;
             let paths = |wanted: Standing| {
@@ -108,6 +109,7 @@ impl<'a> Applying<'a> {
     /// Takes changes back where the project still holds what they made.
     pub fn revert(&mut self, changes: &ChangeSet) -> Outcome<Reverted> {
         self.refuse(changes, false)?;
+        self.clear_left(changes)?;
         let mut turned = layer::inverse(changes);
         let mut conflicts: BTreeSet<String> = BTreeSet::new();
         for _ in 0..RACES_MAX {

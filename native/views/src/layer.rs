@@ -117,6 +117,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn a_difference_put_on_its_start_gives_its_end(before in tree(), after in tree()) {
             let changes = difference(&before, &after);

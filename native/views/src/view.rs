@@ -215,7 +215,7 @@ impl OpenView {
     fn remove_at(&self, path: &str) -> Outcome<()> {
         match beneath::open_parent(self.root.as_fd(), path) {
             Ok((folder, name)) => removal::remove(folder.as_fd(), name),
-            Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(()),
             Err(error) => Err(beneath::storage(error, "cannot remove", path)),
         }
     }

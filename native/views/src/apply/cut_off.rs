@@ -111,7 +111,7 @@ fn on_runtime(work: impl FnOnce(Arc<Memory>, BlobDesk) + Send + 'static) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_cut_off_commit_is_finished_by_the_next(from in sketch(), to in sketch()) {

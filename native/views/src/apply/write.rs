@@ -23,7 +23,6 @@ impl Applying<'_> {
             .iter()
             .map(|change| (change.path.as_str(), change))
             .collect();
-        self.clear_done(changes, standings)?;
         let mut touched: BTreeSet<String> = BTreeSet::new();
         let makes_room = |change: &Change| {
             let written = |path: &str| all.get(path).is_some_and(|change| change.after.is_some());
@@ -190,10 +189,9 @@ impl Applying<'_> {
         }
     }
 
-    /// Removes temporary files that a commit which was cut off left beside paths that are done.
-    fn clear_done(&self, changes: &ChangeSet, standings: &[Standing]) -> Outcome<()> {
-        let done = changes.changes.iter().zip(standings);
-        for (change, _) in done.filter(|(_, standing)| **standing == Standing::Done) {
+    /// Removes temporary files that a commit or revert of the same paths left when it was cut off.
+    pub(super) fn clear_left(&self, changes: &ChangeSet) -> Outcome<()> {
+        for change in &changes.changes {
             if let Ok((folder, _)) = beneath::open_parent(self.project.root.as_fd(), &change.path) {
                 clear(&folder, &temp_name(&change.path))
                     .map_err(|error| beneath::storage(error, "cannot clean up beside", &change.path))?;
@@ -271,8 +269,8 @@ impl Applying<'_> {
         for path in touched {
             match beneath::open_folder(self.project.root.as_fd(), path) {
                 Ok(folder) => fs::fsync(&folder).map_err(|error| beneath::storage(error, "cannot sync", path))?,
-                // Removed again: the folder above it is synced too.
-                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                // Removed or replaced: the folder above it is synced too.
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
                 Err(error) => return Err(beneath::storage(error, "cannot sync", path)),
             }
         }
