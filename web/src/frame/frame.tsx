@@ -187,7 +187,12 @@ function TopBar(props: { commands: Commands }): JSX.Element {
         )}
       </Show>
       <span class="grow" />
-      <button type="button" class="top-search" aria-label="Search or do" onClick={() => props.commands.run("palette")}>
+      <button
+        type="button"
+        class="top-search"
+        aria-label="Search or do Ctrl K"
+        onClick={() => props.commands.run("palette")}
+      >
         <Icon name="search" /> <span>Search or do</span> <kbd>Ctrl K</kbd>
       </button>
       <span class="top-tokens">
