@@ -173,5 +173,7 @@ describe("order and choice", () => {
     expect(firstWords("# Head\n\n**July** is `warm`, see [this](http://x).\n")).toBe("July is warm, see this.");
     expect(shortened("Found **two** things. ```json {} ```")).toBe("Found two things.");
     expect(shortened("one two three", 8)).toBe("one two \u2026");
+    expect(shortened("_Two_ columns of temp_max\\*. - temp_max: 1 - wind: 2")).toBe("Two columns of temp_max*.");
+    expect(shortened("Found: - temp_max: 1 - wind: 2")).toBe("Found: temp_max: 1; wind: 2");
   });
 });

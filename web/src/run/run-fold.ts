@@ -59,6 +59,8 @@ function fold(state: RunState, sequence: number, event: Event): RunState {
     case "undo_finished":
       return undone(state, sequence, event);
     case "connected":
+      // The way to its model is no reach of a run: it is never asked for.
+      if (event.purpose.startsWith("model:")) return state;
       return { ...state, used: { ...state.used, net: event.at } };
     case "connection_refused": {
       const hosts = state.refusedHosts.includes(event.host) ? state.refusedHosts : [...state.refusedHosts, event.host];
