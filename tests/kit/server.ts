@@ -13,6 +13,11 @@ export interface ServerOptions {
   env?: Record<string, string>;
   /** Arguments after `serve`; a free port unless one is named. */
   args?: string[];
+  /** A program and its arguments that the server is started through. */
+  launcher?: string[];
+  /** Another Node, and another copy of the command line, than those of this checkout. */
+  node?: string;
+  openwrap?: string;
 }
 
 export interface TestServer {
@@ -42,8 +47,9 @@ export interface TestServer {
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
   const folders = options.folders ?? temporaryFolders();
   const env = cleanEnvironment({ ...folders.env, ...options.env });
-  const args = [OPENWRAP, "serve", "--no-open", ...(options.args ?? ["--port", "0"])];
-  const child = startChild(process.execPath, args, env);
+  const serve = [options.openwrap ?? OPENWRAP, "serve", "--no-open", ...(options.args ?? ["--port", "0"])];
+  const [program = "", ...args] = [...(options.launcher ?? []), options.node ?? process.execPath, ...serve];
+  const child = startChild(program, args, env);
   try {
     const [, link = ""] = await child.line(/^Open Wrap is ready: (\S+)$/);
     const lock = JSON.parse(readFileSync(join(folders.home, "server.json"), "utf8")) as { port: number; token: string };
