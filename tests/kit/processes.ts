@@ -1,6 +1,6 @@
 // What /proc says about a process and everything below it.
 
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 export interface ProcessFacts {
   pid: number;
@@ -37,6 +37,31 @@ export function processFacts(pid: number): ProcessFacts | undefined {
     cpuMs: ticks * TICK_MS,
     memoryBytes: Number(resident ?? 0) * 1024,
   };
+}
+
+/** The kernel's letter for what it does: `R`, `S`, `D`, `Z` …; empty when it is gone. */
+export function stateOf(pid: number): string {
+  const stat = read(`/proc/${pid}/stat`);
+  return stat?.charAt(stat.lastIndexOf(")") + 2) ?? "";
+}
+
+/** False for a process that has ended, also where nobody has collected its end yet. */
+export function isAlive(pid: number): boolean {
+  return !["", "Z", "X"].includes(stateOf(pid));
+}
+
+/** Live processes whose working folder is this one or below it. */
+export function processesIn(folder: string): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return isAlive(pid) && `${readlinkSync(`/proc/${pid}/cwd`)}/`.startsWith(`${folder}/`);
+      } catch {
+        return false;
+      }
+    });
 }
 
 /** The process and all its descendants. */
