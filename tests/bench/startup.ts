@@ -13,7 +13,7 @@ export const names = ["cpu_to_ready_ms", "rss_ready_mb"];
 const RUNS = 5;
 const READY_MS_MAX = 30_000;
 
-function median(values: number[]): number {
+export function median(values: number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }

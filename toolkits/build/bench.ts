@@ -19,8 +19,7 @@ export interface Bench {
 const BENCHES: { file: string; names: string[] }[] = [
   { file: "startup", names: ["cpu_to_ready_ms", "rss_ready_mb"] },
   { file: "scheduler", names: ["scheduler_1600_ms", "scheduler_100000_ms"] },
-  { file: "agent-step", names: ["agent_step_cpu_ms"] },
-  { file: "workforce", names: ["workforce_64x5_over_floor"] },
+  { file: "workforce", names: ["agent_step_cpu_ms", "workforce_64x5_over_floor"] },
   { file: "spawn", names: ["sandboxed_spawn_over_plain"] },
   { file: "ledger", names: ["fdatasync_per_event"] },
   { file: "tool-call", names: ["tool_call_p95_ms"] },
