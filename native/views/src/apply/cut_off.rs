@@ -3,12 +3,13 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use openwrap_contracts::canonical::sha256_hex;
-use openwrap_contracts::change::{ChangeSet, Node};
+use openwrap_contracts::change::{Change, ChangeSet, Node};
 use openwrap_contracts::ports::{Blobs, CommitOutcome, Task};
 use openwrap_contracts::{Fault, Outcome};
 use proptest::prelude::*;
@@ -137,4 +138,52 @@ proptest! {
             }
         });
     }
+}
+
+/// A person saves at a moment of a commit: by writing into the file, or by renaming another one over it.
+#[test]
+fn a_save_in_the_middle_of_a_commit_stays() {
+    on_runtime(|blobs, desk| {
+        let wanted = [Some(file("task's", &blobs)), Some(Node::Directory), None];
+        for (after, (moment, in_place)) in wanted
+            .iter()
+            .flat_map(|after| [(0, false), (0, true), (1, true)].map(|way| (after, way)))
+        {
+            let folder = tempfile::tempdir().unwrap();
+            let (place, other) = (folder.path().join("f"), folder.path().join("other"));
+            std::fs::write(&place, "before").unwrap();
+            let open = std::fs::File::options().write(true).open(&place).unwrap();
+            let changes = ChangeSet {
+                changes: vec![Change {
+                    path: "f".to_owned(),
+                    before: Some(file("before", &blobs)),
+                    after: after.clone(),
+                }],
+            };
+            let calls = Cell::new(0);
+            let pace = || {
+                if calls.replace(calls.get() + 1) == moment && in_place {
+                    open.write_all_at(b"person's", 0).unwrap();
+                } else if calls.get() == moment + 1 {
+                    std::fs::write(&other, "person's").unwrap();
+                    std::fs::rename(&other, &place).unwrap();
+                }
+                Ok(())
+            };
+            let project = Project::open(folder.path()).unwrap();
+            let mut known = Hashes::new();
+            let outcome = Applying::new(&project, &mut known, &desk, &pace)
+                .unwrap()
+                .commit(&changes);
+            assert_eq!(
+                outcome,
+                Ok(CommitOutcome::PersonEdited {
+                    paths: vec!["f".to_owned()]
+                }),
+                "{after:?} {moment}"
+            );
+            assert_eq!(std::fs::read_to_string(&place).unwrap(), "person's");
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        }
+    });
 }
