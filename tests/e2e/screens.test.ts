@@ -1,0 +1,148 @@
+// What is on the screens: pictures in both themes and two widths, judged by axe, silent in the console, and the keyboard.
+// `OPENWRAP_SCREENS=DIR` keeps the pictures.
+
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { AxeResults } from "axe-core";
+import type { Browser } from "playwright";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { type ModelServer, startModelServer } from "../kit/model-server.ts";
+import { AppPage, startBrowser, type Theme } from "../kit/page.ts";
+import { startServer, type TestServer } from "../kit/server.ts";
+import { addScripted, GOAL } from "./attended-run.ts";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const THEMES: readonly Theme[] = ["paper", "ink"];
+const WIDTHS = [1440, 820] as const;
+const HEIGHT = 900;
+
+/** Two tasks that speak for as long as the pictures take; everything else goes on. */
+const SLOW = ["groups", "extremes"].map((task) => ({
+  match: { task, turn: 2 },
+  times: 1,
+  fault: { kind: "slow", ms: 250 },
+}));
+
+let model: ModelServer;
+let server: TestServer;
+let browser: Browser;
+let app: AppPage;
+let folder: string;
+
+beforeAll(async () => {
+  const kept = process.env.OPENWRAP_SCREENS;
+  if (kept) mkdirSync(kept, { recursive: true });
+  folder = kept ?? mkdtempSync(join(tmpdir(), "openwrap-screens-"));
+  model = await startModelServer({ latencyMs: [20, 60], faults: SLOW });
+  [server, browser] = await Promise.all([startServer(), startBrowser()]);
+  await addScripted(server, model);
+  app = await AppPage.open(browser, server.link);
+});
+afterAll(async () => {
+  await app?.close();
+  await browser?.close();
+  await server?.dispose();
+  await model?.stop();
+  if (!process.env.OPENWRAP_SCREENS) rmSync(folder, { recursive: true, force: true });
+});
+
+/** What axe calls serious or critical, a line each. */
+async function problems(): Promise<string[]> {
+  // In the page's own world, past its content policy: as a person with a developer's console would.
+  const found = (await app.page.evaluate(`${AXE}; axe.run(document, { resultTypes: ["violations"] })`)) as AxeResults;
+  return found.violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html.slice(0, 160)} ${node.failureSummary ?? ""}`));
+}
+
+/** Nothing reaches out of the window at the side. */
+async function overflow(): Promise<number> {
+  return await app.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+}
+
+async function look(name: string): Promise<void> {
+  for (const theme of THEMES) {
+    for (const width of WIDTHS) {
+      await app.page.setViewportSize({ width, height: HEIGHT });
+      await app.screenshot(folder, name, theme, width);
+      expect.soft(await overflow(), `${name} ${theme} ${width}`).toBe(0);
+      expect.soft(await problems(), `${name} ${theme} ${width}`).toEqual([]);
+    }
+  }
+  await app.page.setViewportSize({ width: 1440, height: HEIGHT });
+  await app.page.emulateMedia({ colorScheme: "light" });
+}
+
+it("shows an empty start", async () => {
+  await look("now-empty");
+});
+
+it("shows a run from its plan to its end", async () => {
+  await app.page.getByRole("button", { name: "Use the sample project" }).click();
+  await expect.poll(() => app.composer().inputValue()).toBe(GOAL);
+  await app.page.getByLabel("Model").selectOption("scripted/rehearsal");
+  await app.makePlan(GOAL);
+  await look("run-plan");
+  await app.approvePlan();
+  await app.question("quality-issues.csv").waitFor();
+  await look("run-waiting");
+  await app.goTo("/approvals");
+  await app.page.getByRole("region", { name: "Question", exact: true }).getByText("Exactly this").first().waitFor();
+  await look("approvals");
+  await app.page.getByRole("link", { name: /^Let Developer write/ }).click();
+  await app.page.waitForURL(/\/approvals\/./);
+  await look("approval");
+  await app.goTo("/");
+  await app.page.getByRole("heading", { name: "Running" }).waitFor();
+  await look("now-running");
+  await app.page.getByRole("link", { name: GOAL }).first().click();
+  await app.answer("quality-issues.csv", "once");
+  await look("run-running");
+  expect(await app.waitFinished()).toBe("Completed");
+  await app.page.getByRole("region", { name: "Result" }).waitFor();
+  await look("run-done");
+  await app.goTo("/");
+  await app.page.getByText("analysis.xlsx").waitFor();
+  await look("now");
+  expect(app.errors).toEqual([]);
+});
+
+it("is worked by keys alone", async () => {
+  const { page } = app;
+  const at = (path: RegExp | string) => expect.poll(() => new URL(page.url()).pathname).toMatch(path);
+  await app.goTo("/settings");
+  await page.getByRole("heading", { level: 1 }).waitFor();
+  await page.keyboard.press("g");
+  await page.keyboard.press("n");
+  await at(/^\/$/);
+  await page.keyboard.press("c");
+  await expect.poll(() => app.composer().evaluate((field) => field === document.activeElement)).toBe(true);
+  await page.keyboard.type("g n is text here");
+  expect(await app.composer().inputValue()).toBe("g n is text here");
+  await app.composer().fill("");
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox", { name: "Search or do" }).waitFor();
+  await page.keyboard.type("settings");
+  await page.keyboard.press("Enter");
+  await at(/^\/settings$/);
+  await page.keyboard.press("?");
+  const help = page.getByRole("dialog", { name: "Keys" });
+  await help.waitFor();
+  await page.keyboard.press("Escape");
+  await help.waitFor({ state: "detached" });
+
+  const runId = await server.client.overview.get().then(async ({ projects }) => {
+    const projectId = projects[0]?.projectId ?? "";
+    const wanted = { projectId, goal: GOAL, model: "scripted/rehearsal", approve: "ask" as const, allow: [] };
+    return (await server.client.run.create({ requestId: crypto.randomUUID(), ...wanted })).runId;
+  });
+  await page.getByRole("link", { name: /^Waiting/ }).waitFor();
+  await page.keyboard.press("a");
+  await at(`/runs/${runId}`);
+  await page.getByRole("region", { name: "Plan review" }).waitFor();
+  await page.keyboard.press(">");
+  expect(await app.waitFinished()).toBe("Stopped");
+  expect(app.errors).toEqual([]);
+});
