@@ -104,14 +104,19 @@ it("shows a run from its plan to its end", async () => {
   await app.page.getByRole("region", { name: "Result" }).waitFor();
   await look("run-done");
   await app.goTo("/");
+  await app.makePlan("Analyse this data and give me a workbook.");
+  await app.approvePlan();
+  await app.question("quality-issues.csv").waitFor();
+  await app.goTo("/");
   await app.page.getByText("analysis.xlsx").waitFor();
+  await app.page.getByRole("heading", { name: "Running" }).waitFor();
   await look("now");
   expect(app.errors).toEqual([]);
 });
 
 it("is worked by keys alone", async () => {
   const { page } = app;
-  const at = (path: RegExp | string) => expect.poll(() => new URL(page.url()).pathname).toMatch(path);
+  const at = (path: RegExp) => expect.poll(() => new URL(page.url()).pathname).toMatch(path);
   await app.goTo("/settings");
   await page.getByRole("heading", { level: 1 }).waitFor();
   await page.keyboard.press("g");
@@ -133,16 +138,18 @@ it("is worked by keys alone", async () => {
   await page.keyboard.press("Escape");
   await help.waitFor({ state: "detached" });
 
-  const runId = await server.client.overview.get().then(async ({ projects }) => {
-    const projectId = projects[0]?.projectId ?? "";
-    const wanted = { projectId, goal: GOAL, model: "scripted/rehearsal", approve: "ask" as const, allow: [] };
-    return (await server.client.run.create({ requestId: crypto.randomUUID(), ...wanted })).runId;
-  });
-  await page.getByRole("link", { name: /^Waiting/ }).waitFor();
   await page.keyboard.press("a");
-  await at(`/runs/${runId}`);
-  await page.getByRole("region", { name: "Plan review" }).waitFor();
+  await at(/^\/approvals\/./);
+  await page.getByRole("heading", { name: /^Let Developer write/ }).waitFor();
   await page.keyboard.press(">");
+  await page.getByText("Nothing waits for you.").waitFor();
+  await page.keyboard.press("g");
+  await page.keyboard.press("w");
+  await at(/^\/work$/);
+  await page
+    .getByRole("link", { name: /give me a workbook\./ })
+    .first()
+    .click();
   expect(await app.waitFinished()).toBe("Stopped");
   expect(app.errors).toEqual([]);
 });
