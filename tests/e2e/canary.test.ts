@@ -43,8 +43,10 @@ interface Traces {
 let server: TestServer;
 let project: string;
 let scenarios: string;
-/** Everything any stream, answer or program said. */
+/** Everything any program said. */
 const said: string[] = [];
+/** The whole event stream. */
+let streamed = "";
 const stream = new AbortController();
 let streaming: Promise<void>;
 
@@ -58,7 +60,7 @@ async function listen(): Promise<void> {
   const headers = { authorization: `Bearer ${server.token}` };
   const response = await fetch(`${server.url}/api/stream?after=0`, { headers, signal: stream.signal });
   const decoder = new TextDecoder();
-  for await (const part of response.body ?? []) said.push(decoder.decode(part as Uint8Array, { stream: true }));
+  for await (const part of response.body ?? []) streamed += decoder.decode(part as Uint8Array, { stream: true });
 }
 
 beforeAll(async () => {
@@ -138,6 +140,16 @@ async function run(provider: string): Promise<Traces> {
   return { ...traces, runId };
 }
 
+/** Live text by step, put together: what was cut into frames can be read again. */
+function liveTexts(): string[] {
+  const steps = new Map<string, string>();
+  for (const [, data = ""] of streamed.matchAll(/^event: text\ndata: (.*)$/gm)) {
+    const { runId, stepId, text } = JSON.parse(data) as { runId: string; stepId: string; text: string };
+    steps.set(`${runId} ${stepId}`, (steps.get(`${runId} ${stepId}`) ?? "") + text);
+  }
+  return [...steps.values()];
+}
+
 /** Every hash that an event names, wherever it stands. */
 function hashesIn(events: Event[]): string[] {
   return [...new Set(JSON.stringify(events).match(/\b[0-9a-f]{64}\b/g) ?? [])];
@@ -171,7 +183,13 @@ async function traces({ runId, hits }: Traces): Promise<{ hits: string[]; blobs:
   const { home, work } = server.folders;
   const { hits: inFiles, files } = filesWith([home, work, project], KEYS);
   const { stdout, stderr } = server.child.said();
-  const texts = { answers: text, said: said.join(""), "server's output": stdout + stderr };
+  const texts = {
+    answers: text,
+    said: said.join(""),
+    streamed,
+    "live text": liveTexts().join("\n"),
+    "server's output": stdout + stderr,
+  };
   const inTexts = Object.entries(texts).flatMap(([name, found]) =>
     spelledIn(found, KEYS).map((how) => `${name}: ${how}`),
   );
@@ -248,6 +266,7 @@ describe.each([
       await add(`answers-${place}`, model, key);
       const done = await run(`answers-${place}`);
       expect(model.requests().length).toBeGreaterThan(0);
+      expect(liveTexts().some((text) => text.includes("[redacted]"))).toBe(true);
       expect((await traces(done)).hits).toEqual([]);
       expect(done.ended.status, done.ended.stdout.slice(-2000)).toBe(0);
     });
@@ -277,10 +296,16 @@ describe.each([
   });
 });
 
-it("the end of the server leaves no key behind either", async () => {
+it("the end of the server leaves no key behind either, nor does the command line by itself", async () => {
   const ended = await server.stop();
   expect(ended.status).toBe(0);
+  await withModel({ apiKey: KEYS[1], echoKey: "answer" }, async (model) => {
+    await add("alone", model, KEYS[1]);
+    const done = await run("alone");
+    expect(done.ended.status, done.ended.stdout.slice(-2000)).toBe(0);
+    expect(done.hits).toEqual([]);
+  });
   const { home, work } = server.folders;
   expect(filesWith([home, work, project], KEYS).hits).toEqual([]);
-  expect(spelledIn(said.join("") + ended.stdout + ended.stderr, KEYS)).toEqual([]);
+  expect(spelledIn(said.join("") + streamed + liveTexts().join("\n") + ended.stdout + ended.stderr, KEYS)).toEqual([]);
 });

@@ -295,7 +295,10 @@ describe.each(WAYS)("a worker's programs, server started $name", (way) => {
 
     const { "set mode key": setMode, ...tried } = JSON.parse(node.stdout) as Record<string, string>;
     expect(Object.keys(tried).length).toBeGreaterThan(100);
-    expect(wrong(Object.entries(tried))).toEqual([]);
+    // Older kernels cannot keep programs of one user from signals to each other: `doctor` says so there.
+    const signals = sandbox.effects.some(({ name, refused }) => name === "signal_parent" && refused);
+    const judged = Object.entries(tried).filter(([name]) => signals || !name.startsWith("signal "));
+    expect(wrong(judged)).toEqual([]);
     // Modes are no rule of Landlock: a file of the same user's is the gap that `doctor` names.
     expect(setMode).toBe(sandbox.uidMode === "two_uids" || sandbox.metadataConfined ? "EPERM" : "DONE");
     const calls = perl.stdout

@@ -120,6 +120,43 @@ describe("without cookie and tab secret", () => {
     expect([401, 403]).toContain((await ask(launch, both(one.cookie, one.tab))).status);
   });
 
+  it("no other spelling of a route or verb leads there", async () => {
+    const before = await state();
+    const paths = [
+      "/api//overview",
+      "/api/./overview",
+      "/api/x/../overview",
+      "/API/overview",
+      "/api/overview/",
+      "/api/%6fverview",
+    ];
+    const further = [
+      "/api/overview%00",
+      "/api/overview;x",
+      "/api%2foverview",
+      "/api\\overview",
+      "/assets/../api/overview",
+      "/%2e%2e/package.json",
+    ];
+    for (const target of [...paths, ...further]) {
+      const { status, text } = await ask({ target, headers: [["Accept", "*/*"]] });
+      expect([400, 401, 404], `${target} ${status}`).toContain(status);
+      expect(text).not.toContain("headHash");
+    }
+    for (const method of ["HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND"]) {
+      const { status, text } = await ask({
+        method,
+        target: "/api/overview",
+        headers: [["Content-Type", "application/json"]],
+        body: "{}",
+      });
+      expect([0, 400, 401, 404, 405], `${method} ${status}`).toContain(status);
+      expect(text).not.toContain("headHash");
+      expect(text).not.toMatch(/access-control-allow/i);
+    }
+    expect(await state()).toEqual(before);
+  });
+
   it("what is open gives a stranger nothing", async () => {
     const before = await state();
     const [path, query] = new URL(server.link).pathname === "/launch" ? ["/launch", "?code=guess"] : ["", ""];

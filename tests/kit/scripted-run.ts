@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Event, EventOf, RunSummary } from "@openwrap/contracts";
+import { runFacts } from "./run-events.ts";
 import type { TestServer } from "./server.ts";
 
 export interface ToolCall {
@@ -69,15 +70,8 @@ export async function startRun(server: TestServer, project: string, goal: string
 }
 
 /** Every event of a run so far. */
-export async function eventsOf(server: TestServer, { runId, firstSequence }: RunSummary): Promise<Event[]> {
-  const found: Event[] = [];
-  for (let after = firstSequence - 1; ; ) {
-    const page = await server.client.run.events({ runId, after });
-    found.push(...page.events);
-    const last = page.sequences.at(-1);
-    if (last === undefined || last >= page.lastSequence) return found;
-    after = last;
-  }
+export async function eventsOf(server: TestServer, { runId }: RunSummary): Promise<Event[]> {
+  return (await runFacts(server, runId)).map(({ event }) => event);
 }
 
 const LOOK_MS = 25;
