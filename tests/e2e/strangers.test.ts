@@ -292,11 +292,13 @@ describe("under another name", () => {
   });
 });
 
-/** A web server of somebody else; keeps the cookies it was sent. */
-async function hostileServer(): Promise<{ port: number; cookies: string[]; close(): void }> {
+/** A web server of somebody else; keeps what it was asked for, and the cookies it was sent. */
+async function hostileServer(): Promise<{ port: number; cookies: string[]; requests: string[]; close(): void }> {
   const cookies: string[] = [];
+  const requests: string[] = [];
   const script = readFileSync(join(import.meta.dirname, "strangers/hostile.js"), "utf8");
   const listener: Server = createServer((request, response) => {
+    requests.push(`${request.method} ${request.url}`);
     if (request.headers.cookie !== undefined) cookies.push(request.headers.cookie);
     response.setHeader("content-type", "text/html; charset=utf-8");
     response.end(`<!doctype html><title>Hostile</title><body><script>${script}</script>`);
@@ -305,6 +307,7 @@ async function hostileServer(): Promise<{ port: number; cookies: string[]; close
   return {
     port: (listener.address() as AddressInfo).port,
     cookies,
+    requests,
     close: () => {
       listener.closeAllConnections();
       listener.close();
@@ -355,6 +358,22 @@ describe("another page and another program of this machine", () => {
       expect(content).not.toContain(runId);
     }
     expect(await state()).toEqual(before);
+    await page.close();
+  });
+
+  it("the page's acts reach a server that does not refuse them, so that a refusal means something", async () => {
+    const page = await app.context.newPage();
+    const own = `http://localhost:${hostile.port}`;
+    await page.goto(`${own}/`);
+    hostile.requests.length = 0;
+    const read = await page.evaluate(`attack(${JSON.stringify({ app: own, runId, projectId })})`);
+    const texts = Object.entries(read as Record<string, string>).filter(([, text]) => text !== "");
+    expect(texts.length).toBeGreaterThan(45);
+    // By fetch six times, by beacon, and by form.
+    for (const path of ["/api/projects/sample", "/api/runs", "/api/runs/stop", "/api/launch", "/api/audit/verify"])
+      expect(hostile.requests.filter((line) => line === `POST ${path}`).length, path).toBe(8);
+    const asked = ["/icon.svg", "/api/overview", "/api/stream?after=0", "/launch?code=guess"];
+    expect(hostile.requests).toEqual(expect.arrayContaining(asked.map((path) => `GET ${path}`)));
     await page.close();
   });
 

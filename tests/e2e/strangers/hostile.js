@@ -1,123 +1,113 @@
 // A page of somebody else, on another port of this machine: tries everything that a page may send, and keeps what it could read.
-// `app`: origin of the app; `runId`, `projectId`: of a run it should not be able to touch.
 
-// biome-ignore lint/correctness/noUnusedVariables: called by the test
-async function attack({ app, runId, projectId }) {
-  const read = {};
-  const wait = (ms) => new Promise((done) => setTimeout(done, ms));
-  const keep = async (name, act) => {
-    try {
-      read[name] = await Promise.race([act(), wait(3000).then(() => "")]);
-    } catch {
-      read[name] = "";
-    }
-  };
-  const stop = JSON.stringify({ requestId: "hostile", runId });
-  const create = JSON.stringify({
-    requestId: "hostile",
-    projectId,
-    goal: "x",
-    model: "rehearsal",
-    approve: "all",
-    allow: [],
-  });
-  const commands = [
-    ["/api/projects/sample", "{}"],
-    ["/api/runs/stop", stop],
-    ["/api/runs", create],
-    ["/api/launch", "{}"],
-    ["/api/audit/verify", "{}"],
-  ];
-  const queries = [
-    "/api/overview",
-    "/api/doctor",
-    `/api/runs/events?runId=${runId}&after=0`,
-    "/api/stream?after=0",
-    "/",
-  ];
+const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+const made = (tag, fields) => Object.assign(document.createElement(tag), fields);
+const read = {};
+
+/** What cannot be read is no text. */
+async function keep(name, act) {
+  try {
+    read[name] = await Promise.race([act(), wait(3000).then(() => "")]);
+  } catch {
+    read[name] = "";
+  }
+}
+
+function fetched(name, url, init) {
+  return keep(name, async () => (await fetch(url, { credentials: "include", ...init })).text());
+}
+
+const TYPES = ["text/plain", "application/x-www-form-urlencoded", "application/json", "multipart/form-data"];
+
+async function fetches(app, commands, queries) {
   for (const [path, body] of commands) {
-    const post = { method: "POST", credentials: "include", body };
-    await keep(`no-cors ${path}`, async () => (await fetch(app + path, { ...post, mode: "no-cors" })).text());
-    for (const type of ["text/plain", "application/x-www-form-urlencoded", "application/json", "multipart/form-data"])
-      await keep(`${type} ${path}`, async () =>
-        (await fetch(app + path, { ...post, headers: { "content-type": type } })).text(),
-      );
-    await keep(`with a tab secret ${path}`, async () =>
-      (
-        await fetch(app + path, { ...post, headers: { "content-type": "application/json", "x-openwrap-tab": "guess" } })
-      ).text(),
-    );
-    await keep(`beacon ${path}`, async () => {
-      navigator.sendBeacon(app + path, new Blob([body], { type: "text/plain" }));
-      return "";
-    });
+    const url = app + path;
+    const post = { method: "POST", body };
+    await fetched(`no-cors ${path}`, url, { ...post, mode: "no-cors" });
+    for (const type of TYPES) await fetched(`${type} ${path}`, url, { ...post, headers: { "content-type": type } });
+    const headers = { "content-type": "application/json", "x-openwrap-tab": "guess" };
+    await fetched(`with a tab secret ${path}`, url, { ...post, headers });
+    navigator.sendBeacon(url, new Blob([body], { type: "text/plain" }));
   }
   for (const path of queries) {
-    await keep(`cors ${path}`, async () => (await fetch(app + path, { credentials: "include" })).text());
-    await keep(`no-cors ${path}`, async () =>
-      (await fetch(app + path, { credentials: "include", mode: "no-cors" })).text(),
-    );
+    await fetched(`cors ${path}`, app + path, {});
+    await fetched(`no-cors ${path}`, app + path, { mode: "no-cors" });
   }
-  const element = (name, make) =>
-    keep(
-      name,
-      () =>
-        new Promise((done) => {
-          const made = make();
-          made.onload = () => done("loaded");
-          made.onerror = () => done("");
-          document.body.append(made);
-        }),
-    );
-  const with_ = (tag, fields) => Object.assign(document.createElement(tag), fields);
-  for (const path of ["/icon.svg", "/api/overview"])
-    await element(`image ${path}`, () => with_("img", { src: app + path }));
+}
+
+function element(name, one) {
+  const settled = new Promise((done) => {
+    one.onload = () => done("loaded");
+    one.onerror = () => done("");
+  });
+  document.body.append(one);
+  return keep(name, () => settled);
+}
+
+async function elements(app) {
+  for (const path of ["/icon.svg", "/api/overview"]) await element(`image ${path}`, made("img", { src: app + path }));
   for (const path of ["/", "/api/overview", "/api/health"]) {
-    await element(`script ${path}`, () => with_("script", { src: app + path }));
-    await element(`module ${path}`, () => with_("script", { src: app + path, type: "module" }));
-    await element(`style ${path}`, () => with_("link", { href: app + path, rel: "stylesheet" }));
+    await element(`script ${path}`, made("script", { src: app + path }));
+    await element(`module ${path}`, made("script", { src: app + path, type: "module" }));
+    await element(`style ${path}`, made("link", { href: app + path, rel: "stylesheet" }));
   }
-  await keep(
-    "EventSource",
-    () =>
-      new Promise((done) => {
-        const source = new EventSource(`${app}/api/stream?after=0`, { withCredentials: true });
-        source.onmessage = (message) => done(message.data);
-        source.onopen = () => done("open");
-        source.onerror = () => {
-          source.close();
-          done("");
-        };
-      }),
-  );
-  await keep(
-    "WebSocket",
-    () =>
-      new Promise((done) => {
-        const socket = new WebSocket(`${app.replace("http", "ws")}/api/stream?after=0`);
-        socket.onopen = () => done("open");
-        socket.onerror = () => done("");
-      }),
-  );
+}
+
+async function streams(app) {
+  const opened = (source) =>
+    new Promise((done) => {
+      source.onmessage = (message) => done(message.data);
+      source.onopen = () => done("open");
+      source.onerror = () => {
+        source.close();
+        done("");
+      };
+    });
+  const path = "/api/stream?after=0";
+  await keep("EventSource", () => opened(new EventSource(app + path, { withCredentials: true })));
+  await keep("WebSocket", () => opened(new WebSocket(app.replace("http", "ws") + path)));
+}
+
+async function frames(app) {
   for (const path of ["/", "/api/overview", "/launch?code=guess"]) {
-    const frame = with_("iframe", { src: app + path, name: `frame${path}` });
+    const frame = made("iframe", { src: app + path });
     document.body.append(frame);
     await wait(300);
-    await keep(
-      `frame ${path}`,
-      async () => frame.contentDocument?.body?.textContent ?? frame.contentWindow.location.href,
-    );
+    const inside = async () => frame.contentDocument?.body?.textContent ?? frame.contentWindow.location.href;
+    await keep(`frame ${path}`, inside);
   }
+}
+
+async function forms(app, commands) {
   for (const [place, [path, body]] of commands.entries()) {
-    const sink = with_("iframe", { name: `sink-${place}` });
+    const sink = made("iframe", { name: `sink-${place}` });
     // A text/plain form spells NAME=VALUE: with this name the body is JSON.
-    const field = with_("input", { name: `${body.slice(0, -1)}${body === "{}" ? "" : ","}"x":"`, value: '"}' });
-    const form = with_("form", { action: app + path, method: "post", enctype: "text/plain", target: sink.name });
-    form.append(field);
+    const name = `${body.slice(0, -1)}${body === "{}" ? "" : ","}"x":"`;
+    const form = made("form", { action: app + path, method: "post", enctype: "text/plain", target: sink.name });
+    form.append(made("input", { name, value: '"}' }));
     document.body.append(sink, form);
     form.submit();
   }
   await wait(300);
+}
+
+/** `app`: origin of the app; `runId`, `projectId`: of a run it should not be able to touch. */
+// biome-ignore lint/correctness/noUnusedVariables: called by the test
+async function attack({ app, runId, projectId }) {
+  const create = { requestId: "hostile", projectId, goal: "x", model: "rehearsal", approve: "all", allow: [] };
+  const commands = [
+    ["/api/projects/sample", "{}"],
+    ["/api/runs/stop", JSON.stringify({ requestId: "hostile", runId })],
+    ["/api/runs", JSON.stringify(create)],
+    ["/api/launch", "{}"],
+    ["/api/audit/verify", "{}"],
+  ];
+  const events = `/api/runs/events?runId=${runId}&after=0`;
+  await fetches(app, commands, ["/api/overview", "/api/doctor", events, "/api/stream?after=0", "/"]);
+  await elements(app);
+  await streams(app);
+  await frames(app);
+  await forms(app, commands);
   read.cookie = /openwrap/.test(document.cookie) ? document.cookie : "";
   return read;
 }
@@ -127,7 +117,7 @@ async function attack({ app, runId, projectId }) {
 async function openWindow(app) {
   const opened = window.open(`${app}/`);
   if (!opened) return "no window could be opened";
-  await new Promise((done) => setTimeout(done, 1000));
+  await wait(1000);
   try {
     opened.postMessage({ type: "stop" }, "*");
     opened.location = `${app}/api/runs/stop`;
