@@ -27,6 +27,7 @@ export async function openConfigured(
   settings: Settings,
   port: number,
   cliToken: string,
+  takeUp: boolean,
   openCore?: OpenCore,
 ): Promise<Core> {
   const [{ defaultWorkflow }, open] = await Promise.all([
@@ -47,6 +48,7 @@ export async function openConfigured(
     rolesDir,
     samplesDir: join(root, "toolkits/samples"),
     workflow: defaultWorkflow(rolesDir),
+    takeUp,
   });
 }
 
@@ -73,7 +75,7 @@ export async function serve(settings: Settings, openCore?: OpenCore): Promise<Se
   );
   const { port } = listening;
   rules.hosts = ownHosts(port, settings.hosts);
-  core = openConfigured(settings, port, token, openCore);
+  core = openConfigured(settings, port, token, true, openCore);
   const url = originOf(settings, port);
   try {
     await core;

@@ -23,6 +23,8 @@ export interface CoreConfig {
   samplesDir: string;
   workflow: Workflow;
   disabled: { feature: string; switch: string }[];
+  /** Whether runs that were cut off go on. */
+  takeUp: boolean;
 }
 
 /** Port of the app unless another is asked for. */

@@ -56,6 +56,13 @@ pub struct CoreConfig {
     pub workflow: Workflow,
     #[serde(default)]
     pub disabled: Vec<DisabledFeature>,
+    /// Whether runs that were cut off go on; a command that only looks leaves them to the next server.
+    #[serde(default = "by_default")]
+    pub take_up: bool,
+}
+
+fn by_default() -> bool {
+    true
 }
 
 /// An open core.
@@ -177,7 +184,7 @@ impl Core {
         .await?;
         self.load_providers().await?;
         self.following.follow(self.closing.clone());
-        if self.missing_for_runs().is_none() {
+        if self.config.take_up && self.missing_for_runs().is_none() {
             self.take_up_runs().await;
         }
         let core = Arc::downgrade(self);

@@ -64,10 +64,11 @@ impl Following {
                     batch = wake.recv() => if matches!(batch, Err(RecvError::Closed)) { return },
                 }
                 let Some(following) = following.upgrade() else { return };
-                // A ledger that cannot be read is told to whoever asks.
-                drop(following.caught_up().await);
-                let due = following.state.lock().await;
-                let due = due.fold.sequence.saturating_sub(due.kept_at) >= SNAPSHOT_EVENTS as u64;
+                // A ledger that cannot be read, or a snapshot that cannot be kept, is told to whoever asks next.
+                let due = following
+                    .caught_up()
+                    .await
+                    .is_ok_and(|state| state.fold.sequence.saturating_sub(state.kept_at) >= SNAPSHOT_EVENTS as u64);
                 if due {
                     let _ = following.keep().await;
                 }

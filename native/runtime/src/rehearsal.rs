@@ -158,13 +158,18 @@ impl Rehearsal {
             }
             ended.cancel();
         });
-        self.egress.allow(AllowRule {
-            purpose: format!("model:{REHEARSAL}"),
-            host: "127.0.0.1".to_owned(),
-            port,
-            loopback: true,
-            private: false,
-        });
+        let purpose = format!("model:{REHEARSAL}");
+        // The port of a child that is gone may be anybody's by now.
+        self.egress.replace(
+            &purpose,
+            &[AllowRule {
+                purpose: purpose.clone(),
+                host: "127.0.0.1".to_owned(),
+                port,
+                loopback: true,
+                private: false,
+            }],
+        );
         let provider = ProviderConfig {
             provider_id: REHEARSAL.to_owned(),
             kind: ProviderKind::Rehearsal,

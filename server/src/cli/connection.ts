@@ -89,7 +89,8 @@ async function openOwn(settings: Settings, call: CommandCall): Promise<Connectio
   const token = freshToken();
   const { openConfigured } = await import("../serve.ts");
   // Nothing listens: the rules that keep programs off the app's own port have none to keep them off.
-  const core = await openConfigured(settings, 0, token, call.openCore);
+  // Runs that were cut off belong to the next server.
+  const core = await openConfigured(settings, 0, token, false, call.openCore);
   const { reach, end } = await inProcess(core);
   return connection("http://localhost", token, reach, undefined, async () => {
     end();
