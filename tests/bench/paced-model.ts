@@ -1,6 +1,7 @@
 // A lean model server, a program of its own: 200 ms an answer, streamed, at so little cost that 64 streams do not wait for it.
 // It looks at a request's text only as far as its answer needs, and keeps the requests it saw, so that the floor client can send
-// the same. The argument is the number of turns of a task; all but the last call `file.read`.
+// the same. Arguments: how many tasks a plan has, and the file they read. The goal says how many answers a task takes; each but the
+// last calls `file.read`.
 
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 
@@ -8,11 +9,11 @@ const LATENCY_MS = 200;
 /** Part of the latency before the first chunk, as in the rehearsal model. */
 const FIRST_PART = 0.4;
 
-const turns = Number(process.argv[2]);
-const tasks = Number(process.argv[3]);
-const file = process.argv[4] ?? "";
+const tasks = Number(process.argv[2]);
+const file = process.argv[3] ?? "";
+const TURNS_MAX = 60;
 
-/** Bodies by `plan`, `TASK.TURN` and `answer`; of the newest run. */
+/** Newest bodies by `plan`, `TASK.TURN` and `answer`. */
 const seen = new Map<string, string>();
 
 function sse(delta: object, finish: string | null = null): string {
@@ -48,7 +49,7 @@ const plan = {
 const PLAN = answer("Here is the plan.", { id: "call_plan", name: "plan_submit", arguments: JSON.stringify(plan) });
 const DONE = answer("The table was read and looks as it should.");
 const END = answer("All tasks read the table.");
-const READS = Array.from({ length: turns }, (_, turn) =>
+const READS = Array.from({ length: TURNS_MAX }, (_, turn) =>
   answer("I read the first part.", {
     id: `call_read_${turn + 1}`,
     name: "file_read",
@@ -61,6 +62,7 @@ function reply(body: string): { name: string; chunks: string[] } {
   const task = /# Your task\\nid: ([a-z0-9]+)/.exec(body)?.[1];
   if (task === undefined)
     return body.includes('"plan_submit"') ? { name: "plan", chunks: PLAN } : { name: "answer", chunks: END };
+  const turns = Number(/# Goal\\nRead the table in (\d+) steps/.exec(body)?.[1]);
   const turn = body.split('"role":"assistant"').length;
   return { name: `${task}.${turn}`, chunks: turn < turns ? (READS[turn - 1] ?? DONE) : DONE };
 }

@@ -32,8 +32,14 @@ interface Turn {
   cpuMs: number;
 }
 
+interface Place {
+  server: TestServer;
+  model: Child;
+  projectId: string;
+}
+
 /** One run; nobody watches it meanwhile. */
-async function work(server: TestServer, model: Child, projectId: string): Promise<Turn> {
+async function work({ server, model, projectId }: Place, steps: number): Promise<Turn> {
   const before = treeTotals(server.child.pid).cpuMs;
   const answers = (): number => model.said().stdout.split("\nanswer").length;
   const earlier = answers();
@@ -41,7 +47,7 @@ async function work(server: TestServer, model: Child, projectId: string): Promis
   const run = await server.client.run.create({
     requestId: crypto.randomUUID(),
     projectId,
-    goal: "Read the table.",
+    goal: `Read the table in ${steps} steps.`,
     model: "paced/paced",
     approve: "bundle",
     allow: [],
@@ -55,11 +61,11 @@ async function work(server: TestServer, model: Child, projectId: string): Promis
   };
   while (answers() === earlier) await look();
   for (;;) {
-    const { event } = (await runFacts(server, run.runId)).at(-1) ?? {};
-    if (event?.type === "run_finished") {
+    const { status } = await server.client.run.get({ runId: run.runId });
+    if (status === "completed") {
       const cpuMs = treeTotals(server.child.pid).cpuMs - before;
-      if (event.status !== "completed") throw new Error(`the run ended: ${JSON.stringify(event)}`);
-      return { wallMs: event.at - started, cpuMs };
+      const ended = (await runFacts(server, run.runId)).findLast(({ event }) => event.type === "run_finished");
+      return { wallMs: (ended?.event.at ?? Number.NaN) - started, cpuMs };
     }
     await look();
   }
@@ -76,36 +82,44 @@ async function round(floor: Child): Promise<number> {
   }
 }
 
+/** Both in turns, and runs of one step a worker, without any tool call, between them. */
+async function measure(place: Place, floor: Child): Promise<Figure[]> {
+  const rounds: { long: Turn; short: Turn; floorMs: number }[] = [];
+  for (let pair = 0; pair < PAIRS; pair += 1) {
+    const long = await work(place, STEPS);
+    const floorMs = await round(floor);
+    rounds.push({ long, floorMs, short: await work(place, 1) });
+  }
+  if (process.env.DEBUG_PAIRS) console.error(JSON.stringify(rounds));
+  const more = WORKERS * (STEPS - 1);
+  const perStep = median(rounds.map(({ long }) => long.cpuMs)) - median(rounds.map(({ short }) => short.cpuMs));
+  const ratio = median(rounds.map(({ long, floorMs }) => long.wallMs / floorMs));
+  return [
+    { name: "agent_step_cpu_ms", value: perStep / more, unit: "ms" },
+    { name: "workforce_64x5_over_floor", value: ratio, unit: "1", floor: 1 },
+  ];
+}
+
 export async function run(): Promise<Figure[]> {
   const server = await startServer();
   const { path, table } = projectWith(server.folders.base, "sample");
-  const model = program("paced-model.ts", [String(STEPS), String(WORKERS), table.name]);
+  const model = program("paced-model.ts", [String(WORKERS), table.name]);
   const children = [model];
   try {
     const [, baseUrl = ""] = await model.line(/^ready on (\S+)$/);
     const provider = { providerId: "paced", kind: "local" as const, modelIds: ["paced"], defaultModelId: "paced" };
     await server.client.provider.add({ ...provider, baseUrl });
     const { projectId } = await server.client.project.open({ path });
+    const place = { server, model, projectId };
     // The first of each warms up; the floor client sends the requests that this run sent.
-    await work(server, model, projectId);
+    await work(place, STEPS);
     const floor = program("floor-client.ts", [baseUrl]);
     children.push(floor);
     const [, calls] = await floor.line(/^ready with (\d+) calls$/);
     if (Number(calls) !== WORKERS * STEPS + 2) throw new Error(`the run made ${calls} different model calls`);
     await round(floor);
-    const pairs: { turn: Turn; floorMs: number }[] = [];
-    for (let pair = 0; pair < PAIRS; pair += 1)
-      pairs.push({ turn: await work(server, model, projectId), floorMs: await round(floor) });
-    if (process.env.DEBUG_PAIRS) console.error(JSON.stringify(pairs));
-    return [
-      { name: "agent_step_cpu_ms", value: median(pairs.map(({ turn }) => turn.cpuMs / (WORKERS * STEPS))), unit: "ms" },
-      {
-        name: "workforce_64x5_over_floor",
-        value: median(pairs.map(({ turn, floorMs }) => turn.wallMs / floorMs)),
-        unit: "1",
-        floor: 1,
-      },
-    ];
+    await work(place, 1);
+    return await measure(place, floor);
   } finally {
     await Promise.all(children.map((child) => endChild(child)));
     await server.dispose();
