@@ -96,7 +96,7 @@ pub struct Conductor {
     replan: Option<Replan>,
     /// Messages by the place they take.
     messages: BTreeMap<u32, Vec<String>>,
-    /// Newest place whose messages were answered or asked about.
+    /// Newest place at which the plan was to be thought over.
     last_place: Option<u32>,
     squashed: BTreeSet<String>,
     canceled_ids: BTreeSet<String>,

@@ -67,6 +67,8 @@ impl Conductor {
                 code,
                 message,
             };
+            // A person's answer may settle the task only after a pause: until then no message can come in before it.
+            self.last_place = self.last_place.max(Some(self.settled()));
             self.ask(cause, effects);
         }
     }

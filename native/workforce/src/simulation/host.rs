@@ -367,6 +367,8 @@ impl<'a> Host<'a> {
     }
 
     fn accept(&mut self, tasks: Vec<ConductorTask>) -> Check {
+        // What is due still starts under the plan before.
+        self.feed(Input::Tick)?;
         let version = self.plan.version + 1;
         self.bases.insert(Base::Plan { version }, Rc::new(self.project.clone()));
         let failed = u32::from(matches!(self.replan, Some(ReplanCause::TaskFailed { .. })));

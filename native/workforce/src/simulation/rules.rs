@@ -142,7 +142,10 @@ pub(super) fn start(conductor: &Conductor, plan: &Plan, given: &Given) -> Check 
         .map(|(_, id)| id.as_str())
         .collect();
     hold(closure == given.closure, || {
-        format!("task {id} got the closure {:?}, not {closure:?}", given.closure)
+        format!(
+            "task {id} got the closure {:?}, not {closure:?}, on {:?}",
+            given.closure, given.base
+        )
     })
 }
 

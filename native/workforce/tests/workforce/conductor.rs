@@ -578,3 +578,54 @@ fn fewer_slots_let_running_attempts_go_on_and_start_none() {
     complete(&mut conductor, "t0", 1, &[]);
     assert_eq!(conductor.running(), 1);
 }
+
+// AP-117: a failure that was to be thought over at a place and was answered during a pause has taken the place.
+#[test]
+fn a_message_does_not_come_in_before_a_failure_that_was_thought_over() {
+    let mut conductor = conductor(1, 0);
+    accept(&mut conductor, 1, &[task("a", &[]), task("b", &[])]);
+    fail(&mut conductor, "a", 1);
+    conductor.apply(Input::Pause, 0).unwrap();
+    let task_id = "a".to_owned();
+    conductor.apply(Input::CancelTask { task_id }, 0).unwrap();
+    let message_id = "m".to_owned();
+    let effects = conductor
+        .apply(
+            Input::Message {
+                message_id: message_id.clone(),
+                at: None,
+            },
+            0,
+        )
+        .unwrap();
+    assert_eq!(effects, [Effect::MessagePlaced { message_id, at: 1 }]);
+}
+
+// AP-117: nor before a head that is done again on what has settled.
+#[test]
+fn a_message_does_not_come_in_before_a_head_that_met_a_conflict() {
+    let mut conductor = conductor(2, 0);
+    accept(&mut conductor, 1, &[task("a", &[]), task("b", &[])]);
+    conductor
+        .apply(
+            Input::LetGoFirst {
+                task_id: "b".to_owned(),
+            },
+            0,
+        )
+        .unwrap();
+    complete(&mut conductor, "b", 1, &["x"]);
+    complete(&mut conductor, "a", 1, &["x"]);
+    retired(&mut conductor, "a");
+    let message_id = "m".to_owned();
+    let effects = conductor
+        .apply(
+            Input::Message {
+                message_id: message_id.clone(),
+                at: None,
+            },
+            0,
+        )
+        .unwrap();
+    assert_eq!(effects, [Effect::MessagePlaced { message_id, at: 2 }]);
+}

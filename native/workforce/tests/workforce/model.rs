@@ -332,23 +332,7 @@ fn both(orchestrator: &mut WorkforceOrchestrator, model: &mut Model, call: &Call
                 row.set(Status::Canceled, None, None);
             }
         }
-        Call::Resolve(task, decision) => {
-            let task = task % count;
-            let escalated = model.rows[task].reason == Some(Reason::Escalated);
-            assert_eq!(
-                orchestrator.resolve_escalation(&id(task), *decision, None).is_ok(),
-                escalated,
-                "AP-040"
-            );
-            if escalated {
-                model.now += 1;
-                match decision {
-                    Decision::Retry => model.open(task),
-                    Decision::Fail => model.rows[task].set(Status::Failed, None, None),
-                    Decision::Cancel => model.rows[task].set(Status::Canceled, None, None),
-                }
-            }
-        }
+        Call::Resolve(task, decision) => resolve(orchestrator, model, task % count, *decision),
         Call::Reopen(task) => {
             orchestrator.reopen_tasks(&[id(task % count)], None).unwrap();
             model.reopen(task % count);
@@ -356,6 +340,20 @@ fn both(orchestrator: &mut WorkforceOrchestrator, model: &mut Model, call: &Call
         Call::Register(worker) => {
             orchestrator.register_worker(worker.clone()).unwrap();
             model.register(worker);
+        }
+    }
+}
+
+fn resolve(orchestrator: &mut WorkforceOrchestrator, model: &mut Model, task: usize, decision: Decision) {
+    let escalated = model.rows[task].reason == Some(Reason::Escalated);
+    let resolved = orchestrator.resolve_escalation(&format!("t{task}"), decision, None);
+    assert_eq!(resolved.is_ok(), escalated, "AP-040");
+    if escalated {
+        model.now += 1;
+        match decision {
+            Decision::Retry => model.open(task),
+            Decision::Fail => model.rows[task].set(Status::Failed, None, None),
+            Decision::Cancel => model.rows[task].set(Status::Canceled, None, None),
         }
     }
 }

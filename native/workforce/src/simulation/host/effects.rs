@@ -16,20 +16,7 @@ impl Host<'_> {
                 start,
                 worker_id,
                 ..
-            } => {
-                self.is_free(worker_id)?;
-                let attempt = self
-                    .attempts
-                    .get_mut(task_id)
-                    .filter(|attempt| attempt.start == *start && !attempt.running);
-                let attempt = attempt.ok_or_else(|| format!("start {start} of {task_id} goes on, but did not wait"))?;
-                attempt.running = true;
-                attempt.worker.clone_from(worker_id);
-                self.soon(Happening::Step {
-                    task_id: task_id.clone(),
-                    start: *start,
-                });
-            }
+            } => return self.go_on(task_id, *start, worker_id),
             Effect::Abort { task_id, start, .. } => {
                 let attempt = self.attempts.remove(task_id);
                 hold(attempt.is_some_and(|attempt| attempt.start == *start), || {
@@ -37,17 +24,7 @@ impl Host<'_> {
                 })?;
                 self.counts.aborts += 1;
             }
-            Effect::Retire { task_id, ordinal } => {
-                let settled = self.conductor.settled();
-                hold(*ordinal == settled, || {
-                    format!("{task_id} retires at {ordinal}, {settled} are settled")
-                })?;
-                hold(!self.committing, || format!("{task_id} retires during another commit"))?;
-                self.committing = true;
-                self.soon(Happening::Commit {
-                    task_id: task_id.clone(),
-                });
-            }
+            Effect::Retire { task_id, ordinal } => return self.retire(task_id, *ordinal),
             Effect::Reopened {
                 task_id,
                 base,
@@ -97,6 +74,35 @@ impl Host<'_> {
             }
             Effect::Finished { .. } => {}
         }
+        Ok(())
+    }
+
+    fn go_on(&mut self, task_id: &str, start: u32, worker: &str) -> Check {
+        self.is_free(worker)?;
+        let attempt = self
+            .attempts
+            .get_mut(task_id)
+            .filter(|attempt| attempt.start == start && !attempt.running);
+        let attempt = attempt.ok_or_else(|| format!("start {start} of {task_id} goes on, but did not wait"))?;
+        attempt.running = true;
+        worker.clone_into(&mut attempt.worker);
+        self.soon(Happening::Step {
+            task_id: task_id.to_owned(),
+            start,
+        });
+        Ok(())
+    }
+
+    fn retire(&mut self, task_id: &str, ordinal: u32) -> Check {
+        let settled = self.conductor.settled();
+        hold(ordinal == settled, || {
+            format!("{task_id} retires at {ordinal}, {settled} are settled")
+        })?;
+        hold(!self.committing, || format!("{task_id} retires during another commit"))?;
+        self.committing = true;
+        self.soon(Happening::Commit {
+            task_id: task_id.to_owned(),
+        });
         Ok(())
     }
 
