@@ -10,7 +10,7 @@ use openwrap_agent::engine::Ports;
 use openwrap_contracts::event::{Event, Fact};
 use openwrap_contracts::identity::Actor;
 use openwrap_contracts::method::MethodAccess;
-use openwrap_contracts::ports::{Blobs, CancellationToken, Clock, Gateway, Ids, Random, Vault, Views};
+use openwrap_contracts::ports::{Blobs, CancellationToken, Clock, Gateway, Ids, Random, Tool, Vault, Views};
 use openwrap_contracts::run::DisabledFeature;
 use openwrap_contracts::spawn::{SandboxReport, Spawner};
 use openwrap_contracts::workflow::Workflow;
@@ -65,6 +65,9 @@ fn by_default() -> bool {
     true
 }
 
+/// The tools a core serves, by name.
+pub type Tools = Vec<Arc<dyn Tool>>;
+
 /// An open core.
 pub struct Core {
     pub(crate) config: CoreConfig,
@@ -91,6 +94,14 @@ impl Core {
     /// # Errors
     /// `ALREADY_RUNNING`, `LEDGER_BROKEN`, `STORAGE_FAILED`, `VAULT_LOCKED`, `INVALID_ARGUMENTS` (workflow, token, folders).
     pub async fn open(config: CoreConfig) -> Outcome<Arc<Self>> {
+        Self::open_with(config, |tools| tools).await
+    }
+
+    /// As [`Core::open`], with the built-in tools as the host wants them: more, fewer, or wrapped.
+    ///
+    /// # Errors
+    /// As [`Core::open`]; `ALREADY_EXISTS` for two tools of one name.
+    pub async fn open_with(config: CoreConfig, tools: fn(Tools) -> Tools) -> Outcome<Arc<Self>> {
         config.workflow.validate()?;
         if config.work.starts_with(&config.home) || config.home.starts_with(&config.work) {
             return Err(Fault::invalid(
@@ -99,14 +110,14 @@ impl Core {
         }
         openwrap_sandbox::harden_core();
         let store = Store::open(&config.home).await?;
-        let opened = Self::join(config, Arc::clone(&store)).await;
+        let opened = Self::join(config, Arc::clone(&store), tools).await;
         if opened.is_err() {
             store.close().await;
         }
         opened
     }
 
-    async fn join(config: CoreConfig, store: Arc<Store>) -> Outcome<Arc<Self>> {
+    async fn join(config: CoreConfig, store: Arc<Store>, change: fn(Tools) -> Tools) -> Outcome<Arc<Self>> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ledger = store.ledger();
         let blobs = store.blobs();
@@ -127,7 +138,7 @@ impl Core {
         })?);
         let tools = openwrap_toolbox::tools(Arc::clone(&spawner), ToolboxConfig { tools_owner: owner });
         let gateway: Arc<dyn Gateway> = Arc::new(ToolGatewayCore::new(
-            tools,
+            change(tools),
             Arc::clone(&views),
             Arc::clone(&blobs),
             Arc::clone(&clock),

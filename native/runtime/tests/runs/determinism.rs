@@ -7,6 +7,9 @@ use std::sync::atomic::Ordering;
 
 use crate::world::model::{Asked, Reply, Script};
 use crate::world::{World, task, yes};
+use openwrap_contracts::Outcome;
+use openwrap_contracts::ports::{Task, Tool, ToolInput};
+use openwrap_contracts::tool::{ToolDefinition, ToolOutput};
 use serde_json::{Value, json};
 
 /// Where a byte of an input can be changed.
@@ -183,6 +186,52 @@ async fn a_replay_needs_no_model_and_gives_digest_and_files_again() {
         assert_eq!(replay["runDigest"], replay["recordedDigest"]);
     }
     assert_eq!(world.model.calls.load(Ordering::Relaxed), calls);
+}
+
+/// `file.write`, with a byte more than was asked for.
+struct OneByteMore(Arc<dyn Tool>);
+
+impl Tool for OneByteMore {
+    fn definition(&self) -> &ToolDefinition {
+        self.0.definition()
+    }
+
+    fn needs(&self, arguments: &Value) -> Outcome<Vec<String>> {
+        self.0.needs(arguments)
+    }
+
+    fn summary(&self, arguments: &Value) -> String {
+        self.0.summary(arguments)
+    }
+
+    fn run(&self, mut input: ToolInput) -> Task<'_, Outcome<ToolOutput>> {
+        let content = format!("{}!", input.arguments["content"].as_str().unwrap_or_default());
+        input.arguments["content"] = json!(content);
+        self.0.run(input)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_with_a_tool_that_adds_a_byte_fails_and_names_the_step() {
+    let world = fresh(Change::default()).await;
+    let run_id = world.start("one", "ask", 4).await;
+    world.finish(&run_id, decide(Change::default())).await;
+    let world = world
+        .reopened_with(|tools| {
+            let patched = |tool: Arc<dyn Tool>| match tool.definition().name.as_str() {
+                "file.write" => Arc::new(OneByteMore(tool)) as Arc<dyn Tool>,
+                _ => tool,
+            };
+            tools.into_iter().map(patched).collect()
+        })
+        .await;
+    let replay = world
+        .call("run.replay", json!({ "runId": run_id, "slots": 1 }))
+        .await
+        .unwrap();
+    assert_eq!(replay["equal"], false);
+    let named = replay["diverged"][0].as_str().unwrap();
+    assert!(named.starts_with("a.1.2: file.write gave another result"), "{named}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use openwrap_runtime::core::{Core, CoreConfig};
+use openwrap_runtime::core::{Core, CoreConfig, Tools};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -90,6 +90,11 @@ impl World {
 
     /// Closes the core and opens it again on the same folders.
     pub async fn reopened(self) -> Self {
+        self.reopened_with(|tools| tools).await
+    }
+
+    /// As [`World::reopened`], with other tools.
+    pub async fn reopened_with(self, tools: fn(Tools) -> Tools) -> Self {
         self.core.close().await;
         let Self {
             core,
@@ -98,7 +103,7 @@ impl World {
             folder,
         } = self;
         drop(core);
-        let core = Core::open(config(folder.path())).await.unwrap();
+        let core = Core::open_with(config(folder.path()), tools).await.unwrap();
         Self {
             core,
             model,
