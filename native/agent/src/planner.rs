@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use openwrap_contracts::event::Fact;
+use openwrap_contracts::event::{Event, Fact};
 use openwrap_contracts::grant::{ApprovePolicy, EffectiveDecision, Grant, Holder, Question, QuestionKind, Risk, Scope};
 use openwrap_contracts::identity::{Actor, StepRef};
 use openwrap_contracts::limits::{PLAN_TASKS_MAX, PLAN_VERSIONS_MAX};
@@ -305,6 +305,21 @@ async fn decide(engine: &Engine, version: u32) -> Outcome<EffectiveDecision> {
     Ok(decision)
 }
 
+/// What an earlier version granted ends with it, also for a task whose id the new version has again.
+fn replaced_grants(engine: &Engine) -> Vec<Event> {
+    let grants: Vec<String> = {
+        let state = engine.journal.state();
+        let of_plans = state.grants.iter().filter(|grant| grant.grant_id.starts_with("plan-"));
+        of_plans.map(|grant| grant.grant_id.clone()).collect()
+    };
+    let revoked = |grant_id| {
+        engine
+            .journal
+            .event(Actor::core("agent"), Fact::GrantRevoked { grant_id })
+    };
+    grants.into_iter().map(revoked).collect()
+}
+
 /// Copies the base and grants each task what the approved plan says it needs.
 async fn accept(engine: &Engine, version: u32, settled: u32) -> Outcome<()> {
     let (plan, plan_hash) = {
@@ -319,7 +334,7 @@ async fn accept(engine: &Engine, version: u32, settled: u32) -> Outcome<()> {
         .views
         .accept_base(spec.run_id.clone(), spec.project_path.clone())
         .await?;
-    let mut events = Vec::new();
+    let mut events = replaced_grants(engine);
     for task in &plan.tasks {
         for capability in engine.ports.gateway.task_bundle(task)? {
             let grant = Grant {
