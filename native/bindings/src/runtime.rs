@@ -51,19 +51,29 @@ impl CoreHandle {
         after: u32,
         frames: ThreadsafeFunction<String, (), String, napi::Status, false, true, FRAMES_WAITING>,
     ) -> napi::Result<Subscription> {
-        let sink = Arc::new(move |text: &str| match frames.call(text.to_owned(), ThreadsafeFunctionCallMode::NonBlocking) {
-            napi::Status::Ok => Delivery::Taken,
-            napi::Status::QueueFull => Delivery::Full,
-            _ => Delivery::Gone,
-        });
-        let closed = self.core.subscribe(&credentials_json, u64::from(after), sink).map_err(|fault| thrown(&fault))?;
+        let sink =
+            Arc::new(
+                move |text: &str| match frames.call(text.to_owned(), ThreadsafeFunctionCallMode::NonBlocking) {
+                    napi::Status::Ok => Delivery::Taken,
+                    napi::Status::QueueFull => Delivery::Full,
+                    _ => Delivery::Gone,
+                },
+            );
+        let closed = self
+            .core
+            .subscribe(&credentials_json, u64::from(after), sink)
+            .map_err(|fault| thrown(&fault))?;
         Ok(Subscription { closed })
     }
 
     /// Bytes of a project's file, for a download.
     #[napi]
     pub async fn read_file(&self, params_json: String, credentials_json: String) -> napi::Result<Buffer> {
-        let bytes = self.core.read_file(&params_json, &credentials_json).await.map_err(|fault| thrown(&fault))?;
+        let bytes = self
+            .core
+            .read_file(&params_json, &credentials_json)
+            .await
+            .map_err(|fault| thrown(&fault))?;
         Ok(Buffer::from(bytes.to_vec()))
     }
 

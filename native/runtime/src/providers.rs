@@ -53,7 +53,7 @@ pub(crate) fn endpoint(base_url: &str) -> Outcome<Endpoint> {
         || host
             .parse::<std::net::IpAddr>()
             .is_ok_and(|address| address.is_loopback());
-    if plain && !loopback && !host.parse::<std::net::IpAddr>().is_ok() && !host.ends_with(".local") {
+    if plain && !loopback && host.parse::<std::net::IpAddr>().is_err() && !host.ends_with(".local") {
         return Err(wrong("plain http is for this machine and the local network only"));
     }
     Ok(Endpoint { host, port, loopback })

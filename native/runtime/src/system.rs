@@ -1,4 +1,5 @@
-//! Clock, randomness and identifiers of the real system.
+//! Clock, randomness and identifiers of the real system: the ports whose real side this is.
+#![allow(clippy::disallowed_methods)]
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,7 +10,6 @@ use openwrap_contracts::{Fault, Outcome};
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[allow(clippy::disallowed_methods)]
     fn now_ms(&self) -> i64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
