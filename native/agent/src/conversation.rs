@@ -26,6 +26,48 @@ pub struct Conversation {
     pub cancel: CancellationToken,
     pub labels: Vec<Label>,
     request: ModelRequest,
+    canonical: CanonicalRequest,
+}
+
+/// Canonical JSON of a request that only grows: each message is written once, so is what never changes.
+#[derive(Default)]
+struct CanonicalRequest {
+    /// The messages so far, with commas between.
+    messages: Vec<u8>,
+    written: usize,
+    /// What follows the messages.
+    rest: Vec<u8>,
+}
+
+impl CanonicalRequest {
+    /// The same bytes as `canonical_bytes` of the request.
+    fn of(&mut self, request: &ModelRequest) -> Outcome<Vec<u8>> {
+        let ModelRequest {
+            route,
+            system,
+            messages,
+            tools,
+            max_output_tokens,
+        } = request;
+        for message in messages.iter().skip(self.written) {
+            if self.written > 0 {
+                self.messages.push(b',');
+            }
+            self.messages.extend(canonical_bytes(message)?);
+            self.written += 1;
+        }
+        if self.rest.is_empty() {
+            self.rest.extend(b"],\"route\":");
+            self.rest.extend(canonical_bytes(route)?);
+            self.rest.extend(b",\"system\":");
+            self.rest.extend(canonical_bytes(system)?);
+            self.rest.extend(b",\"tools\":");
+            self.rest.extend(canonical_bytes(tools)?);
+            self.rest.push(b'}');
+        }
+        let first = format!("{{\"maxOutputTokens\":{max_output_tokens},\"messages\":[");
+        Ok([first.as_bytes(), &self.messages, &self.rest].concat())
+    }
 }
 
 /// What opens a conversation.
@@ -64,6 +106,7 @@ impl Conversation {
                 tools: opening.tools,
                 max_output_tokens: u32::try_from(MODEL_OUTPUT_TOKENS).unwrap_or(u32::MAX),
             },
+            canonical: CanonicalRequest::default(),
         }
     }
 
@@ -72,7 +115,7 @@ impl Conversation {
     /// # Errors
     /// `MODEL_*` and what `Models::complete` says; `CANCELED`; storage faults.
     pub async fn ask(&mut self) -> Outcome<ModelAnswer> {
-        let request = canonical_bytes(&self.request)?;
+        let request = self.canonical.of(&self.request)?;
         let request_hash = sha256_hex(&request);
         let known = self.engine.journal.state().model_answer(&self.place, &request_hash);
         let mut answer: ModelAnswer = match known {
@@ -90,16 +133,12 @@ impl Conversation {
     async fn call(&self, request: Vec<u8>, request_hash: &str) -> Outcome<ModelAnswer> {
         let engine = &self.engine;
         engine.pause_gate(&self.cancel).await?;
-        engine.ports.blobs.put(Bytes::from(request)).await?;
         let route = self.request.route.clone();
         let requested = Fact::ModelRequested {
             route: route.clone(),
             request_hash: request_hash.to_owned(),
         };
-        engine
-            .journal
-            .note_at(self.actor.clone(), &self.place, requested)
-            .await?;
+        self.note_with(request, requested).await?;
         let call = ModelCall {
             run_id: engine.spec.run_id.clone(),
             step: self.place.clone(),
@@ -113,43 +152,50 @@ impl Conversation {
         if self.cancel.is_cancelled() {
             return Err(openwrap_contracts::Fault::canceled());
         }
-        let finished = match &reply {
+        match &reply {
             Ok(reply) => self.finished(request_hash, reply).await?,
-            Err(fault) => Fact::ModelFinished {
-                route,
-                request_hash: request_hash.to_owned(),
-                result_hash: None,
-                usage: Usage::default(),
-                latency_ms: 0,
-                tries: 1,
-                tool_calls: 0,
-                preview: String::new(),
-                error: Some(FailureNote {
-                    code: fault.code,
-                    message: fault.message.clone(),
-                }),
-            },
-        };
-        engine
-            .journal
-            .note_at(self.actor.clone(), &self.place, finished)
-            .await?;
+            Err(fault) => {
+                let failed = Fact::ModelFinished {
+                    route,
+                    request_hash: request_hash.to_owned(),
+                    result_hash: None,
+                    usage: Usage::default(),
+                    latency_ms: 0,
+                    tries: 1,
+                    tool_calls: 0,
+                    preview: String::new(),
+                    error: Some(FailureNote {
+                        code: fault.code,
+                        message: fault.message.clone(),
+                    }),
+                };
+                engine.journal.note_at(self.actor.clone(), &self.place, failed).await?;
+            }
+        }
         reply.map(|reply| reply.answer)
     }
 
-    async fn finished(&self, request_hash: &str, reply: &ModelReply) -> Outcome<Fact> {
-        let result_hash = self.engine.keep(&reply.answer).await?;
-        Ok(Fact::ModelFinished {
+    async fn finished(&self, request_hash: &str, reply: &ModelReply) -> Outcome<()> {
+        let answer = canonical_bytes(&reply.answer)?;
+        let finished = Fact::ModelFinished {
             route: self.request.route.clone(),
             request_hash: request_hash.to_owned(),
-            result_hash: Some(result_hash),
+            result_hash: Some(sha256_hex(&answer)),
             usage: reply.usage,
             latency_ms: reply.latency_ms,
             tries: reply.tries,
             tool_calls: u32::try_from(reply.answer.tool_calls.len()).unwrap_or(u32::MAX),
             preview: preview(&reply.answer.text),
             error: None,
-        })
+        };
+        self.note_with(answer, finished).await
+    }
+
+    /// The fact and the content it names.
+    async fn note_with(&self, content: Vec<u8>, fact: Fact) -> Outcome<()> {
+        let Engine { journal, ports, .. } = &*self.engine;
+        let append = async { journal.note_at(self.actor.clone(), &self.place, fact).await.map(|_| ()) };
+        ports.blobs.put_before(Bytes::from(content), Box::pin(append)).await
     }
 
     /// Adds the results of an answer's tool calls, in the order of the calls.
@@ -217,5 +263,42 @@ fn assistant(route: &str, answer: &ModelAnswer, labels: &[Label]) -> Message {
     Message {
         role: MessageRole::Assistant,
         parts,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_growing_request_is_written_as_a_whole_one() {
+        let text = |text: &str| Part::Text {
+            text: text.to_owned(),
+            origin: Origin {
+                source: Source::Model,
+                name: "a/\u{e9}".to_owned(),
+            },
+            labels: Vec::new(),
+        };
+        let mut request = ModelRequest {
+            route: "a/\"b\"".to_owned(),
+            system: "line\nline \u{1f600}".to_owned(),
+            messages: Vec::new(),
+            tools: vec![crate::prompt::fail_offer()],
+            max_output_tokens: 4096,
+        };
+        let mut canonical = CanonicalRequest::default();
+        for role in [
+            MessageRole::User,
+            MessageRole::Assistant,
+            MessageRole::Tool,
+            MessageRole::User,
+        ] {
+            assert_eq!(canonical.of(&request).unwrap(), canonical_bytes(&request).unwrap());
+            let parts = vec![text("\u{1} \\ \u{2028}"), text("")];
+            request.messages.push(Message { role, parts });
+        }
+        assert_eq!(canonical.of(&request).unwrap(), canonical_bytes(&request).unwrap());
     }
 }

@@ -76,6 +76,19 @@ pub trait Blobs: Send + Sync {
     /// `STORAGE_FAILED`, `LIMIT_EXCEEDED`.
     fn put(&self, bytes: Bytes) -> Task<'_, Outcome<String>>;
 
+    /// Keeps the bytes and does `then`, an append of the events that name them. Never are the events on disk without the bytes; where
+    /// both can share one commit, they do.
+    ///
+    /// # Errors
+    /// As [`Blobs::put`], and those of `then`.
+    fn put_before<'a>(&'a self, bytes: Bytes, then: Task<'a, Outcome<()>>) -> Task<'a, Outcome<()>> {
+        let kept = self.put(bytes);
+        Box::pin(async move {
+            kept.await?;
+            then.await
+        })
+    }
+
     /// The bytes, checked against the hash.
     ///
     /// # Errors

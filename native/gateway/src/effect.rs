@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use futures_util::future::try_join;
+use openwrap_contracts::canonical::sha256_hex;
 use openwrap_contracts::change::ChangeSet;
 use openwrap_contracts::event::Fact;
 use openwrap_contracts::identity::{Label, join_labels};
@@ -36,6 +36,8 @@ pub(crate) struct Effect<'a> {
 
 /// What the finished event says.
 struct Finished {
+    /// The result, whose hash is next.
+    content: Bytes,
     result_hash: String,
     change_set_hash: Option<String>,
     is_error: bool,
@@ -61,7 +63,7 @@ impl Effect<'_> {
 
     /// On disk before anything happens.
     async fn request(&mut self, call: &ToolCall) -> Outcome<()> {
-        self.core.blobs.put(std::mem::take(&mut self.papers.arguments)).await?;
+        let arguments = std::mem::take(&mut self.papers.arguments);
         let fact = Fact::ToolRequested {
             tool: call.tool.clone(),
             call_id: call.call_id.clone(),
@@ -72,9 +74,15 @@ impl Effect<'_> {
             grant_ids: std::mem::take(&mut self.permission.grant_ids),
             decision: self.permission.decision.clone(),
         };
+        self.note_with(arguments, call, fact).await
+    }
+
+    /// The fact and the content it names.
+    async fn note_with(&self, content: Bytes, call: &ToolCall, fact: Fact) -> Outcome<()> {
+        let ledger = self.approver.ledger();
         let event = self.core.event(call, fact);
-        self.approver.ledger().append(vec![event]).await?;
-        Ok(())
+        let append = Box::pin(async move { ledger.append(vec![event]).await.map(|_| ()) });
+        self.core.blobs.put_before(content, append).await
     }
 
     /// A replay of an observed tool: what was recorded happens to the view again.
@@ -85,6 +93,7 @@ impl Effect<'_> {
         let bytes = self.core.blobs.get(&recorded.result_hash).await?;
         Ok(Finished {
             text: model_text(&bytes),
+            content: bytes,
             result_hash: recorded.result_hash,
             change_set_hash: recorded.change_set_hash,
             is_error: recorded.is_error,
@@ -106,11 +115,11 @@ impl Effect<'_> {
         Shown::new(&call.view, &call.project_path).value(&mut output.content);
         let (bytes, text) = rendered(&output.content)?;
         let (bytes, text, is_error) = within_limit(bytes, text, output.is_error)?;
-        let (result_hash, change_set_hash) =
-            try_join(self.core.blobs.put(Bytes::from(bytes)), self.keep(&changes)).await?;
+        let change_set_hash = self.keep(&changes).await?;
         let took = self.core.clock.now_ms().saturating_sub(started);
         Ok(Finished {
-            result_hash,
+            result_hash: sha256_hex(&bytes),
+            content: Bytes::from(bytes),
             change_set_hash,
             is_error,
             duration_ms: u32::try_from(took).unwrap_or(if took < 0 { 0 } else { u32::MAX }),
@@ -209,8 +218,7 @@ impl Effect<'_> {
             artifacts: finished.artifacts,
             preview: preview(&finished.text),
         };
-        let event = self.core.event(call, fact);
-        self.approver.ledger().append(vec![event]).await?;
+        self.note_with(finished.content, call, fact).await?;
         Ok(ToolStep {
             text: finished.text,
             is_error: finished.is_error,

@@ -63,11 +63,11 @@ async fn a_covered_call_is_written_down_before_and_after() {
             "event tool_requested",
             "run file.write",
             "changed a.csv",
-            "blob {\"wrote\":\"/home/me/weather/a.csv\"}",
             &format!(
                 "blob {}",
                 &String::from_utf8(world.blob(step.change_set_hash.as_ref().unwrap())).unwrap()[..40]
             ),
+            "blob {\"wrote\":\"/home/me/weather/a.csv\"}",
             "event tool_finished",
         ]
     );

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::try_join;
 use openwrap_contracts::canonical::sha256;
 use openwrap_contracts::limits::{BLOB_BYTES_MAX, BLOB_INLINE_BYTES_MAX};
 use openwrap_contracts::ports::{Blobs, Task};
@@ -30,11 +31,23 @@ impl Blobs for BlobStore {
                 ));
             }
             let hash = if bytes.len() <= BLOB_INLINE_BYTES_MAX {
-                self.put_inline(bytes).await?
+                self.put_inline(bytes, false).await?
             } else {
                 self.put_file(bytes).await?
             };
             Ok(hex::encode(hash))
+        })
+    }
+
+    fn put_before<'a>(&'a self, bytes: Bytes, then: Task<'a, Outcome<()>>) -> Task<'a, Outcome<()>> {
+        Box::pin(async move {
+            if bytes.len() > BLOB_INLINE_BYTES_MAX {
+                self.put(bytes).await?;
+                return then.await;
+            }
+            // The first of both is always asked first and the queue keeps the order, so the events get into the commit of the
+            // blob or a later one.
+            try_join(self.put_inline(bytes, true), then).await.map(|_| ())
         })
     }
 
@@ -73,19 +86,10 @@ impl Blobs for BlobStore {
 }
 
 impl BlobStore {
-    async fn put_inline(&self, bytes: Bytes) -> Outcome<[u8; 32]> {
-        let content = bytes.clone();
-        // A look before the write: content that is there neither waits for a commit nor causes one.
-        let (hash, there) = self
-            .readers
-            .read(move |db| {
-                let hash = sha256(&content);
-                Ok((hash, is_inline(db, &hash)?))
-            })
-            .await?;
-        if !there {
-            self.queue.keep(hash, bytes).await?;
-        }
+    /// Content that is there causes no commit: nothing changes then.
+    async fn put_inline(&self, bytes: Bytes, followed: bool) -> Outcome<[u8; 32]> {
+        let hash = sha256(&bytes);
+        self.queue.keep(hash, bytes, followed).await?;
         Ok(hash)
     }
 

@@ -23,6 +23,8 @@ pub(crate) enum Work {
     Keep {
         hash: [u8; 32],
         bytes: Bytes,
+        /// The events that name it come at once: worth a moment's wait.
+        followed: bool,
         answer: oneshot::Sender<Outcome<()>>,
     },
 }
@@ -33,6 +35,10 @@ impl Work {
             Self::Append { rows, .. } => rows.len(),
             Self::Keep { .. } => 1,
         }
+    }
+
+    pub(crate) fn is_followed(&self) -> bool {
+        matches!(self, Self::Keep { followed: true, .. })
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -80,9 +86,15 @@ impl Queue {
     }
 
     /// Keeps a blob; answers when it is on disk.
-    pub(crate) async fn keep(&self, hash: [u8; 32], bytes: Bytes) -> Outcome<()> {
+    pub(crate) async fn keep(&self, hash: [u8; 32], bytes: Bytes, followed: bool) -> Outcome<()> {
         let (answer, answered) = oneshot::channel();
-        self.send(Work::Keep { hash, bytes, answer }).await?;
+        let work = Work::Keep {
+            hash,
+            bytes,
+            followed,
+            answer,
+        };
+        self.send(work).await?;
         answered.await.map_err(|_| closed())?
     }
 

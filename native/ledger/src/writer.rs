@@ -90,7 +90,7 @@ impl Writer {
         while !batch.full() {
             let message = match self.receiver.try_recv() {
                 Ok(message) => message,
-                Err(_) if batch.requests.len() >= rhythm.company => break,
+                Err(_) if batch.requests.len() >= rhythm.company && !batch.is_followed() => break,
                 Err(_) => {
                     let left = GATHER_ALL.saturating_sub(started.elapsed());
                     match self.receiver.recv_timeout(left.min(GATHER_NEXT)) {
@@ -149,7 +149,22 @@ impl Writer {
                 self.suspect = true;
                 // Fails when nothing was begun; what is left of it shows in the check before the next commit.
                 let _ = self.db.execute("ROLLBACK", vec![]);
+                let followed = batch.iter().any(|request| request.work.is_followed());
                 refuse(batch, &fault);
+                if followed {
+                    self.refuse_waiting(rhythm, &fault);
+                }
+            }
+        }
+    }
+
+    /// What was queued behind content that was not kept may name it (`Blobs::put_before`), so it goes the same way. The content is
+    /// refused first: who hears that queues nothing more that names it.
+    fn refuse_waiting(&self, rhythm: &mut Rhythm, fault: &Fault) {
+        while let Ok(message) = self.receiver.try_recv() {
+            match message {
+                Message::Request(request) => refuse(vec![request], fault),
+                Message::Close => rhythm.closing = true,
             }
         }
     }
@@ -284,6 +299,10 @@ impl Batch {
         self.rows += request.work.rows();
         self.bytes += request.work.bytes();
         self.requests.push(request);
+    }
+
+    fn is_followed(&self) -> bool {
+        self.requests.last().is_some_and(|last| last.work.is_followed())
     }
 
     fn full(&self) -> bool {

@@ -67,6 +67,30 @@ async fn content_of_every_size_reads_back_over_restarts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn content_and_the_events_that_name_it_are_kept_together() {
+    let home = tempdir().unwrap();
+    let store = Store::open(home.path()).await.unwrap();
+    for size in [500, 70_000] {
+        for round in 0..50 {
+            let bytes = content(size, round);
+            let named = naming(&sha256_hex(&bytes));
+            let ledger = store.ledger();
+            let append = Box::pin(async move { ledger.append(vec![named]).await.map(|_| ()) });
+            store.blobs().put_before(bytes, append).await.unwrap();
+        }
+    }
+    let commits = store.commits();
+    println!("200 writes in {commits} commits");
+    let nothing = Box::pin(async { Err(Fault::internal("not appended")) });
+    let refused = store.blobs().put_before(content(10, 1), nothing).await;
+    assert_eq!(refused.map_err(|fault| fault.code), Err(ErrorCode::Internal));
+    store.close().await;
+    let report = audited(home.path()).await;
+    assert!(report.ok, "{report:?}");
+    assert_eq!((report.events, report.blobs), (100, 101));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_writers_of_small_blobs_share_commits_with_events() {
     let home = tempdir().unwrap();
     let store = Store::open(home.path()).await.unwrap();
