@@ -199,6 +199,10 @@ fn roles_include_the_ones_before_them() {
     }
 }
 
+fn sign(key: &SigningKey, context: &str, nonce: &str) -> String {
+    URL_SAFE_NO_PAD.encode(key.sign(format!("{context}{nonce}").as_bytes()).to_bytes())
+}
+
 #[test]
 fn after_a_restart_the_cookie_alone_gets_nothing_and_the_device_key_gets_a_tab_secret() {
     let world = Arc::new(World::default());
@@ -219,9 +223,6 @@ fn after_a_restart_the_cookie_alone_gets_nothing_and_the_device_key_gets_a_tab_s
         cookie: Some(signed.cookie.clone()),
         ..Credentials::default()
     };
-    let sign = |key: &SigningKey, context: &str, nonce: &str| {
-        URL_SAFE_NO_PAD.encode(key.sign(format!("{context}{nonce}").as_bytes()).to_bytes())
-    };
     let id = signed.device_id.as_str();
 
     let nonce = access.challenge(id).unwrap();
@@ -238,29 +239,18 @@ fn after_a_restart_the_cookie_alone_gets_nothing_and_the_device_key_gets_a_tab_s
 
     let nonce = access.challenge(id).unwrap();
     let stranger = sign(&SigningKey::from_bytes(&[8; 32]), "openwrap/device/1", &nonce);
-    assert_eq!(
-        code_of(access.prove(&cookie_only, id, &nonce, &stranger)),
-        ErrorCode::Unauthorized
-    );
+    let refused = |nonce: &str, signature: &str| code_of(access.prove(&cookie_only, id, nonce, signature));
+    assert_eq!(refused(&nonce, &stranger), ErrorCode::Unauthorized);
     let nonce = access.challenge(id).unwrap();
     let bare = sign(&key, "", &nonce);
-    assert_eq!(
-        code_of(access.prove(&cookie_only, id, &nonce, &bare)),
-        ErrorCode::Unauthorized
-    );
+    assert_eq!(refused(&nonce, &bare), ErrorCode::Unauthorized);
     let nonce = access.challenge("device_other").unwrap();
     let other = sign(&key, "openwrap/device/1", &nonce);
-    assert_eq!(
-        code_of(access.prove(&cookie_only, id, &nonce, &other)),
-        ErrorCode::Unauthorized
-    );
+    assert_eq!(refused(&nonce, &other), ErrorCode::Unauthorized);
     let nonce = access.challenge(id).unwrap();
     let late = sign(&key, "openwrap/device/1", &nonce);
     world.now.store(60_000, Ordering::SeqCst);
-    assert_eq!(
-        code_of(access.prove(&cookie_only, id, &nonce, &late)),
-        ErrorCode::Unauthorized
-    );
+    assert_eq!(refused(&nonce, &late), ErrorCode::Unauthorized);
 
     let nonce = access.challenge(id).unwrap();
     let good = sign(&key, "openwrap/device/1", &nonce);

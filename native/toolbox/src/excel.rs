@@ -116,7 +116,6 @@ impl ExcelCreate {
 }
 
 fn input_schema() -> Value {
-    let range = |about: &str| json!({ "type": "string", "minLength": 1, "description": about });
     let cell = json!({
         "description": "Text, number, boolean, null (empty), or a formula with its value.",
         "anyOf": [
@@ -142,7 +141,33 @@ fn input_schema() -> Value {
         "required": ["header"],
         "additionalProperties": false,
     });
-    let chart = json!({
+    let sheet = json!({
+        "type": "object",
+        "properties": {
+            "name": { "type": "string", "minLength": 1, "maxLength": 31 },
+            "columns": { "type": "array", "items": column, "maxItems": table::COLUMNS_MAX },
+            "rows": { "type": "array", "items": { "type": "array", "items": cell, "maxItems": table::COLUMNS_MAX } },
+            "csv": { "type": "string", "minLength": 1, "description": "CSV file of the project that fills the sheet." },
+            "charts": { "type": "array", "items": chart_schema(), "maxItems": CHARTS_MAX },
+        },
+        "required": ["name"],
+        "additionalProperties": false,
+    });
+    json!({
+        "type": "object",
+        "properties": {
+            "path": { "type": "string", "minLength": 1, "description": "Where to write it, ending in `.xlsx`." },
+            "title": { "type": "string", "maxLength": 255, "description": "Title in the document's properties." },
+            "sheets": { "type": "array", "minItems": 1, "maxItems": SHEETS_MAX, "items": sheet },
+        },
+        "required": ["path", "title", "sheets"],
+        "additionalProperties": false,
+    })
+}
+
+fn chart_schema() -> Value {
+    let range = |about: &str| json!({ "type": "string", "minLength": 1, "description": about });
+    json!({
         "type": "object",
         "properties": {
             "type": { "type": "string", "enum": ["column", "line", "bar"] },
@@ -166,28 +191,6 @@ fn input_schema() -> Value {
             "altText": { "type": "string", "maxLength": 1000, "description": "What the chart shows, for people who cannot see it." },
         },
         "required": ["type", "title", "categories", "series", "anchor"],
-        "additionalProperties": false,
-    });
-    let sheet = json!({
-        "type": "object",
-        "properties": {
-            "name": { "type": "string", "minLength": 1, "maxLength": 31 },
-            "columns": { "type": "array", "items": column, "maxItems": table::COLUMNS_MAX },
-            "rows": { "type": "array", "items": { "type": "array", "items": cell, "maxItems": table::COLUMNS_MAX } },
-            "csv": { "type": "string", "minLength": 1, "description": "CSV file of the project that fills the sheet." },
-            "charts": { "type": "array", "items": chart, "maxItems": CHARTS_MAX },
-        },
-        "required": ["name"],
-        "additionalProperties": false,
-    });
-    json!({
-        "type": "object",
-        "properties": {
-            "path": { "type": "string", "minLength": 1, "description": "Where to write it, ending in `.xlsx`." },
-            "title": { "type": "string", "maxLength": 255, "description": "Title in the document's properties." },
-            "sheets": { "type": "array", "minItems": 1, "maxItems": SHEETS_MAX, "items": sheet },
-        },
-        "required": ["path", "title", "sheets"],
         "additionalProperties": false,
     })
 }

@@ -297,7 +297,7 @@ async fn formulas_stay_inside_the_workbook() {
 }
 
 #[tokio::test]
-async fn names_ranges_and_formats_follow_the_rules() {
+async fn names_of_sheets_follow_the_rules() {
     let long = "n".repeat(32);
     for name in [
         "",
@@ -325,6 +325,10 @@ async fn names_ranges_and_formats_follow_the_rules() {
     );
     let many: Vec<Value> = (0..65).map(|number| json!({ "name": format!("S{number}") })).collect();
     assert_eq!(refused(json!(many)).await.code, ErrorCode::InvalidArguments);
+}
+
+#[tokio::test]
+async fn charts_columns_and_sources_follow_the_rules() {
     let chart = |field: &str, value: Value| {
         let mut chart = json!({ "type": "column", "title": "T", "categories": "S!A2:A3", "anchor": "C2",
             "series": [{ "name": "s", "values": "S!B2:B3" }] });
