@@ -83,7 +83,6 @@ export async function run(): Promise<Figure[]> {
     for (let turn = 0; turn < RUNS; turn += 1) {
       const delays = await watched(server, app, projectId);
       if (delays.length < EVENTS_MIN) throw new Error(`only ${delays.length} events were shown`);
-      if (process.env.DEBUG_PAIRS) console.error(delays.length, median(delays), p95(delays), Math.max(...delays));
       all.push(p95(delays));
     }
     await app.close();

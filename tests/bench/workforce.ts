@@ -82,7 +82,10 @@ async function round(floor: Child): Promise<number> {
   }
 }
 
-/** Both in turns, and runs of one step a worker, without any tool call, between them. */
+/**
+ * Both in turns, and runs of one step a worker, without any tool call, between them. What a further step costs (a model call, its
+ * stream, `file.read`, four events) is the difference; plan, views and retirement are in both.
+ */
 async function measure(place: Place, floor: Child): Promise<Figure[]> {
   const rounds: { long: Turn; short: Turn; floorMs: number }[] = [];
   for (let pair = 0; pair < PAIRS; pair += 1) {
@@ -90,7 +93,6 @@ async function measure(place: Place, floor: Child): Promise<Figure[]> {
     const floorMs = await round(floor);
     rounds.push({ long, floorMs, short: await work(place, 1) });
   }
-  if (process.env.DEBUG_PAIRS) console.error(JSON.stringify(rounds));
   const more = WORKERS * (STEPS - 1);
   const perStep = median(rounds.map(({ long }) => long.cpuMs)) - median(rounds.map(({ short }) => short.cpuMs));
   const ratio = median(rounds.map(({ long, floorMs }) => long.wallMs / floorMs));
