@@ -60,6 +60,20 @@ pub(crate) async fn verify(
     .await
 }
 
+/// The head file's record, read twice the same: a read while the writer overwrites it may see half of each record.
+fn settled_head(home: &Path) -> Outcome<Option<Head>> {
+    const READS_MAX: usize = 100;
+    let mut record = read_head(home);
+    for _ in 0..READS_MAX {
+        let again = read_head(home);
+        if matches!((&record, &again), (Ok(before), Ok(now)) if before == now) {
+            break;
+        }
+        record = again;
+    }
+    record
+}
+
 /// What was found first, and where; without a sequence when no event is to blame.
 struct Finding {
     sequence: Option<u64>,
@@ -127,7 +141,7 @@ impl Audit<'_> {
 
     fn check(&mut self) -> Checked<()> {
         // The record first: the writer only moves on, so a database read later is never behind it.
-        let record = read_head(&self.home);
+        let record = settled_head(&self.home);
         if !self.home.join(DATABASE_FILE).exists() {
             return Err(Finding::at(1, "the database is missing"));
         }
