@@ -22,6 +22,9 @@ use openwrap_contracts::workflow::Workflow;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use tokio::sync::{mpsc, oneshot, watch};
 
+/// Longest wait of a closing core for its attempts.
+const SHUT_DOWN_MAX: Duration = Duration::from_secs(2);
+
 /// The runs of one installation.
 pub struct Runs {
     ports: Ports,
@@ -84,6 +87,10 @@ impl Runs {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .contains_key(run_id)
+    }
+
+    fn any_live(&self) -> bool {
+        !self.live.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// Waits until a run whose end is in the ledger has also been put away.
@@ -197,12 +204,15 @@ impl Runs {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(run_id.clone(), live);
+        let journal = Arc::clone(&engine.journal);
         let run = Run::new(engine, Some(desk), (outbox, inbox), pause);
         let runs = Arc::clone(self);
         tokio::spawn(async move {
             run.drive().await;
-            // Views left over are swept at the next start as well.
-            let _ = runs.ports.views.drop_run(run_id.clone()).await;
+            if journal.state().finished.is_some() {
+                // Views left over are swept at the next start as well.
+                let _ = runs.ports.views.drop_run(run_id.clone()).await;
+            }
             runs.live.lock().unwrap_or_else(PoisonError::into_inner).remove(&run_id);
             runs.ended.send_modify(|count| *count += 1);
         });
@@ -333,19 +343,15 @@ impl Runs {
         answer.await.map_err(|_| gone())?
     }
 
-    /// Ends every attempt without noting an end: the runs go on at the next start.
+    /// Ends every attempt without noting an end, and waits until nothing of them is left: the runs go on at the next start.
     pub async fn shut_down(&self) {
-        let all: Vec<Live> = self
-            .live
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .drain()
-            .map(|(_, live)| live)
-            .collect();
-        for live in all {
-            live.cancel.cancel();
+        let mut ended = self.ended.subscribe();
+        for run in self.live.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            run.cancel.cancel();
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        let wait = async { while self.any_live() && ended.changed().await.is_ok() {} };
+        // An attempt that does not come to its end is cut off with the process.
+        let _ = tokio::time::timeout(SHUT_DOWN_MAX, wait).await;
     }
 }
 

@@ -14,6 +14,7 @@ use openwrap_contracts::protected::protected_name;
 use openwrap_contracts::{ErrorCode, Fault, Outcome, canonical};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{self, FileType, Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::beneath;
 use crate::content::{self, BlobDesk};
@@ -272,17 +273,18 @@ impl<'a> Applying<'a> {
                 return Ok(true);
             };
             let inner = format!("{path}/{entry}");
-            if all.get(inner.as_str()).is_some_and(|change| change.after.is_none()) {
-                continue;
-            }
-            if below(all, &inner).next().is_none() {
-                return Ok(true);
-            }
+            let removed = all.get(inner.as_str()).is_some_and(|change| change.after.is_none());
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let Ok(next) = fs::openat(&folder, entry.as_str(), flags, Mode::empty()) else {
-                return Ok(true);
+            let kept = match fs::openat(&folder, entry.as_str(), flags, Mode::empty()) {
+                // A folder goes with its last content: what a person put where a file was stays.
+                Ok(next) => {
+                    let goes = removed || below(all, &inner).next().is_some();
+                    !goes || self.keeps_something(next, &inner, all)?
+                }
+                Err(Errno::NOTDIR | Errno::LOOP) => !removed,
+                Err(_) => true,
             };
-            if self.keeps_something(next, &inner, all)? {
+            if kept {
                 return Ok(true);
             }
         }
