@@ -211,7 +211,7 @@ impl Desk {
         let scheduled = question.kind != QuestionKind::Conflict && step.task_id != PLANNER && step.task_id != ANSWER;
         let known = known_answer(&self.journal.state(), step, &question);
         let approval_id = match known {
-            Known::Answered(decision) => return Ok(decision),
+            Known::Answered(decision) => return self.settled(step, decision, scheduled, cancel).await,
             Known::Pending(approval_id) => approval_id,
             Known::New => self.question_id(step, question).await?,
         };
@@ -224,7 +224,7 @@ impl Desk {
             .get(&approval_id)
             .and_then(|approval| approval.decision.clone());
         if let Some(decision) = answered {
-            return Ok(decision);
+            return self.settled(step, decision, scheduled, cancel).await;
         }
         if scheduled {
             self.tell(Message::Waiting {
@@ -236,6 +236,18 @@ impl Desk {
             () = cancel.cancelled() => return Err(Fault::canceled()),
             decision = answer => decision.map_err(|_| Fault::canceled())?,
         };
+        self.settled(step, decision, scheduled, cancel).await
+    }
+
+    /// An answer goes on only with a slot. One that was there already needs it as well: after a restart the schedule may still
+    /// hold the attempt as waiting for it.
+    async fn settled(
+        &self,
+        step: &StepRef,
+        decision: Decision,
+        scheduled: bool,
+        cancel: &CancellationToken,
+    ) -> Outcome<Decision> {
         if scheduled {
             self.slot_again(step, cancel).await?;
         }

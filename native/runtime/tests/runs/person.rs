@@ -97,7 +97,7 @@ async fn a_core_closed_in_the_middle_goes_on_at_the_next_start() {
     let calls = world.model.calls.load(Ordering::Relaxed);
     let world = world.reopened().await;
     let run = world.finish(&run_id, yes).await;
-    assert_eq!(run["status"], "completed");
+    assert_eq!(run["status"], "completed", "{:?}", world.events(&run_id).await.last());
     let calls = world.model.calls.load(Ordering::Relaxed) - calls;
     assert_eq!(
         calls, 3,
