@@ -290,6 +290,8 @@ export interface RunCreateParams {
   slots?: number | null;
   /** Capabilities given beforehand, as on the command line. */
   allow?: string[];
+  /** A finished run of the same project this goal goes on from: the planner reads its goal and answer. */
+  follows?: string | null;
 }
 
 export interface RunParams {
@@ -1011,6 +1013,194 @@ export interface UndoFinishedEvent {
   treeHash: string;
 }
 
+export interface SessionOpenedEvent {
+  type: "session_opened";
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: Actor;
+  projectId?: string | null;
+  runId?: string | null;
+  /** A task of the plan, or `planner` / `answer`. */
+  taskId?: string | null;
+  attempt?: number | null;
+  step?: number | null;
+  sessionId: string;
+  kind: SessionKind;
+  title: string;
+}
+
+export interface SessionClosedEvent {
+  type: "session_closed";
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: Actor;
+  projectId?: string | null;
+  runId?: string | null;
+  /** A task of the plan, or `planner` / `answer`. */
+  taskId?: string | null;
+  attempt?: number | null;
+  step?: number | null;
+  sessionId: string;
+  reason: string;
+}
+
+/** A person drives; the worker waits at its next step. */
+export interface ControlTakenEvent {
+  type: "control_taken";
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: Actor;
+  projectId?: string | null;
+  runId?: string | null;
+  /** A task of the plan, or `planner` / `answer`. */
+  taskId?: string | null;
+  attempt?: number | null;
+  step?: number | null;
+  sessionId: string;
+  fence: number;
+}
+
+export interface ControlHandedBackEvent {
+  type: "control_handed_back";
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: Actor;
+  projectId?: string | null;
+  runId?: string | null;
+  /** A task of the plan, or `planner` / `answer`. */
+  taskId?: string | null;
+  attempt?: number | null;
+  step?: number | null;
+  sessionId: string;
+  fence: number;
+  note?: string | null;
+  changed: string;
+}
+
+/** A page served by a task on this machine, until the run ends. */
+export interface PreviewOpenedEvent {
+  type: "preview_opened";
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: Actor;
+  projectId?: string | null;
+  runId?: string | null;
+  /** A task of the plan, or `planner` / `answer`. */
+  taskId?: string | null;
+  attempt?: number | null;
+  step?: number | null;
+  url: string;
+  path: string;
+}
+
+export interface MessageSentEvent {
+  type: "message_sent";
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: Actor;
+  projectId?: string | null;
+  runId?: string | null;
+  /** A task of the plan, or `planner` / `answer`. */
+  taskId?: string | null;
+  attempt?: number | null;
+  step?: number | null;
+  messageId: string;
+  text: string;
+  /** Interrupt: the step under way is given up; else the next step sees it. */
+  interrupt: boolean;
+}
+
+/** The step of the envelope was the first to see it. */
+export interface MessageSeenEvent {
+  type: "message_seen";
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: Actor;
+  projectId?: string | null;
+  runId?: string | null;
+  /** A task of the plan, or `planner` / `answer`. */
+  taskId?: string | null;
+  attempt?: number | null;
+  step?: number | null;
+  messageId: string;
+}
+
+export interface FileUploadedEvent {
+  type: "file_uploaded";
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: Actor;
+  projectId?: string | null;
+  runId?: string | null;
+  /** A task of the plan, or `planner` / `answer`. */
+  taskId?: string | null;
+  attempt?: number | null;
+  step?: number | null;
+  path: string;
+  size: number;
+  checksum: string;
+}
+
+export interface McpServerAddedEvent {
+  type: "mcp_server_added";
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: Actor;
+  projectId?: string | null;
+  runId?: string | null;
+  /** A task of the plan, or `planner` / `answer`. */
+  taskId?: string | null;
+  attempt?: number | null;
+  step?: number | null;
+  server: McpServer;
+}
+
+export interface McpServerRemovedEvent {
+  type: "mcp_server_removed";
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: Actor;
+  projectId?: string | null;
+  runId?: string | null;
+  /** A task of the plan, or `planner` / `answer`. */
+  taskId?: string | null;
+  attempt?: number | null;
+  step?: number | null;
+  serverId: string;
+}
+
+/** The person looked at the definitions with this hash and approved them. */
+export interface McpServerApprovedEvent {
+  type: "mcp_server_approved";
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: Actor;
+  projectId?: string | null;
+  runId?: string | null;
+  /** A task of the plan, or `planner` / `answer`. */
+  taskId?: string | null;
+  attempt?: number | null;
+  step?: number | null;
+  serverId: string;
+  definitionsHash: string;
+}
+
+/** It offers other definitions than were approved: its tools are refused until a person approves them. */
+export interface McpServerChangedEvent {
+  type: "mcp_server_changed";
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: Actor;
+  projectId?: string | null;
+  runId?: string | null;
+  /** A task of the plan, or `planner` / `answer`. */
+  taskId?: string | null;
+  attempt?: number | null;
+  step?: number | null;
+  serverId: string;
+  definitionsHash: string;
+}
+
 export interface ConnectedEvent {
   type: "connected";
   /** Milliseconds since the epoch. */
@@ -1091,6 +1281,18 @@ export type Event =
   | ToolRefusedEvent
   | UndoRequestedEvent
   | UndoFinishedEvent
+  | SessionOpenedEvent
+  | SessionClosedEvent
+  | ControlTakenEvent
+  | ControlHandedBackEvent
+  | PreviewOpenedEvent
+  | MessageSentEvent
+  | MessageSeenEvent
+  | FileUploadedEvent
+  | McpServerAddedEvent
+  | McpServerRemovedEvent
+  | McpServerApprovedEvent
+  | McpServerChangedEvent
   | ConnectedEvent
   | ConnectionRefusedEvent;
 
@@ -1239,6 +1441,12 @@ export type ErrorCode =
   | "CHECK_FAILED"
   /** The same path was changed elsewhere; decide which version stays. */
   | "CONFLICT"
+  /** Somebody else drives; ask them to hand back, or wait until the lease ends. */
+  | "LEASE_HELD"
+  /** Take control again: this lease is over. */
+  | "LEASE_LOST"
+  /** Look at what the server changed, then approve it or remove the server. */
+  | "DEFINITION_CHANGED"
   /** Make it smaller than the stated limit. */
   | "LIMIT_EXCEEDED"
   /** Wait a moment, then try again. */
@@ -1306,6 +1514,40 @@ export interface EffectiveDecision {
   reason?: string | null;
 }
 
+export type SessionKind = "terminal" | "browser" | "file";
+
+/** A server as it is kept: installed once, pinned, run confined. */
+export interface McpServer {
+  /** `[a-z0-9][a-z0-9-]{0,31}`. */
+  serverId: string;
+  /** The entry file it runs as, or a program; absolute, or a name on the `PATH`. */
+  command: string;
+  args: string[];
+  /** Names and values; secrets are named as `secret:NAME` and opened when it starts. */
+  env?: McpVariable[];
+  /** Where it came from: package, version and integrity; none for a program that was there. */
+  package?: 
+    | McpPackage
+    | null;
+  /** Capabilities its process gets beyond its own folder, home and temporary files. */
+  grants?: string[];
+}
+
+export interface McpVariable {
+  name: string;
+  value: string;
+}
+
+/** A package as it was installed. */
+export interface McpPackage {
+  /** `npm`. */
+  registry: string;
+  name: string;
+  version: string;
+  /** Subresource integrity of the archive, as the registry gives it. */
+  integrity: string;
+}
+
 export interface RunCommand {
   requestId: string;
   runId: string;
@@ -1318,10 +1560,12 @@ export interface Stopped {
   effects: string[];
 }
 
+/** `path`: only this file of the task or run. */
 export interface UndoParams {
   requestId: string;
   runId: string;
   taskId?: string | null;
+  path?: string | null;
 }
 
 export interface UndoResult {
@@ -1429,6 +1673,347 @@ export interface DeliverableRecord {
   checksum?: string | null;
 }
 
+/** Without `taskId` all running workers are told. */
+export interface SteerParams {
+  requestId: string;
+  runId: string;
+  taskId?: string | null;
+  text: string;
+  interrupt?: boolean;
+}
+
+export interface ChangesParams {
+  runId: string;
+  taskId?: string | null;
+}
+
+/** By path. `committed`: it is in the project; else it is only in the task's view so far. */
+export interface ChangeList {
+  changes: ChangeEntry[];
+}
+
+export interface ChangeEntry {
+  path: string;
+  kind: ChangeKind;
+  taskIds: string[];
+  committed: boolean;
+  undone: boolean;
+  beforeSize?: number | null;
+  afterSize?: number | null;
+}
+
+export type ChangeKind = "added" | "changed" | "removed";
+
+export interface DiffParams {
+  runId: string;
+  path: string;
+  taskId?: string | null;
+}
+
+/** Texts are cut at `PREVIEW_FILE_BYTES_MAX`; none for a side that does not exist or is no text. */
+export interface FileDiff {
+  path: string;
+  kind: ChangeKind;
+  text: boolean;
+  before?: string | null;
+  after?: string | null;
+  beforeHash?: string | null;
+  afterHash?: string | null;
+  cut: boolean;
+}
+
+export interface SessionListParams {
+  runId?: string | null;
+}
+
+export interface SessionList {
+  sessions: Session[];
+}
+
+/** A session as people see it. */
+export interface Session {
+  sessionId: string;
+  kind: SessionKind;
+  status: SessionStatus;
+  runId: string;
+  taskId: string;
+  /** One line: the command, the page's title. */
+  title: string;
+  /** Device of the person who drives; none: the worker does. */
+  controllerId?: string | null;
+  createdAt: number;
+  updatedAt: number;
+}
+
+/** `created → active → paused ⇄ active → closed`, nothing else. Paused: a person drives. */
+export type SessionStatus = "created" | "active" | "paused" | "closed";
+
+export interface SessionParams {
+  sessionId: string;
+}
+
+export interface SessionView {
+  session: Session;
+  view?: 
+    | SurfaceView
+    | null;
+}
+
+/** All of a surface as it is now: what a late joiner starts from. */
+export type SurfaceView = 
+  /** `screen`: bytes that paint it on a fresh terminal of this size, scrollback first, base64. `offset`: bytes of output it covers. */
+  | {
+    kind: "terminal";
+    size: TerminalSize;
+    screen: string;
+    offset: number;
+  }
+  | {
+    kind: "browser";
+    url: string;
+    title: string;
+    width: number;
+    height: number;
+    tabs: TabView[];
+    /** The page's accessibility tree as text, for people who do not see pixels. */
+    text: string;
+  };
+
+/** Columns and rows of a terminal, each 1 to 1,000. */
+export interface TerminalSize {
+  columns: number;
+  rows: number;
+}
+
+export interface TabView {
+  tab: number;
+  url: string;
+  title: string;
+  front: boolean;
+}
+
+export interface SessionCommand {
+  requestId: string;
+  sessionId: string;
+}
+
+/** The right to drive a session, until it is handed back, the session closes, or the holder says nothing for `LEASE_IDLE_MS`. */
+export interface Lease {
+  sessionId: string;
+  /** Not guessable; every input carries it, and one of an older lease is refused. */
+  token: string;
+  /** Grows with every lease of the session. */
+  fence: number;
+}
+
+export interface HandBackParams {
+  requestId: string;
+  sessionId: string;
+  token: string;
+  note?: string | null;
+}
+
+/** `sequence` grows by one with each request of a lease: one that comes twice or late is put in its place. */
+export interface SessionInputParams {
+  sessionId: string;
+  token: string;
+  sequence: number;
+  inputs: SessionInput[];
+}
+
+/** What the driver does. */
+export type SessionInput = 
+  /** Typed or pasted text; a terminal takes it as it is, escape sequences of keys included. */
+  | {
+    kind: "text";
+    text: string;
+  }
+  /** A key of a browser page. `key` and `code` as in DOM events. */
+  | {
+    kind: "key";
+    down: boolean;
+    key: string;
+    code: string;
+    modifiers: number;
+  }
+  /** A pointer of a browser page, in its CSS pixels. `button` 0 none, 1 left, 2 middle, 3 right. */
+  | {
+    kind: "pointer";
+    act: PointerAct;
+    x: number;
+    y: number;
+    button: number;
+    clicks: number;
+    modifiers: number;
+  }
+  | {
+    kind: "wheel";
+    x: number;
+    y: number;
+    deltaX: number;
+    deltaY: number;
+  }
+  /** The address bar of a browser. */
+  | {
+    kind: "navigate";
+    url: string;
+  }
+  /** -1 back, 0 reload, 1 forward. */
+  | {
+    kind: "history";
+    step: number;
+  }
+  /** Brings a tab to the front. */
+  | {
+    kind: "tab";
+    tab: number;
+  }
+  /** A terminal's size, or a page's in CSS pixels. */
+  | {
+    kind: "resize";
+    columns: number;
+    rows: number;
+  };
+
+export type PointerAct = "move" | "down" | "up";
+
+/** `taskId` with `runId`: the task's view; else the project. `path` empty: its root. */
+export interface FileListParams {
+  projectId: string;
+  runId?: string | null;
+  taskId?: string | null;
+  path?: string;
+}
+
+export interface FileTree {
+  entries: TreeEntry[];
+  cut: boolean;
+}
+
+/** Folders first, then by name. `changed`: by this run. */
+export interface TreeEntry {
+  name: string;
+  path: string;
+  folder: boolean;
+  size: number;
+  changed: boolean;
+}
+
+export interface FileParams {
+  projectId: string;
+  runId?: string | null;
+  taskId?: string | null;
+  path: string;
+  sheet?: string | null;
+}
+
+/** What of a file a page shows. Everything in it is data of the file, never markup of ours. */
+export type FilePreview = 
+  /** `language`: by name of the file (`markdown`, `json`, `csv`, …). */
+  | {
+    kind: "text";
+    path: string;
+    size: number;
+    language: string;
+    text: string;
+    cut: boolean;
+  }
+  /** A table; cells as text, rows without the header. */
+  | {
+    kind: "table";
+    path: string;
+    size: number;
+    sheets: string[];
+    sheet: string;
+    columns: string[];
+    rows: string[][];
+    cut: boolean;
+  }
+  /** The bytes come from the download route. */
+  | {
+    kind: "image";
+    path: string;
+    size: number;
+    mediaType: string;
+  }
+  /** Only name and size. */
+  | {
+    kind: "other";
+    path: string;
+    size: number;
+    mediaType: string;
+  };
+
+export interface McpList {
+  servers: McpServerState[];
+}
+
+/** A server and what it offers. */
+export interface McpServerState {
+  server: McpServer;
+  status: McpStatus;
+  /** SHA-256 of the canonical definitions now; empty before the first start. */
+  definitionsHash: string;
+  /** The hash a person approved. */
+  approvedHash?: string | null;
+  /** Global names are `SERVER:TOOL`. */
+  tools: ToolDefinition[];
+  /** The tools as approved, where they differ from `tools`. */
+  approvedTools?: ToolDefinition[];
+  error?: string | null;
+  /** The last lines of its standard error. */
+  log: string;
+}
+
+export type McpStatus = 
+  | "running" | "failed"
+  /** Not started in this start of the core. */
+  | "idle"
+  /** Its definitions are new or changed: a person looks at them first. */
+  | "waits_for_approval";
+
+/** What a tool is and does; enough to offer it to a model and to decide about a call. */
+export interface ToolDefinition {
+  /** Global name (`file.read`). */
+  name: string;
+  description: string;
+  /** JSON Schema (2020-12) of the arguments. */
+  inputSchema: unknown;
+  repeat: Repeatability;
+  reach: Reach;
+}
+
+/** Whether a replay runs the tool again or takes its recorded result and change set. */
+export type Repeatability = "deterministic" | "observed";
+
+/** How far an act of the tool can go; decides what a crash in the middle means. */
+export type Reach = 
+  /** Stays in the task's view: run again after a crash. */
+  | "confined"
+  /** May have left the view: after a crash a person says what happened. */
+  | "outside"
+  /** Cannot be undone: runs only at the head. */
+  | "irreversible";
+
+export interface McpAddParams {
+  requestId: string;
+  serverId: string;
+  command: string[];
+  env?: McpVariable[];
+  grants?: string[];
+}
+
+export interface McpApproveParams {
+  requestId: string;
+  serverId: string;
+  definitionsHash: string;
+}
+
+export interface McpParams {
+  requestId: string;
+  serverId: string;
+}
+
 export interface ApprovalResolveParams {
   requestId: string;
   approvalId: string;
@@ -1487,29 +2072,6 @@ export interface Fault {
   /** What to do about it; the code's own hint where nothing better is known. */
   hint: string;
 }
-
-/** What a tool is and does; enough to offer it to a model and to decide about a call. */
-export interface ToolDefinition {
-  /** Global name (`file.read`). */
-  name: string;
-  description: string;
-  /** JSON Schema (2020-12) of the arguments. */
-  inputSchema: unknown;
-  repeat: Repeatability;
-  reach: Reach;
-}
-
-/** Whether a replay runs the tool again or takes its recorded result and change set. */
-export type Repeatability = "deterministic" | "observed";
-
-/** How far an act of the tool can go; decides what a crash in the middle means. */
-export type Reach = 
-  /** Stays in the task's view: run again after a crash. */
-  | "confined"
-  /** May have left the view: after a crash a person says what happened. */
-  | "outside"
-  /** Cannot be undone: runs only at the head. */
-  | "irreversible";
 
 export interface Workflow {
   /** 1. */

@@ -250,6 +250,65 @@ pub enum Fact {
         conflicts: Vec<String>,
         tree_hash: String,
     },
+    // Sessions: the envelope names run and task.
+    SessionOpened {
+        session_id: String,
+        kind: crate::session::SessionKind,
+        title: String,
+    },
+    SessionClosed {
+        session_id: String,
+        reason: String,
+    },
+    /// A person drives; the worker waits at its next step.
+    ControlTaken {
+        session_id: String,
+        fence: u32,
+    },
+    ControlHandedBack {
+        session_id: String,
+        fence: u32,
+        note: Option<String>,
+        changed: String,
+    },
+    /// A page served by a task on this machine, until the run ends.
+    PreviewOpened {
+        url: String,
+        path: String,
+    },
+    // What a person says while a run goes on.
+    MessageSent {
+        message_id: String,
+        text: String,
+        /// Interrupt: the step under way is given up; else the next step sees it.
+        interrupt: bool,
+    },
+    /// The step of the envelope was the first to see it.
+    MessageSeen {
+        message_id: String,
+    },
+    FileUploaded {
+        path: String,
+        size: u32,
+        checksum: String,
+    },
+    // MCP servers.
+    McpServerAdded {
+        server: crate::mcp::McpServer,
+    },
+    McpServerRemoved {
+        server_id: String,
+    },
+    /// The person looked at the definitions with this hash and approved them.
+    McpServerApproved {
+        server_id: String,
+        definitions_hash: String,
+    },
+    /// It offers other definitions than were approved: its tools are refused until a person approves them.
+    McpServerChanged {
+        server_id: String,
+        definitions_hash: String,
+    },
     // Egress.
     Connected {
         host: String,

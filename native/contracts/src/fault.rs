@@ -58,6 +58,9 @@ error_table! {
     NeedsHead, "NEEDS_HEAD", 409, "The task runs again once every earlier task has settled.";
     CheckFailed, "CHECK_FAILED", 409, "The task's acceptance check did not hold.";
     Conflict, "CONFLICT", 409, "The same path was changed elsewhere; decide which version stays.";
+    LeaseHeld, "LEASE_HELD", 409, "Somebody else drives; ask them to hand back, or wait until the lease ends.";
+    LeaseLost, "LEASE_LOST", 409, "Take control again: this lease is over.";
+    DefinitionChanged, "DEFINITION_CHANGED", 409, "Look at what the server changed, then approve it or remove the server.";
     LimitExceeded, "LIMIT_EXCEEDED", 413, "Make it smaller than the stated limit.";
     TooManyRequests, "TOO_MANY_REQUESTS", 429, "Wait a moment, then try again.";
     SandboxUnavailable, "SANDBOX_UNAVAILABLE", 503, "Run `openwrap doctor` to see what this system lacks.";

@@ -88,6 +88,34 @@ limits! {
     APPROVALS_PENDING_MAX: usize = 256;
     /// A launch link.
     LAUNCH_LINK_MS: u64 = 600_000;
+    /// Open sessions of one run.
+    SESSIONS_MAX: usize = 32;
+    /// A lease whose holder says nothing ends by itself.
+    LEASE_IDLE_MS: u64 = 900_000;
+    /// Lines of scrollback a terminal keeps.
+    TERMINAL_SCROLLBACK_LINES: usize = 5_000;
+    /// Bytes of a page's text one browser tool call returns: some 4,000 tokens.
+    BROWSER_TEXT_BYTES_MAX: usize = 14_000;
+    /// Tabs of one task's browser.
+    BROWSER_TABS_MAX: usize = 8;
+    /// A page that does not finish loading is read as it is.
+    BROWSER_LOAD_MS_MAX: u64 = 20_000;
+    /// MCP servers of an installation.
+    MCP_SERVERS_MAX: usize = 32;
+    /// Tools of one MCP server.
+    MCP_TOOLS_MAX: usize = 256;
+    /// One message of an MCP server.
+    MCP_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+    /// One call of an MCP tool.
+    MCP_CALL_MS_MAX: u64 = 120_000;
+    /// One uploaded file.
+    UPLOAD_BYTES_MAX: usize = 100 * 1024 * 1024;
+    /// Part of a file a preview or a diff shows.
+    PREVIEW_FILE_BYTES_MAX: usize = 512 * 1024;
+    /// Rows and columns of a table a preview shows.
+    PREVIEW_ROWS_MAX: usize = 500;
+    /// Connections of one child open at once.
+    CONNECTIONS_MAX: usize = 256;
     /// Events between two snapshots of the fold.
     SNAPSHOT_EVENTS: usize = 10_000;
 }

@@ -75,6 +75,21 @@ methods! {
     "run.undo" Post "/api/runs/undo" Drive (UndoParams) -> UndoResult: "Takes back what a task, or the whole run, changed in the project.";
     "run.replay" Post "/api/runs/replay" Drive (ReplayParams) -> ReplayResult: "Runs scheduler, grants and deterministic tools again from the record and compares digest and files.";
     "run.record" Get "/api/runs/record" Watch (RunParams) -> crate::record::RunRecord: "The run record of a completed run.";
+    "run.steer" Post "/api/runs/steer" Drive (SteerParams) -> Done: "Tells the workers of a live run something: before their next step, or at once.";
+    "run.changes" Get "/api/runs/changes" Watch (ChangesParams) -> ChangeList: "What a task, or the whole run, changed: paths with kind and sizes.";
+    "run.diff" Get "/api/runs/diff" Watch (DiffParams) -> FileDiff: "One changed file before and after.";
+    "session.list" Get "/api/sessions" Watch (SessionListParams) -> SessionList: "Live sessions, and closed ones of live runs.";
+    "session.view" Get "/api/sessions/view" Watch (SessionParams) -> SessionView: "A session as it is now, for one who joins late.";
+    "session.take" Post "/api/sessions/take" Drive (SessionCommand) -> crate::session::Lease: "Takes control: the worker waits at its next step.";
+    "session.hand_back" Post "/api/sessions/hand-back" Drive (HandBackParams) -> Done: "Gives control back to the worker, with a note.";
+    "session.input" Post "/api/sessions/input" Drive (SessionInputParams) -> Done: "Keys, text and pointer of the one who holds the lease.";
+    "session.close" Post "/api/sessions/close" Drive (SessionCommand) -> Done: "Ends a session and what it started.";
+    "file.list" Get "/api/files" Watch (FileListParams) -> FileTree: "One folder of the project or of a task's view.";
+    "file.preview" Get "/api/files/preview" Watch (FileParams) -> FilePreview: "A file as text, table or picture, within limits.";
+    "mcp.list" Get "/api/mcp" Watch (Empty) -> McpList: "MCP servers with their tools and state.";
+    "mcp.add" Post "/api/mcp" Drive (McpAddParams) -> crate::mcp::McpServerState: "Installs or adds a server and reads what it offers; nothing of it may be used before it is approved.";
+    "mcp.approve" Post "/api/mcp/approve" Drive (McpApproveParams) -> Done: "Approves the definitions a server offers now.";
+    "mcp.remove" Post "/api/mcp/remove" Drive (McpParams) -> Done: "Removes a server.";
     "approval.resolve" Post "/api/approvals" Approve (ApprovalResolveParams) -> Done: "Answers a question.";
     "provider.add" Post "/api/providers" Drive (ProviderConfig) -> Done: "Adds or replaces a provider.";
     "provider.remove" Post "/api/providers/remove" Drive (ProviderParams) -> Done: "Removes a provider and its key.";
@@ -134,6 +149,8 @@ wire! {
         #[serde(default, skip_serializing_if = "Option::is_none")] slots: Option<u32>,
         /// Capabilities given beforehand, as on the command line.
         #[serde(default)] allow: Vec<String>,
+        /// A finished run of the same project this goal goes on from: the planner reads its goal and answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")] follows: Option<String>,
     }
     RunParams { run_id: String }
     RunCommand { request_id: String, run_id: String }
@@ -142,12 +159,40 @@ wire! {
     RunEventsParams { run_id: String, after: u32, #[serde(default, skip_serializing_if = "Option::is_none")] limit: Option<u32> }
     /// Milliseconds from the command to "nothing runs any more".
     Stopped { sequence: u32, quiet_after_ms: u32, effects: Vec<String> }
-    UndoParams { request_id: String, run_id: String, #[serde(default, skip_serializing_if = "Option::is_none")] task_id: Option<String> }
+    /// `path`: only this file of the task or run.
+    UndoParams { request_id: String, run_id: String, #[serde(default, skip_serializing_if = "Option::is_none")] task_id: Option<String>, #[serde(default, skip_serializing_if = "Option::is_none")] path: Option<String> }
     UndoResult { reverted: Vec<String>, conflicts: Vec<String>, tree_hash: String, sequence: u32 }
     ReplayParams { run_id: String, #[serde(default, skip_serializing_if = "Option::is_none")] slots: Option<u32> }
     ReplayResult { run_id: String, recorded_digest: String, run_digest: String, equal: bool, files_equal: bool, diverged: Vec<String> }
     ApprovalResolveParams { request_id: String, approval_id: String, decision: Decision }
     ProviderParams { provider_id: String }
+    /// Without `taskId` all running workers are told.
+    SteerParams { request_id: String, run_id: String, #[serde(default, skip_serializing_if = "Option::is_none")] task_id: Option<String>, text: String, #[serde(default)] interrupt: bool }
+    ChangesParams { run_id: String, #[serde(default, skip_serializing_if = "Option::is_none")] task_id: Option<String> }
+    /// By path. `committed`: it is in the project; else it is only in the task's view so far.
+    ChangeList { changes: Vec<ChangeEntry> }
+    ChangeEntry { path: String, kind: ChangeKind, task_ids: Vec<String>, committed: bool, undone: bool, #[serde(default, skip_serializing_if = "Option::is_none")] before_size: Option<u32>, #[serde(default, skip_serializing_if = "Option::is_none")] after_size: Option<u32> }
+    DiffParams { run_id: String, path: String, #[serde(default, skip_serializing_if = "Option::is_none")] task_id: Option<String> }
+    /// Texts are cut at `PREVIEW_FILE_BYTES_MAX`; none for a side that does not exist or is no text.
+    FileDiff { path: String, kind: ChangeKind, text: bool, #[serde(default, skip_serializing_if = "Option::is_none")] before: Option<String>, #[serde(default, skip_serializing_if = "Option::is_none")] after: Option<String>, #[serde(default, skip_serializing_if = "Option::is_none")] before_hash: Option<String>, #[serde(default, skip_serializing_if = "Option::is_none")] after_hash: Option<String>, cut: bool }
+    SessionListParams { #[serde(default, skip_serializing_if = "Option::is_none")] run_id: Option<String> }
+    SessionList { sessions: Vec<crate::session::Session> }
+    SessionParams { session_id: String }
+    SessionView { session: crate::session::Session, #[serde(default, skip_serializing_if = "Option::is_none")] view: Option<crate::session::SurfaceView> }
+    SessionCommand { request_id: String, session_id: String }
+    HandBackParams { request_id: String, session_id: String, token: String, #[serde(default, skip_serializing_if = "Option::is_none")] note: Option<String> }
+    /// `sequence` grows by one with each request of a lease: one that comes twice or late is put in its place.
+    SessionInputParams { session_id: String, token: String, sequence: u32, inputs: Vec<crate::session::SessionInput> }
+    /// `taskId` with `runId`: the task's view; else the project. `path` empty: its root.
+    FileListParams { project_id: String, #[serde(default, skip_serializing_if = "Option::is_none")] run_id: Option<String>, #[serde(default, skip_serializing_if = "Option::is_none")] task_id: Option<String>, #[serde(default)] path: String }
+    FileTree { entries: Vec<TreeEntry>, cut: bool }
+    /// Folders first, then by name. `changed`: by this run.
+    TreeEntry { name: String, path: String, folder: bool, size: u32, changed: bool }
+    FileParams { project_id: String, #[serde(default, skip_serializing_if = "Option::is_none")] run_id: Option<String>, #[serde(default, skip_serializing_if = "Option::is_none")] task_id: Option<String>, path: String, #[serde(default, skip_serializing_if = "Option::is_none")] sheet: Option<String> }
+    McpList { servers: Vec<crate::mcp::McpServerState> }
+    McpAddParams { request_id: String, server_id: String, command: Vec<String>, #[serde(default)] env: Vec<crate::mcp::McpVariable>, #[serde(default)] grants: Vec<String> }
+    McpApproveParams { request_id: String, server_id: String, definitions_hash: String }
+    McpParams { request_id: String, server_id: String }
     /// X25519 public key, base64url.
     PublicKey { public_key: String }
     /// `sealed`: ephemeral X25519 key (32) ‖ nonce (24) ‖ XChaCha20-Poly1305 ciphertext and tag, base64url. Its key is SHA-256(`openwrap/seal/1` ‖ shared secret ‖ ephemeral key ‖ public key), its associated data the name.
@@ -156,6 +201,50 @@ wire! {
     BlobParams { hash: String, #[serde(default, skip_serializing_if = "Option::is_none")] offset: Option<u32>, #[serde(default, skip_serializing_if = "Option::is_none")] limit: Option<u32> }
     BlobText { text: String, size: u32, #[serde(default, skip_serializing_if = "Option::is_none")] next_offset: Option<u32> }
     Doctor { sandbox: crate::spawn::SandboxReport, home: String, work: String, version: String, notes: Vec<String> }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeKind {
+    Added,
+    Changed,
+    Removed,
+}
+
+/// What of a file a page shows. Everything in it is data of the file, never markup of ours.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
+pub enum FilePreview {
+    /// `language`: by name of the file (`markdown`, `json`, `csv`, …).
+    Text {
+        path: String,
+        size: u32,
+        language: String,
+        text: String,
+        cut: bool,
+    },
+    /// A table; cells as text, rows without the header.
+    Table {
+        path: String,
+        size: u32,
+        sheets: Vec<String>,
+        sheet: String,
+        columns: Vec<String>,
+        rows: Vec<Vec<String>>,
+        cut: bool,
+    },
+    /// The bytes come from the download route.
+    Image {
+        path: String,
+        size: u32,
+        media_type: String,
+    },
+    /// Only name and size.
+    Other {
+        path: String,
+        size: u32,
+        media_type: String,
+    },
 }
 
 #[cfg(test)]

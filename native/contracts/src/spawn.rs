@@ -28,6 +28,8 @@ pub enum Profile {
     Tool,
     /// Interpreters: what they do is bounded by files, network, environment and limits only.
     Runtime,
+    /// A headless browser driven over its inherited pipes.
+    Browser,
 }
 
 /// What may be done below a path.
@@ -140,9 +142,47 @@ pub struct SpawnRequest {
     pub stdin: Stdin,
     pub limits: SpawnLimits,
     pub label: SpawnLabel,
-    /// A listening socket bound by the core: the child's descriptor 3, the only one it inherits beside 0, 1 and 2. It may accept
-    /// connections on it and still creates no socket.
-    pub listener: Option<Arc<std::os::fd::OwnedFd>>,
+    /// The child's descriptors 3, 4, … in order, at most [`INHERITED_MAX`]; the only ones it gets beside 0, 1 and 2. A listening socket
+    /// bound by the core may be accepted on; the child still creates none.
+    pub inherited: Vec<Arc<std::os::fd::OwnedFd>>,
+    /// Standard input, output and error are one new terminal of this size, the controlling one of the child's own session. Then
+    /// [`Child::stdout`] is what the terminal shows, never cut ([`SpawnLimits::output_bytes`] does not count), `stderr` is empty, and
+    /// `stdin` must be [`Stdin::Piped`].
+    pub terminal: Option<TerminalSize>,
+    pub network: Network,
+}
+
+/// Descriptors handed on to one child.
+pub const INHERITED_MAX: usize = 4;
+
+/// Columns and rows of a terminal, each 1 to 1,000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TerminalSize {
+    pub columns: u16,
+    pub rows: u16,
+}
+
+/// What of the network a child gets. It never makes a connection of its own.
+#[derive(Clone, Default)]
+pub enum Network {
+    /// No socket can be made.
+    #[default]
+    None,
+    /// Each `connect` is decided by name and port and made by the broker.
+    Named(Arc<dyn crate::network::Broker>),
+    /// For a browser with proxy flags: each `connect`, whatever its address, gives a stream on which the broker speaks HTTP proxying.
+    Proxied(Arc<dyn crate::network::Broker>),
+}
+
+impl std::fmt::Debug for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Named(_) => "Named",
+            Self::Proxied(_) => "Proxied",
+        })
+    }
 }
 
 /// Why a child ended.
@@ -219,6 +259,17 @@ pub trait ChildControl: Send + Sync {
 
     /// Kills the child and all it started; `wait` says when they are gone.
     fn kill(&self);
+
+    /// Gives the child's terminal another size; its programs are told.
+    ///
+    /// # Errors
+    /// `INVALID_STATE` for a child without terminal, `INVALID_ARGUMENTS` for a size out of bounds.
+    fn resize(&self, _size: TerminalSize) -> Outcome<()> {
+        Err(Fault::new(
+            crate::fault::ErrorCode::InvalidState,
+            "this program has no terminal",
+        ))
+    }
 }
 
 /// A started child. Dropping `control` kills it.

@@ -18,7 +18,7 @@ use openwrap_contracts::identity::{Actor, StepRef};
 use openwrap_contracts::ports::{
     Approver, CancellationToken, Clock, Gateway, Ledger, ObservedResult, Task, ToolCall, View, ViewSpec, Views,
 };
-use openwrap_contracts::spawn::{PathGrant, Profile, SpawnLabel, SpawnLimits, SpawnRequest, Spawner, Stdin};
+use openwrap_contracts::spawn::{Network, PathGrant, Profile, SpawnLabel, SpawnLimits, SpawnRequest, Spawner, Stdin};
 use openwrap_contracts::{Fault, Outcome};
 use openwrap_gateway::ToolGatewayCore;
 use openwrap_ledger::Store;
@@ -321,7 +321,9 @@ fn spawn_request(view: &View, spawner: &SandboxSpawner) -> SpawnRequest {
             run_id: "run".into(),
             task_id: "t".into(),
         },
-        listener: None,
+        inherited: Vec::new(),
+        terminal: None,
+        network: Network::None,
     }
 }
 

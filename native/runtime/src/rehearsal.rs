@@ -8,7 +8,7 @@ use openwrap_contracts::limits::PROCESS_MEMORY_BYTES_MAX;
 use openwrap_contracts::model::{ModelCall, ModelReply, ProviderConfig, ProviderKind};
 use openwrap_contracts::ports::{CancellationToken, Models, Task, TextSink};
 use openwrap_contracts::spawn::{
-    Access, ChildControl, PathGrant, Profile, SpawnLabel, SpawnLimits, SpawnRequest, Spawner, Stdin,
+    Access, ChildControl, Network, PathGrant, Profile, SpawnLabel, SpawnLimits, SpawnRequest, Spawner, Stdin,
 };
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use openwrap_egress::{AllowRule, Egress};
@@ -131,7 +131,9 @@ impl Rehearsal {
                 run_id: REHEARSAL.to_owned(),
                 task_id: REHEARSAL.to_owned(),
             },
-            listener: Some(Arc::new(listener)),
+            inherited: vec![Arc::new(listener)],
+            terminal: None,
+            network: Network::None,
         };
         let child = self.spawner.spawn(request).await?;
         self.wait_ready(child, port).await

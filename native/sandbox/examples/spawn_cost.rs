@@ -5,7 +5,9 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use openwrap_contracts::spawn::{Access, PathGrant, Profile, SpawnLabel, SpawnLimits, SpawnRequest, Spawner, Stdin};
+use openwrap_contracts::spawn::{
+    Access, Network, PathGrant, Profile, SpawnLabel, SpawnLimits, SpawnRequest, Spawner, Stdin,
+};
 use openwrap_sandbox::{SandboxConfig, SandboxSpawner, tools_ids};
 
 const ROUNDS: usize = 5;
@@ -105,7 +107,9 @@ fn main() {
                 run_id: "cost".to_owned(),
                 task_id: "cost".to_owned(),
             },
-            listener: None,
+            inherited: Vec::new(),
+            terminal: None,
+            network: Network::None,
         };
         let (mut ratios, mut figures) = (Vec::new(), [0.0; 4]);
         for round in 0..=ROUNDS {

@@ -411,18 +411,21 @@ pub fn page_and_ticks() -> (u64, u64) {
     )
 }
 
-/// Puts this process before what it has to end: real time where allowed, else as nice as allowed. Its children start as usual.
+/// Niceness of what ends others.
+const PRECEDENCE: i32 = -15;
+
+/// Puts this process before what it has to end, as far as allowed; its children start as usual. Not in real time: there a removal of
+/// `/proc` entries that another task has begun is waited for by turning in place, which keeps that task from going on.
+#[allow(clippy::disallowed_methods)]
 pub fn take_precedence() {
-    let parameters = libc::sched_param { sched_priority: 1 };
     let usual = libc::sched_param { sched_priority: 0 };
-    // SAFETY: pid 0 is this process; both structures live through the calls.
+    // SAFETY: pid 0 is this process; the structure lives through the call.
     unsafe {
-        let reset = libc::SCHED_RESET_ON_FORK;
-        if libc::sched_setscheduler(0, libc::SCHED_RR | reset, &raw const parameters) != 0 {
-            libc::sched_setscheduler(0, libc::SCHED_OTHER | reset, &raw const usual);
-            libc::setpriority(libc::PRIO_PROCESS, 0, -15);
-        }
+        libc::sched_setscheduler(0, libc::SCHED_OTHER | libc::SCHED_RESET_ON_FORK, &raw const usual);
+        libc::setpriority(libc::PRIO_PROCESS, 0, PRECEDENCE);
     }
+    // Where the kernel groups tasks by session, niceness counts within the group only; the group has its own.
+    let _ = std::fs::write("/proc/self/autogroup", PRECEDENCE.to_string());
 }
 
 /// Tasks of this uid as the kernel counts them, other containers' included: found by forking under trial limits. None for a process

@@ -24,8 +24,8 @@ const TASKS_ADDED_MAX: u64 = 1024;
 const TASKS_SEARCHED_MAX: u64 = 1 << 20;
 /// A count of a uid's tasks is good for this long.
 const COUNT_FRESH: Duration = Duration::from_secs(10);
-/// The descriptor number a listener is handed on at.
-const LISTENER: i32 = 3;
+/// The number the first inherited descriptor is handed on at.
+const INHERITED: i32 = 3;
 
 /// How children are started here.
 pub struct Launcher {
@@ -111,7 +111,7 @@ struct Prepared<'a> {
     envp: Vec<CString>,
     folder: OwnedFd,
     streams: [BorrowedFd<'a>; 3],
-    listener: Option<BorrowedFd<'a>>,
+    inherited: Vec<BorrowedFd<'a>>,
 }
 
 impl Launcher {
@@ -144,7 +144,7 @@ impl Launcher {
             ));
         };
         let stdin = if order.stdin { rest.next() } else { None };
-        let listener = if order.listener { rest.next() } else { None };
+        let inherited = rest.take(order.inherited).collect();
         let streams = [stdin.unwrap_or(self.null.as_fd()), stdout, stderr];
         let prepared = Prepared {
             fence,
@@ -152,7 +152,7 @@ impl Launcher {
             envp,
             folder,
             streams,
-            listener,
+            inherited,
         };
         let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)
             .map_err(|error| refusal(ErrorCode::SpawnFailed, format!("no pipe: {error}")))?;
@@ -243,10 +243,10 @@ fn connect_streams(prepared: &Prepared<'_>) -> io::Result<()> {
     for (number, stream) in (0..).zip(prepared.streams) {
         kernel::duplicate_onto(stream, number)?;
     }
-    match prepared.listener {
-        Some(listener) => kernel::duplicate_onto(listener, LISTENER),
-        None => Ok(()),
+    for (number, descriptor) in (INHERITED..).zip(&prepared.inherited) {
+        kernel::duplicate_onto(*descriptor, number)?;
     }
+    Ok(())
 }
 
 fn working_folder(order: &Order, fence: &Fence) -> Result<OwnedFd, Refusal> {

@@ -37,8 +37,8 @@ struct Frame {
     sent: usize,
     /// Go with the first byte.
     descriptors: Vec<OwnedFd>,
-    /// The listener is shared with whoever bound it.
-    listener: Option<Arc<OwnedFd>>,
+    /// Shared with whoever made them.
+    inherited: Vec<Arc<OwnedFd>>,
 }
 
 /// A child that has not ended.
@@ -98,7 +98,7 @@ impl Link {
                 ..State::default()
             }),
         });
-        link.send(&ToSpawner::Hello(hello), Vec::new(), None)?;
+        link.send(&ToSpawner::Hello(hello), Vec::new(), Vec::new())?;
         tokio::spawn(Arc::clone(&link).pump(process));
         match tokio::time::timeout(READY_PATIENCE, ready).await {
             Ok(Ok(ready)) => Ok((link, ready)),
@@ -121,14 +121,14 @@ impl Link {
         let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
     }
 
-    fn send(&self, message: &ToSpawner, descriptors: Vec<OwnedFd>, listener: Option<Arc<OwnedFd>>) -> Outcome<()> {
+    fn send(&self, message: &ToSpawner, descriptors: Vec<OwnedFd>, inherited: Vec<Arc<OwnedFd>>) -> Outcome<()> {
         let bytes = encode(message).map_err(|why| Fault::invalid(format!("the order cannot be sent: {why}")))?;
         let mut outbox = lock(&self.outbox);
         outbox.push_back(Frame {
             bytes,
             sent: 0,
             descriptors,
-            listener,
+            inherited,
         });
         if !self.flush(&mut outbox) {
             self.more_to_send.notify_one();
@@ -142,7 +142,7 @@ impl Link {
             let first = frame.sent == 0;
             let own = frame.descriptors.iter().map(AsFd::as_fd);
             let descriptors: Vec<BorrowedFd<'_>> = own
-                .chain(frame.listener.as_deref().map(AsFd::as_fd))
+                .chain(frame.inherited.iter().map(|shared| shared.as_fd()))
                 .filter(|_| first)
                 .collect();
             match send_some(&self.socket, &frame.bytes[frame.sent..], &descriptors) {
@@ -310,9 +310,9 @@ impl Link {
             limits: request.limits,
             run_id: request.label.run_id,
             stdin: descriptors.len() > 2,
-            listener: request.listener.is_some(),
+            inherited: request.inherited.len(),
         };
-        if let Err(fault) = self.send(&ToSpawner::Spawn(Box::new(order)), descriptors, request.listener) {
+        if let Err(fault) = self.send(&ToSpawner::Spawn(Box::new(order)), descriptors, request.inherited) {
             self.delist(id);
             return Err(fault);
         }
@@ -369,7 +369,7 @@ impl Link {
             },
             None => ToSpawner::StopAll { request },
         };
-        self.send(&message, Vec::new(), None)?;
+        self.send(&message, Vec::new(), Vec::new())?;
         match tokio::time::timeout(STOP_PATIENCE, answer).await {
             Ok(Ok(stopped)) => Ok(stopped),
             _ => Err(unavailable("the sandbox's spawner did not confirm the stop")),
@@ -409,7 +409,7 @@ impl ChildControl for Control {
 
     fn kill(&self) {
         if self.end.borrow().is_none() {
-            let _ = self.link.send(&ToSpawner::Kill { id: self.id }, Vec::new(), None);
+            let _ = self.link.send(&ToSpawner::Kill { id: self.id }, Vec::new(), Vec::new());
         }
     }
 }

@@ -103,6 +103,15 @@ pub const PROFILES: &[ProfileRow] = &[
         ],
         reason: "shells, node, python3 (threads, asyncio, subprocess) run with the base alone",
     },
+    ProfileRow {
+        profile: Profile::Browser,
+        paths: &[
+            row("/etc/fonts", Read, "fontconfig"),
+            row("/sys/devices/system/cpu", Read, "Chromium counts processors"),
+            row("/proc", Read, "Chromium reads its own processes and memory"),
+        ],
+        reason: "chromium-headless-shell needs no UNIX sockets and no /dev/shm with --disable-dev-shm-usage",
+    },
 ];
 
 /// The row of a profile.
@@ -111,6 +120,7 @@ pub fn row_of(profile: Profile) -> &'static ProfileRow {
     match profile {
         Profile::Tool => &PROFILES[0],
         Profile::Runtime => &PROFILES[1],
+        Profile::Browser => &PROFILES[2],
     }
 }
 

@@ -5,8 +5,8 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use openwrap_contracts::spawn::{
-    Access, PathGrant, ProbedEffect, Profile, SandboxLevel, SandboxReport, SpawnLabel, SpawnLimits, SpawnRequest,
-    Stdin, UidMode,
+    Access, Network, PathGrant, ProbedEffect, Profile, SandboxLevel, SandboxReport, SpawnLabel, SpawnLimits,
+    SpawnRequest, Stdin, UidMode,
 };
 use openwrap_contracts::{Outcome, spawn::unavailable};
 
@@ -98,7 +98,9 @@ impl Places {
                 run_id: "probe".to_owned(),
                 task_id: "probe".to_owned(),
             },
-            listener: None,
+            inherited: Vec::new(),
+            terminal: None,
+            network: Network::None,
         }
     }
 }

@@ -8,6 +8,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use openwrap_contracts::spawn::INHERITED_MAX;
+
 use crate::fence::Base;
 use crate::filter::filter;
 use crate::kernel;
@@ -52,8 +54,8 @@ pub fn serve() -> Result<(), String> {
 /// Own session, nothing inherited, no way to gain or to be looked into.
 fn settle_in() -> std::io::Result<(OwnedFd, OwnedFd)> {
     let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
-    // 3 is kept taken: what is received later never lies on a number that children are given.
-    for number in 0..=3 {
+    // Kept taken: what is received later never lies on a number that children are given.
+    for number in 0..3 + INHERITED_MAX as i32 {
         kernel::duplicate_onto(null.as_fd(), number)?;
     }
     kernel::close_all_on_exec()?;

@@ -7,7 +7,9 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
-use openwrap_contracts::spawn::{ExitStatus, PathGrant, Profile, SPAWN_REQUEST_BYTES_MAX, SpawnLimits, Stopped};
+use openwrap_contracts::spawn::{
+    ExitStatus, INHERITED_MAX, PathGrant, Profile, SPAWN_REQUEST_BYTES_MAX, SpawnLimits, Stopped,
+};
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
@@ -17,8 +19,8 @@ use serde::{Deserialize, Serialize};
 
 /// One frame at most: a request and its JSON escapes.
 pub const FRAME_BYTES_MAX: usize = 2 * SPAWN_REQUEST_BYTES_MAX;
-/// Descriptors of one frame at most: standard output, error, input, listener.
-pub const FRAME_DESCRIPTORS: usize = 4;
+/// Descriptors of one frame at most: standard output, error, input, and those the child inherits.
+pub const FRAME_DESCRIPTORS: usize = 3 + INHERITED_MAX;
 
 /// How the spawner is to work; the first frame.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,7 +34,7 @@ pub struct Hello {
     pub accept_weak: bool,
 }
 
-/// A child to start. With the frame travel its standard output and error, then its input and its listener as far as it has them.
+/// A child to start. With the frame travel its standard output and error, then its input and what it inherits, as far as it has them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Order {
@@ -48,14 +50,14 @@ pub struct Order {
     pub limits: SpawnLimits,
     pub run_id: String,
     pub stdin: bool,
-    pub listener: bool,
+    pub inherited: usize,
 }
 
 impl Order {
     /// Descriptors that come with it.
     #[must_use]
     pub fn descriptors(&self) -> usize {
-        2 + usize::from(self.stdin) + usize::from(self.listener)
+        2 + usize::from(self.stdin) + self.inherited
     }
 }
 

@@ -293,7 +293,7 @@ async fn a_server_accepts_on_the_inherited_listener() {
     let address = listener.local_addr().unwrap();
     let script = "require('http').createServer((_, answer) => answer.end('from inside')).listen({ fd: 3 }, () => console.log('ready'))";
     let mut request = stage.request("node", &["-e", script]);
-    request.listener = Some(Arc::new(OwnedFd::from(listener)));
+    request.inherited = vec![Arc::new(OwnedFd::from(listener))];
     let mut child = stage.spawner.spawn(request).await.unwrap();
     let ready = child.stdout.chunks.recv().await;
     assert_eq!(ready.map(|bytes| text(&bytes)).as_deref(), Some("ready\n"));

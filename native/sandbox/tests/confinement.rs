@@ -503,7 +503,7 @@ async fn an_inherited_listener_connects_nowhere() {
     request
         .env
         .push(("TARGET".to_owned(), target.local_addr().unwrap().port().to_string()));
-    request.listener = Some(Arc::new(listener.into()));
+    request.inherited = vec![Arc::new(listener.into())];
     let finished = stage.run(request).await.unwrap();
     let said = lines(&text(&finished.stdout));
     assert_eq!(

@@ -9,7 +9,7 @@ use openwrap_contracts::limits::{
 };
 use openwrap_contracts::ports::{Task, Tool, ToolInput};
 use openwrap_contracts::spawn::{
-    Child, ExitReason, Finished, PathGrant, SpawnLabel, SpawnLimits, SpawnRequest, Spawner, Stdin,
+    Child, ExitReason, Finished, Network, PathGrant, SpawnLabel, SpawnLimits, SpawnRequest, Spawner, Stdin,
 };
 use openwrap_contracts::tool::{Reach, Repeatability, ToolDefinition, ToolOutput, Writes};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
@@ -257,7 +257,9 @@ impl ShellExec {
                 run_id: input.run_id.clone(),
                 task_id: input.step.task_id.clone(),
             },
-            listener: None,
+            inherited: Vec::new(),
+            terminal: None,
+            network: Network::None,
         })
     }
 

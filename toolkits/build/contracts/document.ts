@@ -49,6 +49,9 @@ const KNOWN = new Set([
 ]);
 
 const BOUNDS: Record<string, [number, number]> = {
+  uint8: [0, 255],
+  int8: [-128, 127],
+  uint16: [0, 65_535],
   uint32: [0, 4_294_967_295],
   int32: [-2_147_483_648, 2_147_483_647],
   // Beyond these a JavaScript number is no longer exact.

@@ -77,6 +77,18 @@ function fold(state: RunState, sequence: number, event: Event): RunState {
     case "secret_removed":
     case "launch_link_issued":
     case "signed_in":
+    case "session_opened":
+    case "session_closed":
+    case "control_taken":
+    case "control_handed_back":
+    case "preview_opened":
+    case "message_sent":
+    case "message_seen":
+    case "file_uploaded":
+    case "mcp_server_added":
+    case "mcp_server_removed":
+    case "mcp_server_approved":
+    case "mcp_server_changed":
       return state;
     default:
       return unknown(state, event);

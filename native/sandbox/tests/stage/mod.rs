@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use openwrap_contracts::Outcome;
-use openwrap_contracts::spawn::{Access, Finished, PathGrant, SpawnLabel, SpawnLimits, SpawnRequest, Spawner, Stdin};
+use openwrap_contracts::spawn::{
+    Access, Finished, Network, PathGrant, SpawnLabel, SpawnLimits, SpawnRequest, Spawner, Stdin,
+};
 use openwrap_sandbox::{SandboxConfig, SandboxSpawner, tools_ids};
 
 /// Variable that names the scene this program plays when it is started again.
@@ -79,7 +81,9 @@ impl Stage {
             stdin: Stdin::Null,
             limits: SpawnLimits::default(),
             label: label("run"),
-            listener: None,
+            inherited: Vec::new(),
+            terminal: None,
+            network: Network::None,
         }
     }
 

@@ -35,7 +35,7 @@ async fn a_request_is_confined_to_the_view() {
     let names: Vec<&str> = request.env.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["PATH", "HOME", "TMPDIR", "LANG"]);
     assert!(matches!(request.stdin, Stdin::Null));
-    assert!(request.listener.is_none());
+    assert!(request.inherited.is_empty());
     assert_eq!(
         (request.label.run_id.as_str(), request.label.task_id.as_str()),
         ("run", "t")
