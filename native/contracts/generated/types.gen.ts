@@ -2318,3 +2318,110 @@ export type WorkforceScenarioAction =
     taskId: string;
     reason?: string | null;
   };
+
+/** What a server says it offers. */
+export interface McpManifest {
+  /** Unique; `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`. */
+  serverId: string;
+  name: string;
+  version: string;
+  description?: string | null;
+  /** Names are unique in the server. */
+  tools: McpTool[];
+}
+
+/** One tool of a server. */
+export interface McpTool {
+  name: string;
+  description: string;
+  /** JSON Schema (2020-12) of the arguments. */
+  inputSchema: unknown;
+  annotations?: 
+    | McpToolAnnotations
+    | null;
+}
+
+/** What a server says about a tool beside its schema. Only the named fields mean something here, and none of them grants anything. */
+export interface McpToolAnnotations {
+  /** Scopes a call must hold, all of them. */
+  requiredScopes?: string[];
+  /** One scope more. */
+  policyAction?: string | null;
+  /** A grant the call rests on must come from an approval. */
+  requiresConfirmation?: boolean;
+}
+
+/** How a server is reached: `stdio` needs `command`, the others `url`. */
+export interface McpServerConfig {
+  serverId: string;
+  transport: McpTransport;
+  command?: string | null;
+  args?: string[] | null;
+  env?: Record<string, string> | null;
+  url?: string | null;
+  /** Of the same server; registered with it. */
+  manifest?: 
+    | McpManifest
+    | null;
+}
+
+export type McpTransport = "stdio" | "http" | "websocket";
+
+/** A tool that can be called. */
+export interface ToolRegistryEntry {
+  /** `serverId:toolName`. */
+  toolId: string;
+  serverId: string;
+  tool: McpTool;
+}
+
+/**
+ * A permission. `capability` is a scope as tools require it: equal text, or, where both are of the grant language
+ * (`net:HOST[:PORT]`, `mcp:SERVER/TOOL`, …), one that covers it.
+ */
+export interface CapabilityGrant {
+  grantId: string;
+  capability: string;
+  issuedAt: number;
+  expiresAt?: number | null;
+  /** A `serverId` or `toolId` it is good for; none: every tool. */
+  scope?: string | null;
+  approvalId?: string | null;
+}
+
+/** One call. */
+export interface ToolInvocation {
+  toolId: string;
+  requestId: string;
+  arguments: unknown;
+  /** Grants it rests on; no others count. */
+  grantIds?: string[];
+  /** Fields left out of the hashes beside `apiKey token secret password`, at any depth, in any case. */
+  redactKeys?: string[] | null;
+  /** At most, and when absent, `MCP_CALL_MS_MAX`. */
+  timeoutMs?: number | null;
+}
+
+/** One call that ended, refused ones too. */
+export interface ToolAuditEvent {
+  /** 1, 2, 3 … */
+  sequence: number;
+  toolId: string;
+  requestId: string;
+  grantIds: string[];
+  /** SHA-256 of the canonical JSON of the redacted arguments. */
+  inputHash: string;
+  /** SHA-256 of the canonical JSON of the redacted result, or of `{"error":CODE}`. */
+  outputHash: string;
+  success: boolean;
+  durationMs: number;
+  createdAt: number;
+}
+
+/** Everything there is to see: tools by server, then name; grants by id. */
+export interface ToolGatewaySnapshot {
+  tools: ToolRegistryEntry[];
+  grants: CapabilityGrant[];
+  /** Sequence of the newest audit event, 0 before the first. */
+  auditCursor: number;
+}

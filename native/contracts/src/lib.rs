@@ -1,6 +1,7 @@
 //! Types, ports and tables every other part shares. Depends on nothing of ours.
 
 pub mod ap;
+pub mod aq;
 pub mod canonical;
 pub mod change;
 pub mod event;

@@ -1,5 +1,6 @@
 //! Every tool call: one pipeline from the model's words to the finished step.
 
+pub mod aq;
 mod call;
 mod effect;
 mod outcome;

@@ -74,32 +74,39 @@ impl Registered {
     /// # Errors
     /// `INVALID_ARGUMENTS` with the paths of what does not fit; values are left out, they can be long.
     pub fn check(&self, arguments: &Value) -> Outcome<()> {
-        if self.validator.is_valid(arguments) {
-            return Ok(());
-        }
-        if let Value::String(text) = arguments {
-            let reason = serde_json::from_str::<Value>(text).err().map(|error| error.to_string());
-            return Err(Fault::invalid(format!(
-                "the arguments are not a JSON object: {}",
-                reason.unwrap_or_else(|| "they are a JSON text inside a string".to_owned())
-            )));
-        }
-        let violations: Vec<String> = self
-            .validator
-            .iter_errors(arguments)
-            .take(VIOLATIONS_SHOWN_MAX)
-            .map(|error| {
-                let place = error.instance_path().to_string();
-                let place = if place.is_empty() { "/".to_owned() } else { place };
-                let text: String = error
-                    .masked_with("the value")
-                    .to_string()
-                    .chars()
-                    .take(VIOLATION_CHARS_MAX)
-                    .collect();
-                format!("{place}: {text}")
-            })
-            .collect();
-        Err(Fault::invalid(violations.join("; ")))
+        schema_violations(&self.validator, arguments)
     }
+}
+
+/// Holds arguments against a schema.
+///
+/// # Errors
+/// As [`Registered::check`].
+pub fn schema_violations(validator: &Validator, arguments: &Value) -> Outcome<()> {
+    if validator.is_valid(arguments) {
+        return Ok(());
+    }
+    if let Value::String(text) = arguments {
+        let reason = serde_json::from_str::<Value>(text).err().map(|error| error.to_string());
+        return Err(Fault::invalid(format!(
+            "the arguments are not a JSON object: {}",
+            reason.unwrap_or_else(|| "they are a JSON text inside a string".to_owned())
+        )));
+    }
+    let violations: Vec<String> = validator
+        .iter_errors(arguments)
+        .take(VIOLATIONS_SHOWN_MAX)
+        .map(|error| {
+            let place = error.instance_path().to_string();
+            let place = if place.is_empty() { "/".to_owned() } else { place };
+            let text: String = error
+                .masked_with("the value")
+                .to_string()
+                .chars()
+                .take(VIOLATION_CHARS_MAX)
+                .collect();
+            format!("{place}: {text}")
+        })
+        .collect();
+    Err(Fault::invalid(violations.join("; ")))
 }
