@@ -1,9 +1,21 @@
 // The only file that imports the addon.
 
+import { availableParallelism } from "node:os";
 import { error, native, switchedOff } from "@ku0/native-bindings/runtime";
 import type { Fault } from "@openwrap/contracts";
 import { type Core, CoreFault } from "./core.ts";
 import type { CoreConfig } from "./settings.ts";
+
+const RUNTIME_WORKERS_MAX = 8;
+
+/**
+ * The core's runtime wakes a sleeping worker for whatever another one leaves lying; with as many workers as processors that costs a step of
+ * an agent a fifth of its time, and beside them run the page's thread, the ledger's and those that wait for files.
+ */
+function limitRuntimeWorkers(): void {
+  const workers = Math.min(Math.max(1, Math.floor(availableParallelism() / 2)), RUNTIME_WORKERS_MAX);
+  process.env.TOKIO_WORKER_THREADS ??= String(workers);
+}
 
 /** Reads what the addon rejected with: the JSON text of a fault, or a defect. */
 function faultOf(reason: unknown): CoreFault {
@@ -30,6 +42,7 @@ export async function openCore(config: Omit<CoreConfig, "disabled">): Promise<Co
       hint: "Build it with `npm run build`.",
     });
   }
+  limitRuntimeWorkers();
   const full: CoreConfig = { ...config, disabled };
   const handle = await native.open(JSON.stringify(full)).catch((reason: unknown) => {
     throw faultOf(reason);
