@@ -86,7 +86,9 @@ impl Conversation {
     #[must_use]
     pub fn new(engine: Arc<Engine>, opening: Opening) -> Self {
         let labels = opening.message.parts.iter().fold(Vec::new(), |all, part| match part {
-            Part::Text { labels, .. } | Part::ToolResult { labels, .. } => join_labels(&all, labels),
+            Part::Text { labels, .. } | Part::Image { labels, .. } | Part::ToolResult { labels, .. } => {
+                join_labels(&all, labels)
+            }
             Part::ToolCall(_) => all,
         });
         Self {

@@ -1958,6 +1958,8 @@ export interface McpServerState {
   approvedHash?: string | null;
   /** Global names are `SERVER:TOOL`. */
   tools: ToolDefinition[];
+  /** Tools it offers that are not taken, whoever approves them. */
+  refused?: McpRefusedTool[];
   /** The tools as approved, where they differ from `tools`. */
   approvedTools?: ToolDefinition[];
   error?: string | null;
@@ -1995,12 +1997,22 @@ export type Reach =
   /** Cannot be undone: runs only at the head. */
   | "irreversible";
 
+/** A tool that cannot be offered to a model. */
+export interface McpRefusedTool {
+  /** As the server calls it, with hidden characters shown. */
+  name: string;
+  reason: string;
+}
+
 export interface McpAddParams {
   requestId: string;
   serverId: string;
   command: string[];
   env?: McpVariable[];
   grants?: string[];
+  package?: 
+    | McpPackage
+    | null;
 }
 
 export interface McpApproveParams {
@@ -2424,4 +2436,29 @@ export interface ToolGatewaySnapshot {
   grants: CapabilityGrant[];
   /** Sequence of the newest audit event, 0 before the first. */
   auditCursor: number;
+}
+
+/** How a registry of toolkits is set up. */
+export interface AgentToolkitConfig {
+  /** Absolute path of the folder the tools work in. */
+  workspaceRoot: string;
+}
+
+/** A tool as it is offered. */
+export interface AgentToolkitTool {
+  /** `noun.verb`, unique. */
+  name: string;
+  description: string;
+  /** JSON Schema (2020-12) of the payload. */
+  inputSchema: unknown;
+}
+
+/** What a call gave. */
+export interface AgentToolkitResult {
+  toolName: string;
+  /** False: the tool ran and reports a failure of what it did, as a program's exit code. A call that cannot run is a fault. */
+  success: boolean;
+  output: unknown;
+  /** Files the call wrote, by path. */
+  artifacts: Artifact[];
 }

@@ -2,6 +2,7 @@
 
 pub mod ap;
 pub mod aq;
+pub mod at;
 pub mod canonical;
 pub mod change;
 pub mod event;
@@ -10,6 +11,7 @@ pub mod grant;
 pub mod identity;
 pub mod limits;
 pub mod mcp;
+pub mod media;
 pub mod method;
 pub mod model;
 pub mod network;

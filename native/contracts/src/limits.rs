@@ -108,6 +108,38 @@ limits! {
     MCP_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
     /// One call of an MCP tool.
     MCP_CALL_MS_MAX: u64 = 120_000;
+    /// From the start of an MCP server to its definitions.
+    MCP_START_MS_MAX: u64 = 30_000;
+    /// An MCP server that was not called for this long is ended; the next call starts it again.
+    MCP_IDLE_MS: u64 = 60_000;
+    /// Processes of MCP servers alive at once.
+    MCP_PROCESSES_MAX: usize = 64;
+    /// What an MCP server says unasked (notices, standard error) from one call to the next.
+    MCP_NOISE_BYTES_MAX: usize = 8 * 1024 * 1024;
+    /// Lines of an MCP server's standard output that are no messages.
+    MCP_GARBAGE_LINES_MAX: usize = 32;
+    /// The end of an MCP server's standard error that is kept to be shown.
+    MCP_LOG_BYTES_MAX: usize = 8 * 1024;
+    /// Description of an MCP tool, or of a part of its schema, as a model reads it.
+    MCP_DESCRIPTION_CHARS_MAX: usize = 4096;
+    /// Canonical JSON of the schema of one MCP tool.
+    MCP_SCHEMA_BYTES_MAX: usize = 64 * 1024;
+    /// Definitions of one MCP server together.
+    MCP_DEFINITIONS_BYTES_MAX: usize = 1024 * 1024;
+    /// Pixels of a picture's longer side as a model gets it; a larger one is made smaller.
+    IMAGE_MODEL_PIXELS_MAX: usize = 1_568;
+    /// Bytes of a picture as a model gets it.
+    IMAGE_MODEL_BYTES_MAX: usize = 5 * 1024 * 1024;
+    /// Pixels of a picture that is decoded.
+    IMAGE_DECODE_PIXELS_MAX: usize = 50_000_000;
+    /// Notes one worker sees.
+    NOTES_MAX: usize = 500;
+    /// Pages served at once for one run.
+    PREVIEWS_MAX: usize = 8;
+    /// Files of one served page.
+    PREVIEW_SITE_FILES_MAX: usize = 2_000;
+    /// Bytes of one served page.
+    PREVIEW_SITE_BYTES_MAX: usize = 50 * 1024 * 1024;
     /// One uploaded file.
     UPLOAD_BYTES_MAX: usize = 100 * 1024 * 1024;
     /// Part of a file a preview or a diff shows.

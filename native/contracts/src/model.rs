@@ -43,6 +43,13 @@ pub enum Part {
         origin: Origin,
         labels: Vec<Label>,
     },
+    /// A picture of a user's message: `data` is base64 of PNG or JPEG bytes.
+    Image {
+        media_type: String,
+        data: String,
+        origin: Origin,
+        labels: Vec<Label>,
+    },
     ToolCall(ToolCallPart),
     ToolResult {
         call_id: String,

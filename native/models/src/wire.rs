@@ -31,11 +31,31 @@ struct StreamOptions {
 #[derive(Serialize)]
 struct WireMessage<'a> {
     role: &'static str,
-    content: Option<Cow<'a, str>>,
+    content: Option<Content<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<WireCall<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_call_id: Option<&'a str>,
+}
+
+/// Text where there is nothing else: parts are refused by some servers.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Text(Cow<'a, str>),
+    Parts(Vec<WirePart<'a>>),
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum WirePart<'a> {
+    Text { text: &'a str },
+    ImageUrl { image_url: ImageUrl },
+}
+
+#[derive(Serialize)]
+struct ImageUrl {
+    url: String,
 }
 
 #[derive(Serialize)]
@@ -86,7 +106,7 @@ pub fn body<'a>(request: &'a ModelRequest, model: &'a str, kind: ProviderKind) -
 fn said<'a>(role: &'static str, content: Option<Cow<'a, str>>) -> WireMessage<'a> {
     WireMessage {
         role,
-        content,
+        content: content.map(Content::Text),
         tool_calls: Vec::new(),
         tool_call_id: None,
     }
@@ -105,7 +125,7 @@ fn tool(offer: &ToolOffer) -> WireTool<'_> {
 
 fn push_message<'a>(messages: &mut Vec<WireMessage<'a>>, message: &'a Message, tools: &'a [ToolOffer]) {
     match message.role {
-        MessageRole::User => messages.push(said("user", Some(text_of(message)))),
+        MessageRole::User => messages.push(user(message)),
         MessageRole::Assistant => messages.push(assistant(message, tools)),
         MessageRole::Tool => {
             for part in &message.parts {
@@ -120,10 +140,32 @@ fn push_message<'a>(messages: &mut Vec<WireMessage<'a>>, message: &'a Message, t
     }
 }
 
+fn user(message: &Message) -> WireMessage<'_> {
+    if !message.parts.iter().any(|part| matches!(part, Part::Image { .. })) {
+        return said("user", Some(text_of(message)));
+    }
+    WireMessage {
+        content: Some(Content::Parts(message.parts.iter().filter_map(wire_part).collect())),
+        ..said("user", None)
+    }
+}
+
+fn wire_part(part: &Part) -> Option<WirePart<'_>> {
+    match part {
+        Part::Text { text, .. } => Some(WirePart::Text { text }),
+        Part::Image { media_type, data, .. } => Some(WirePart::ImageUrl {
+            image_url: ImageUrl {
+                url: format!("data:{media_type};base64,{data}"),
+            },
+        }),
+        Part::ToolCall(_) | Part::ToolResult { .. } => None,
+    }
+}
+
 fn assistant<'a>(message: &'a Message, tools: &'a [ToolOffer]) -> WireMessage<'a> {
     let call = |part: &'a Part| match part {
         Part::ToolCall(call) => Some(wire_call(call, tools)),
-        Part::Text { .. } | Part::ToolResult { .. } => None,
+        Part::Text { .. } | Part::Image { .. } | Part::ToolResult { .. } => None,
     };
     let tool_calls: Vec<WireCall> = message.parts.iter().filter_map(call).collect();
     let text = text_of(message);
@@ -156,7 +198,7 @@ fn wire_call<'a>(call: &'a ToolCallPart, tools: &'a [ToolOffer]) -> WireCall<'a>
 fn text_of(message: &Message) -> Cow<'_, str> {
     let mut texts = message.parts.iter().filter_map(|part| match part {
         Part::Text { text, .. } => Some(text.as_str()),
-        Part::ToolCall(_) | Part::ToolResult { .. } => None,
+        Part::Image { .. } | Part::ToolCall(_) | Part::ToolResult { .. } => None,
     });
     let first = texts.next().unwrap_or_default();
     texts.fold(Cow::Borrowed(first), |all, more| all + more)
@@ -325,6 +367,37 @@ mod tests {
         let local = serde_json::to_value(body(&request, "m", ProviderKind::Local)).unwrap();
         assert_eq!(local["max_tokens"], 9);
         assert_eq!(local.get("max_completion_tokens"), None);
+    }
+
+    #[test]
+    fn a_picture_travels_as_a_data_address_beside_the_words() {
+        let picture = Part::Image {
+            media_type: "image/png".to_owned(),
+            data: "iVBO".to_owned(),
+            origin: Origin {
+                source: Source::Tool,
+                name: "media.analyzeImage".to_owned(),
+            },
+            labels: Vec::new(),
+        };
+        let request = ModelRequest {
+            route: "p/m".to_owned(),
+            system: "s".to_owned(),
+            messages: vec![Message {
+                role: MessageRole::User,
+                parts: vec![text("What is it?"), picture],
+            }],
+            tools: Vec::new(),
+            max_output_tokens: 9,
+        };
+        let sent = serde_json::to_value(body(&request, "m", ProviderKind::Openai)).unwrap();
+        assert_eq!(
+            sent["messages"][1],
+            json!({ "role": "user", "content": [
+                { "type": "text", "text": "What is it?" },
+                { "type": "image_url", "image_url": { "url": "data:image/png;base64,iVBO" } },
+            ] })
+        );
     }
 
     #[test]

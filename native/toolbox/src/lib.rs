@@ -8,6 +8,7 @@ mod file_list;
 mod file_read;
 mod file_write;
 mod place;
+mod registry;
 mod shell_exec;
 mod summary;
 
@@ -17,6 +18,8 @@ use openwrap_contracts::fault::Fault;
 use openwrap_contracts::ports::Tool;
 use openwrap_contracts::spawn::Spawner;
 use openwrap_contracts::{ErrorCode, Outcome};
+
+pub use registry::AgentToolkitRegistry;
 
 /// What the tools need to know of the installation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -28,13 +31,20 @@ pub struct ToolboxConfig {
 /// All tools, by name.
 #[must_use]
 pub fn tools(spawner: Arc<dyn Spawner>, config: ToolboxConfig) -> Vec<Arc<dyn Tool>> {
+    let mut tools = folder_tools(config);
+    tools.push(Arc::new(shell_exec::ShellExec::new(spawner)));
+    tools
+}
+
+/// The tools that need a folder and nothing else, by name.
+#[must_use]
+pub fn folder_tools(config: ToolboxConfig) -> Vec<Arc<dyn Tool>> {
     vec![
         Arc::new(excel::ExcelCreate::new(config)),
         Arc::new(file_write::FileWrite::append(config)),
         Arc::new(file_list::FileList::new()),
         Arc::new(file_read::FileRead::new()),
         Arc::new(file_write::FileWrite::write(config)),
-        Arc::new(shell_exec::ShellExec::new(spawner)),
     ]
 }
 
