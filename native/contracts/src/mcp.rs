@@ -68,6 +68,9 @@ pub struct McpServerState {
     pub approved_hash: Option<String>,
     /// Global names are `SERVER:TOOL`.
     pub tools: Vec<ToolDefinition>,
+    /// Tools it offers that are not taken, whoever approves them.
+    #[serde(default)]
+    pub refused: Vec<McpRefusedTool>,
     /// The tools as approved, where they differ from `tools`.
     #[serde(default)]
     pub approved_tools: Vec<ToolDefinition>,
@@ -75,4 +78,13 @@ pub struct McpServerState {
     pub error: Option<String>,
     /// The last lines of its standard error.
     pub log: String,
+}
+
+/// A tool that cannot be offered to a model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct McpRefusedTool {
+    /// As the server calls it, with hidden characters shown.
+    pub name: String,
+    pub reason: String,
 }

@@ -190,7 +190,7 @@ wire! {
     TreeEntry { name: String, path: String, folder: bool, size: u32, changed: bool }
     FileParams { project_id: String, #[serde(default, skip_serializing_if = "Option::is_none")] run_id: Option<String>, #[serde(default, skip_serializing_if = "Option::is_none")] task_id: Option<String>, path: String, #[serde(default, skip_serializing_if = "Option::is_none")] sheet: Option<String> }
     McpList { servers: Vec<crate::mcp::McpServerState> }
-    McpAddParams { request_id: String, server_id: String, command: Vec<String>, #[serde(default)] env: Vec<crate::mcp::McpVariable>, #[serde(default)] grants: Vec<String> }
+    McpAddParams { request_id: String, server_id: String, command: Vec<String>, #[serde(default)] env: Vec<crate::mcp::McpVariable>, #[serde(default)] grants: Vec<String>, #[serde(default, skip_serializing_if = "Option::is_none")] package: Option<crate::mcp::McpPackage> }
     McpApproveParams { request_id: String, server_id: String, definitions_hash: String }
     McpParams { request_id: String, server_id: String }
     /// X25519 public key, base64url.
