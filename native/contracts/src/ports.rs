@@ -317,6 +317,8 @@ pub struct ToolInput {
     pub run_id: String,
     pub step: StepRef,
     pub cancel: CancellationToken,
+    /// What of the network the step's grants give to a program it starts.
+    pub network: crate::spawn::Network,
 }
 
 /// One tool. Pure needs, then the act.

@@ -9,6 +9,7 @@ use openwrap_contracts::grant::{ApprovePolicy, EffectiveDecision, Grant};
 use openwrap_contracts::identity::Actor;
 use openwrap_contracts::limits::TOOL_ARGUMENTS_BYTES_MAX;
 use openwrap_contracts::model::ToolOffer;
+use openwrap_contracts::network::Networks;
 use openwrap_contracts::plan::{Plan, PlanTask};
 use openwrap_contracts::ports::{Approver, Blobs, CancellationToken, Clock, Gateway, Task, Tool, ToolCall, Views};
 use openwrap_contracts::tool::{Reach, ToolDefinition, ToolStep, preview};
@@ -26,6 +27,8 @@ pub struct ToolGatewayCore {
     pub(crate) views: Arc<dyn Views>,
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// What of the network a step's programs get; none without it.
+    pub(crate) networks: Option<Arc<dyn Networks>>,
 }
 
 /// The call as it is written down.
@@ -73,7 +76,15 @@ impl ToolGatewayCore {
             views,
             blobs,
             clock,
+            networks: None,
         })
+    }
+
+    /// Gives the programs of a step what of the network its grants name.
+    #[must_use]
+    pub fn with_networks(mut self, networks: Arc<dyn Networks>) -> Self {
+        self.networks = Some(networks);
+        self
     }
 
     async fn pipeline(

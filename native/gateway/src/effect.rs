@@ -12,6 +12,7 @@ use openwrap_contracts::event::Fact;
 use openwrap_contracts::identity::{Label, join_labels};
 use openwrap_contracts::limits::BLOB_BYTES_MAX;
 use openwrap_contracts::ports::{Approver, CancellationToken, ObservedResult, Tool, ToolCall, ToolInput};
+use openwrap_contracts::spawn::Network;
 use openwrap_contracts::tool::{Artifact, Repeatability, ToolOutput, ToolStep, Writes, model_text, preview};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use openwrap_grants::{Capability, refused_writes};
@@ -152,6 +153,13 @@ impl Effect<'_> {
         }
     }
 
+    fn network(&self, call: &ToolCall) -> Network {
+        let networks = self.core.networks.as_ref();
+        networks.map_or(Network::None, |networks| {
+            networks.of_step(&call.run_id, &call.step, &call.tool, Arc::clone(&self.approver))
+        })
+    }
+
     async fn run_tool(&self, call: &mut ToolCall) -> Outcome<ToolOutput> {
         let input = ToolInput {
             arguments: std::mem::take(&mut call.arguments),
@@ -160,6 +168,7 @@ impl Effect<'_> {
             run_id: call.run_id.clone(),
             step: call.step.clone(),
             cancel: self.cancel.clone(),
+            network: self.network(call),
         };
         let work = AssertUnwindSafe(async { self.tool.run(input).await }).catch_unwind();
         let gave_up = async {

@@ -234,6 +234,7 @@ impl World {
                 step: 2,
             },
             cancel: self.cancel.clone(),
+            network: openwrap_contracts::spawn::Network::None,
         }
     }
 
