@@ -105,6 +105,8 @@ async function bundle(entry: string, outdir: string, name: string, splitting = t
     target: "node20.19",
     conditions: ["node"],
     external: ["*.node"],
+    // A program that is placed alone carries its font and its WebAssembly in itself.
+    loader: { ".ttf": "binary", ".wasm": "binary" },
     legalComments: "linked",
     minifySyntax: true,
     logLevel: "warning",

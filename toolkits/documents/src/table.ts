@@ -1,0 +1,141 @@
+// Tables: rules instead of boxes, a marked header row that repeats on each page, numbers aligned at their end.
+
+import {
+  AlignmentType,
+  BorderStyle,
+  type ITableCellBorders,
+  Paragraph,
+  Table,
+  TableCell,
+  TableLayoutType,
+  TableRow,
+  VerticalAlignTable,
+  WidthType,
+} from "docx";
+import { HAIR, INK, STONE } from "./palette.ts";
+import type { BlockOf, Cell } from "./schema.ts";
+import { plainOf, runsOf } from "./text.ts";
+
+type TableBlock = BlockOf<"table">;
+type Column = TableBlock["columns"][number];
+type Side = "left" | "right" | "center";
+
+/** Signs, digits, separators and a unit or currency around them. */
+const NUMERIC =
+  /^[\s(]*[-+\u2212]?\p{Sc}?\s?\d[\d\s.,'\u2019\u00a0\u202f]*(?:\s?(?:%|\p{Sc}|[\p{L}\u00b0\u00b5/\u00b2\u00b3]{1,4}))?[\s)]*$/u;
+const MINUS = "\u2212";
+/** Fewest and most characters that count for a column's own width. */
+const WIDTH_CHARACTERS = { least: 6, most: 44 };
+
+/** `width` in twips. */
+export function tableOf(block: TableBlock, width: number): Table {
+  const widths = columnWidths(block, width);
+  const sides = block.columns.map((column, place) => column.align ?? sideOf(block, place));
+  const last = block.rows.length - 1;
+  return new Table({
+    width: { size: width, type: WidthType.DXA },
+    columnWidths: widths,
+    layout: TableLayoutType.FIXED,
+    borders: {
+      top: { style: BorderStyle.SINGLE, size: 12, color: INK },
+      bottom: { style: BorderStyle.SINGLE, size: 8, color: INK },
+      left: { style: BorderStyle.NONE, size: 0, color: "auto" },
+      right: { style: BorderStyle.NONE, size: 0, color: "auto" },
+      insideHorizontal: { style: BorderStyle.SINGLE, size: 4, color: HAIR },
+      insideVertical: { style: BorderStyle.NONE, size: 0, color: "auto" },
+    },
+    rows: [
+      headerRow(block.columns, widths, sides),
+      ...block.rows.map((row, place) => bodyRow(row, block.columns, widths, sides, place === last)),
+    ],
+  });
+}
+
+function headerRow(columns: Column[], widths: number[], sides: Side[]): TableRow {
+  const children = columns.map((column, place) =>
+    cellOf(runsOf(column.header), "TableHeader", widths[place] ?? 0, sides[place] ?? "left", {
+      shading: { type: "clear", color: "auto", fill: STONE },
+      verticalAlign: VerticalAlignTable.BOTTOM,
+      borders: { bottom: { style: BorderStyle.SINGLE, size: 6, color: INK } },
+    }),
+  );
+  return new TableRow({ tableHeader: true, cantSplit: true, children });
+}
+
+/** `isLast`: a caption below belongs to it. */
+function bodyRow(row: Cell[], columns: Column[], widths: number[], sides: Side[], isLast: boolean): TableRow {
+  const children = columns.map((column, place) => {
+    const value = row[place] ?? null;
+    const runs = Array.isArray(value) ? runsOf(value) : runsOf(shown(value, column));
+    return cellOf(runs, "TableText", widths[place] ?? 0, sides[place] ?? "left", {}, isLast);
+  });
+  return new TableRow({ cantSplit: true, children });
+}
+
+interface CellLook {
+  shading?: { type: "clear"; color: string; fill: string };
+  verticalAlign?: (typeof VerticalAlignTable)[keyof typeof VerticalAlignTable];
+  borders?: ITableCellBorders;
+}
+
+function cellOf(
+  children: ReturnType<typeof runsOf>,
+  style: string,
+  width: number,
+  side: Side,
+  look: CellLook,
+  keepNext = false,
+): TableCell {
+  return new TableCell({
+    width: { size: width, type: WidthType.DXA },
+    margins: { top: 30, bottom: 30, left: 100, right: 100, marginUnitType: WidthType.DXA },
+    ...look,
+    children: [
+      new Paragraph({
+        style,
+        alignment: AlignmentType[side === "left" ? "LEFT" : side === "right" ? "RIGHT" : "CENTER"],
+        ...(keepNext ? { keepNext } : {}),
+        children,
+      }),
+    ],
+  });
+}
+
+function shown(value: string | number | boolean | null, column: Column): string {
+  if (value === null) return "\u2013";
+  if (typeof value !== "number") return String(value);
+  const digits = column.decimals === undefined ? String(value) : value.toFixed(column.decimals);
+  // A rounded zero has no sign.
+  const isNegative = digits.startsWith("-") && Number(digits) !== 0;
+  return (isNegative ? MINUS : "") + digits.replace(/^-/, "");
+}
+
+function textOf(value: Cell, column: Column): string {
+  return Array.isArray(value) ? plainOf(value) : shown(value, column);
+}
+
+/** Columns whose filled cells are all numbers stand at the right. */
+function sideOf(block: TableBlock, place: number): Side {
+  const filled = block.rows.map((row) => row[place] ?? null).filter((value) => value !== null && value !== "");
+  const isNumber = (value: Cell): boolean =>
+    typeof value === "number" || (typeof value === "string" && NUMERIC.test(value));
+  return filled.length > 0 && filled.every(isNumber) ? "right" : "left";
+}
+
+/** Twips that add up to `width`: by the shares given, else by the longest text, within bounds. */
+function columnWidths(block: TableBlock, width: number): number[] {
+  const byText = block.columns.map((column, place) => {
+    const longest = block.rows.reduce(
+      (most, row) => Math.max(most, textOf(row[place] ?? null, column).length),
+      column.header.length,
+    );
+    return Math.min(WIDTH_CHARACTERS.most, Math.max(WIDTH_CHARACTERS.least, longest)) + 2;
+  });
+  const shares = block.columns.some((column) => column.width !== undefined)
+    ? block.columns.map((column) => column.width ?? 1)
+    : byText;
+  const sum = shares.reduce((total, share) => total + share, 0);
+  const widths = shares.map((share) => Math.floor((width * share) / sum));
+  const rest = width - widths.reduce((total, part) => total + part, 0);
+  return widths.map((part, place) => part + (place === 0 ? rest : 0));
+}
