@@ -1,12 +1,16 @@
-//! Tools written in Rust: `file.read file.write file.append file.list shell.exec excel.create`.
+//! Tools written in Rust: `file.read file.write file.append file.list note.create note.append note.list shell.exec excel.create
+//! media.analyzeImage web.deploy`.
 //!
 //! Each works inside the view it is given and nowhere else. A path is taken as it is written: a symbolic link on the way
 //! is not followed silently but answered with the path it stands for, so that what was permitted is what is touched.
 
+mod deploy;
 mod excel;
 mod file_list;
 mod file_read;
 mod file_write;
+mod image;
+mod note;
 mod place;
 mod registry;
 mod shell_exec;
@@ -15,6 +19,7 @@ mod summary;
 use std::sync::Arc;
 
 use openwrap_contracts::fault::Fault;
+use openwrap_contracts::media::{Previews, Vision};
 use openwrap_contracts::ports::Tool;
 use openwrap_contracts::spawn::Spawner;
 use openwrap_contracts::{ErrorCode, Outcome};
@@ -45,6 +50,18 @@ pub fn folder_tools(config: ToolboxConfig) -> Vec<Arc<dyn Tool>> {
         Arc::new(file_list::FileList::new()),
         Arc::new(file_read::FileRead::new()),
         Arc::new(file_write::FileWrite::write(config)),
+        Arc::new(note::Note::append(config)),
+        Arc::new(note::Note::create(config)),
+        Arc::new(note::Note::list(config)),
+    ]
+}
+
+/// The tools that reach beyond their view: to a model, and to a page served on this machine.
+#[must_use]
+pub fn reaching_tools(vision: Arc<dyn Vision>, previews: Arc<dyn Previews>) -> Vec<Arc<dyn Tool>> {
+    vec![
+        Arc::new(image::AnalyzeImage::new(vision)),
+        Arc::new(deploy::WebDeploy::new(previews)),
     ]
 }
 

@@ -124,6 +124,7 @@ impl AgentToolkitRegistry {
             },
             project_path: root.clone(),
             run_id: String::new(),
+            project_id: String::new(),
             step: StepRef {
                 task_id: String::new(),
                 attempt: 0,
