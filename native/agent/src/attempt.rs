@@ -281,6 +281,8 @@ impl Attempt {
             view: view.clone(),
             project_path: engine.spec.project_path.clone(),
             labels: conversation.labels.clone(),
+            sources: Vec::new(),
+            file_labels: Vec::new(),
             head: self.head,
         };
         let step = engine
@@ -330,6 +332,7 @@ impl Attempt {
             labels: Vec::new(),
             artifacts: Vec::new(),
             preview: preview(&text),
+            interrupted: false,
         };
         self.engine
             .journal

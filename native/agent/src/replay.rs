@@ -321,6 +321,7 @@ impl Approver for RecordedApprover {
             result_hash: result.result_hash.clone(),
             change_set_hash: result.change_set_hash.clone(),
             is_error: result.is_error,
+            labels: result.labels.clone(),
         })
     }
 

@@ -513,6 +513,7 @@ impl Run {
                         change_set_hash,
                         paths,
                         preview,
+                        labels: Vec::new(),
                     },
                     Input::AttemptCompleted {
                         task_id,

@@ -196,6 +196,7 @@ impl RunState {
                 approve,
                 project_hash,
                 workflow_hash,
+                ..
             } => {
                 self.goal.clone_from(goal);
                 self.run_date.clone_from(run_date);

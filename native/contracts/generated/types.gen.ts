@@ -471,6 +471,10 @@ export interface RunCreatedEvent {
   approve: ApprovePolicy;
   projectHash: string;
   workflowHash: string;
+  /** The finished run this goal goes on from. */
+  follows?: 
+    | FollowNote
+    | null;
 }
 
 export interface PlanProposedEvent {
@@ -752,6 +756,8 @@ export interface TaskCompletedEvent {
   changeSetHash: string;
   paths: string[];
   preview: string;
+  /** What the attempt had read when it ended: whoever reads its files is labelled so. */
+  labels?: Label[];
 }
 
 export interface TaskFailedEvent {
@@ -955,9 +961,14 @@ export interface ToolFinishedEvent {
   labels: Label[];
   artifacts: Artifact[];
   preview: string;
+  /** A person interrupted: the act was given up, and what it had changed by then is in the change set. */
+  interrupted?: boolean;
 }
 
-/** The call never ran: bad arguments, unknown tool, or refused. It is a finished step. */
+/**
+ * The call never ran: bad arguments, unknown tool, refused, or (`CANCELED`) a person interrupted before it began. It is a finished
+ * step.
+ */
 export interface ToolRefusedEvent {
   type: "tool_refused";
   /** Milliseconds since the epoch. */
@@ -1108,6 +1119,7 @@ export interface MessageSentEvent {
   text: string;
   /** Interrupt: the step under way is given up; else the next step sees it. */
   interrupt: boolean;
+  labels?: Label[];
 }
 
 /** The step of the envelope was the first to see it. */
@@ -1309,6 +1321,13 @@ export interface Actor {
 export type ActorKind = "person" | "worker" | "core";
 
 export type SignInMethod = "launch_link" | "device_key" | "command_line";
+
+/** The run a goal goes on from, and what its planner is shown of it. */
+export interface FollowNote {
+  runId: string;
+  /** Blob of the earlier goal, answer and delivered files. */
+  contextHash: string;
+}
 
 /** What the planner submits and a person approves. */
 export interface Plan {
@@ -1560,6 +1579,17 @@ export interface Stopped {
   effects: string[];
 }
 
+export interface StopAllParams {
+  requestId: string;
+}
+
+/** By run id; milliseconds until nothing of any run ran any more. */
+export interface StoppedAll {
+  sequence: number;
+  quietAfterMs: number;
+  runIds: string[];
+}
+
 /** `path`: only this file of the task or run. */
 export interface UndoParams {
   requestId: string;
@@ -1673,7 +1703,10 @@ export interface DeliverableRecord {
   checksum?: string | null;
 }
 
-/** Without `taskId` all running workers are told. */
+/**
+ * `taskId`: a task, `planner` or `answer`; without it every worker under way is told, and each that starts later. Seen before the next
+ * model step; `interrupt` gives the step under way up.
+ */
 export interface SteerParams {
   requestId: string;
   runId: string;

@@ -78,6 +78,9 @@ pub enum Fact {
         approve: ApprovePolicy,
         project_hash: String,
         workflow_hash: String,
+        /// The finished run this goal goes on from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        follows: Option<FollowNote>,
     },
     PlanProposed {
         version: u32,
@@ -158,6 +161,9 @@ pub enum Fact {
         change_set_hash: String,
         paths: Vec<String>,
         preview: String,
+        /// What the attempt had read when it ended: whoever reads its files is labelled so.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        labels: Vec<Label>,
     },
     TaskFailed {
         start: u32,
@@ -227,8 +233,12 @@ pub enum Fact {
         labels: Vec<Label>,
         artifacts: Vec<Artifact>,
         preview: String,
+        /// A person interrupted: the act was given up, and what it had changed by then is in the change set.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        interrupted: bool,
     },
-    /// The call never ran: bad arguments, unknown tool, or refused. It is a finished step.
+    /// The call never ran: bad arguments, unknown tool, refused, or (`CANCELED`) a person interrupted before it began. It is a finished
+    /// step.
     ToolRefused {
         tool: String,
         call_id: String,
@@ -276,12 +286,15 @@ pub enum Fact {
         url: String,
         path: String,
     },
-    // What a person says while a run goes on.
+    // What a person says while a run goes on. The envelope names whom it is for: a task, `planner`, `answer`, or nobody (every attempt
+    // under way and each that starts later). With an attempt: what a person handed back, for this attempt alone.
     MessageSent {
         message_id: String,
         text: String,
         /// Interrupt: the step under way is given up; else the next step sees it.
         interrupt: bool,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        labels: Vec<Label>,
     },
     /// The step of the envelope was the first to see it.
     MessageSeen {
@@ -322,6 +335,15 @@ pub enum Fact {
         reason: String,
         purpose: String,
     },
+}
+
+/// The run a goal goes on from, and what its planner is shown of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FollowNote {
+    pub run_id: String,
+    /// Blob of the earlier goal, answer and delivered files.
+    pub context_hash: String,
 }
 
 /// Where an attempt's view starts from.

@@ -86,6 +86,8 @@ limits! {
     RUNS_MAX: usize = 16;
     /// Pending questions of one run.
     APPROVALS_PENDING_MAX: usize = 256;
+    /// Messages people send to one run.
+    RUN_MESSAGES_MAX: usize = 256;
     /// A launch link.
     LAUNCH_LINK_MS: u64 = 600_000;
     /// Open sessions of one run.
@@ -100,6 +102,18 @@ limits! {
     BROWSER_TABS_MAX: usize = 8;
     /// A page that does not finish loading is read as it is.
     BROWSER_LOAD_MS_MAX: u64 = 20_000;
+    /// Live browsers of an installation, one a task that opened a page.
+    BROWSERS_MAX: usize = 8;
+    /// One message of a browser; a larger one is dropped and its question ends.
+    BROWSER_MESSAGE_BYTES_MAX: usize = 48 * 1024 * 1024;
+    /// One answer of a browser.
+    BROWSER_ANSWER_MS_MAX: u64 = 20_000;
+    /// A page's whole text, of which a call returns a part.
+    BROWSER_PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+    /// Refs a task's browser remembers; the oldest go first.
+    BROWSER_REFS_MAX: usize = 50_000;
+    /// One screenshot.
+    BROWSER_SCREENSHOT_BYTES_MAX: usize = 32 * 1024 * 1024;
     /// MCP servers of an installation.
     MCP_SERVERS_MAX: usize = 32;
     /// Tools of one MCP server.

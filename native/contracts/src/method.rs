@@ -72,6 +72,7 @@ methods! {
     "run.pause" Post "/api/runs/pause" Drive (RunCommand) -> Done: "No new step starts until resumed.";
     "run.resume" Post "/api/runs/resume" Drive (RunCommand) -> Done: "Goes on after a pause.";
     "run.stop" Post "/api/runs/stop" Approve (RunCommand) -> Stopped: "Stops everything of the run within 250 ms.";
+    "run.stop_all" Post "/api/runs/stop-all" Approve (StopAllParams) -> StoppedAll: "Stops everything of every run.";
     "run.undo" Post "/api/runs/undo" Drive (UndoParams) -> UndoResult: "Takes back what a task, or the whole run, changed in the project.";
     "run.replay" Post "/api/runs/replay" Drive (ReplayParams) -> ReplayResult: "Runs scheduler, grants and deterministic tools again from the record and compares digest and files.";
     "run.record" Get "/api/runs/record" Watch (RunParams) -> crate::record::RunRecord: "The run record of a completed run.";
@@ -159,6 +160,9 @@ wire! {
     RunEventsParams { run_id: String, after: u32, #[serde(default, skip_serializing_if = "Option::is_none")] limit: Option<u32> }
     /// Milliseconds from the command to "nothing runs any more".
     Stopped { sequence: u32, quiet_after_ms: u32, effects: Vec<String> }
+    StopAllParams { request_id: String }
+    /// By run id; milliseconds until nothing of any run ran any more.
+    StoppedAll { sequence: u32, quiet_after_ms: u32, run_ids: Vec<String> }
     /// `path`: only this file of the task or run.
     UndoParams { request_id: String, run_id: String, #[serde(default, skip_serializing_if = "Option::is_none")] task_id: Option<String>, #[serde(default, skip_serializing_if = "Option::is_none")] path: Option<String> }
     UndoResult { reverted: Vec<String>, conflicts: Vec<String>, tree_hash: String, sequence: u32 }
@@ -166,7 +170,8 @@ wire! {
     ReplayResult { run_id: String, recorded_digest: String, run_digest: String, equal: bool, files_equal: bool, diverged: Vec<String> }
     ApprovalResolveParams { request_id: String, approval_id: String, decision: Decision }
     ProviderParams { provider_id: String }
-    /// Without `taskId` all running workers are told.
+    /// `taskId`: a task, `planner` or `answer`; without it every worker under way is told, and each that starts later. Seen before the next
+    /// model step; `interrupt` gives the step under way up.
     SteerParams { request_id: String, run_id: String, #[serde(default, skip_serializing_if = "Option::is_none")] task_id: Option<String>, text: String, #[serde(default)] interrupt: bool }
     ChangesParams { run_id: String, #[serde(default, skip_serializing_if = "Option::is_none")] task_id: Option<String> }
     /// By path. `committed`: it is in the project; else it is only in the task's view so far.

@@ -264,6 +264,10 @@ pub struct ToolCall {
     pub project_path: PathBuf,
     /// Labels the worker's context carries.
     pub labels: Vec<Label>,
+    /// Where they came from, for a person's eyes: a step's act, a task, a file.
+    pub sources: Vec<String>,
+    /// Files of the view that labelled work wrote: who reads them is labelled so. By path.
+    pub file_labels: Vec<(String, Vec<Label>)>,
     /// True when the task runs as head: irreversible acts may go on.
     pub head: bool,
 }
@@ -315,6 +319,7 @@ pub struct ToolInput {
     pub view: View,
     pub project_path: PathBuf,
     pub run_id: String,
+    pub project_id: String,
     pub step: StepRef,
     pub cancel: CancellationToken,
     /// What of the network the step's grants give to a program it starts.
@@ -375,16 +380,37 @@ pub trait Approver: Send + Sync {
         None
     }
 
+    /// In a replay: the messages that were first seen at this model step, in order. None in a live run.
+    fn messages(&self, _step: &StepRef) -> Option<Vec<Told>> {
+        None
+    }
+
+    /// In a replay: whether a person gave this step up.
+    fn interrupted(&self, _step: &StepRef) -> bool {
+        false
+    }
+
     /// Where the steps' events go: the ledger, or a replay's memory.
     fn ledger(&self) -> Arc<dyn Ledger>;
 }
 
-/// Recorded outcome of an observed tool.
+/// Something a worker is told in the middle of its work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    pub message_id: String,
+    pub text: String,
+    pub labels: Vec<Label>,
+    /// The core says it (what a person handed back); else the person does.
+    pub by_core: bool,
+}
+
+/// Recorded outcome of an observed tool, or of a step that was given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedResult {
     pub result_hash: String,
     pub change_set_hash: Option<String>,
     pub is_error: bool,
+    pub labels: Vec<Label>,
 }
 
 /// Every model call.

@@ -99,7 +99,7 @@ impl Effect<'_> {
             change_set_hash: recorded.change_set_hash,
             is_error: recorded.is_error,
             duration_ms: 0,
-            labels: self.own_labels(),
+            labels: join_labels(&recorded.labels, &self.own_labels()),
             artifacts: Vec::new(),
         })
     }
@@ -166,6 +166,7 @@ impl Effect<'_> {
             view: call.view.clone(),
             project_path: call.project_path.clone(),
             run_id: call.run_id.clone(),
+            project_id: call.project_id.clone(),
             step: call.step.clone(),
             cancel: self.cancel.clone(),
             network: self.network(call),
@@ -226,6 +227,7 @@ impl Effect<'_> {
             labels: finished.labels.clone(),
             artifacts: finished.artifacts,
             preview: preview(&finished.text),
+            interrupted: false,
         };
         self.note_with(finished.content, call, fact).await?;
         Ok(ToolStep {

@@ -377,6 +377,7 @@ async fn a_replay_takes_observed_results_and_runs_the_rest_again() {
         result_hash: live.result_hash.clone(),
         change_set_hash: live.change_set_hash.clone(),
         is_error: false,
+        labels: Vec::new(),
     };
     let replaying = || {
         let mut world = world().granting(&["run:node", "write:."]);

@@ -113,6 +113,7 @@ impl Replay {
             approve: self.approve,
             project_hash: self.state.project_hash.clone(),
             workflow_hash: self.state.workflow_hash.clone(),
+            follows: None,
         };
         let actor = openwrap_contracts::identity::Actor::core("replay");
         let mut events = vec![journal.event(actor.clone(), created)];

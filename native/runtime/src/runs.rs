@@ -123,6 +123,7 @@ impl Runs {
             approve: new.approve,
             project_hash,
             workflow_hash: self.workflow_hash.clone(),
+            follows: None,
         };
         let journal = self.journal(&new.run_id, &new.project_id, RunState::default());
         let mut events = vec![journal.event(new.actor.clone(), created)];

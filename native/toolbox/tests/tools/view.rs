@@ -228,6 +228,7 @@ impl World {
             view: self.view.clone(),
             project_path: PROJECT.into(),
             run_id: "run".to_owned(),
+            project_id: "project".to_owned(),
             step: StepRef {
                 task_id: "t".to_owned(),
                 attempt: 1,
