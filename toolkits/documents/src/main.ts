@@ -6,8 +6,7 @@ import { documentsServer } from "./server.ts";
 
 async function main(): Promise<void> {
   const server = documentsServer(await WorkingFolder.open(process.cwd()));
-  // The caller's end of the pipe is the server's life.
-  process.stdin.once("end", () => process.exit(0));
+  // Ends when its input does and the last call is answered: nothing else keeps it alive.
   await server.connect(new StdioServerTransport());
 }
 

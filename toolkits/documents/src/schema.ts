@@ -26,6 +26,16 @@ function isLink(value: string): boolean {
   return !UNWRITABLE.test(value) && URL.canParse(value) && /^(?:https?|mailto):$/.test(new URL(value).protocol);
 }
 
+const day = z
+  .string()
+  .regex(/^\d{4}-\d{2}-\d{2}$/, "must be YYYY-MM-DD")
+  .refine((value) => isDay(value), "is no day of the calendar");
+
+function isDay(value: string): boolean {
+  const time = Date.parse(`${value}T00:00:00Z`);
+  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(value);
+}
+
 const run = z
   .strictObject({
     text: text(LIMITS.textCharactersMax),
@@ -37,7 +47,9 @@ const run = z
   .describe("A piece of text in one style");
 
 const rich = z
-  .union([text(LIMITS.textCharactersMax), z.array(run).min(1).max(LIMITS.runsMax)])
+  .union([text(LIMITS.textCharactersMax), z.array(run).min(1).max(LIMITS.runsMax)], {
+    error: "must be a text, or a list of { text, bold?, italic?, code?, link? }",
+  })
   .meta({ id: "RichText", description: "Plain text without markup, or pieces with bold, italic, code, link" });
 
 const heading = z.strictObject({
@@ -52,10 +64,13 @@ const quote = z.strictObject({ type: z.literal("quote"), text: rich });
 
 const code = z.strictObject({ type: z.literal("code"), text: text(LIMITS.textCharactersMax) });
 
-const item = z.union([
-  rich,
-  z.strictObject({ text: rich, items: z.array(rich).min(1).max(LIMITS.listItemsMax).describe("One level below") }),
-]);
+const item = z.union(
+  [
+    rich,
+    z.strictObject({ text: rich, items: z.array(rich).min(1).max(LIMITS.listItemsMax).describe("One level below") }),
+  ],
+  { error: "must be a text, a list of { text, … }, or { text, items }" },
+);
 
 const list = z.strictObject({
   type: z.literal("list"),
@@ -63,17 +78,17 @@ const list = z.strictObject({
   items: z.array(item).min(1).max(LIMITS.listItemsMax),
 });
 
-const cell = z.union([
-  text(LIMITS.textCharactersMax, 0),
-  z.number(),
-  z.boolean(),
-  z.null(),
-  z.array(run).max(LIMITS.runsMax),
-]);
+const cell = z.union(
+  [text(LIMITS.textCharactersMax, 0), z.number(), z.boolean(), z.null(), z.array(run).max(LIMITS.runsMax)],
+  { error: "must be a text, a number, true, false, null, or a list of { text, … }" },
+);
 
 const column = z.strictObject({
   header: line(LIMITS.titleCharactersMax),
-  align: z.enum(["left", "right", "center"]).optional().describe("Right for columns of numbers, else left"),
+  align: z
+    .enum(["left", "right", "center"])
+    .optional()
+    .describe("Right for columns of numbers after the first, else left"),
   width: z.number().positive().max(1_000).optional().describe("Share of the width, relative to the other columns"),
   decimals: z.int().min(0).max(10).optional().describe("Digits after the point of this column's numbers"),
 });
@@ -134,7 +149,7 @@ export const createArguments = z.strictObject({
     .regex(/^[a-z]{2,3}(?:-[A-Z][a-z]{3})?(?:-[A-Z]{2})?$/, "must be a tag such as en-US or de")
     .optional()
     .describe("Language tag for spelling and screen readers; en-US unless given"),
-  date: z.iso.date().optional().describe("The run's date; written as the document's date, never the clock's"),
+  date: day.optional().describe("The run's date; written as the document's date, never the clock's"),
   pageSize: z.enum(["A4", "Letter"]).optional().describe("A4 unless given"),
   blocks: z.array(block).min(1).max(LIMITS.blocksMax),
 });

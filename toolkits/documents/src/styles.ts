@@ -38,7 +38,7 @@ export function documentStyles(language: string): IStylesOptions {
         paragraph: { spacing: { after: points(8), line: 300, lineRule: LineRuleType.AUTO } },
       },
       title: {
-        run: { font: SERIF, size: half(28), color: INK },
+        run: { font: SERIF, size: half(25), color: INK },
         paragraph: { keepNext: true, spacing: { after: points(4), line: 252, lineRule: LineRuleType.AUTO } },
       },
       heading1: heading(17, 24, 6),

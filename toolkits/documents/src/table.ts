@@ -23,6 +23,10 @@ type Side = "left" | "right" | "center";
 /** Signs, digits, separators and a unit or currency around them. */
 const NUMERIC =
   /^[\s(]*[-+\u2212]?\p{Sc}?\s?\d[\d\s.,'\u2019\u00a0\u202f]*(?:\s?(?:%|\p{Sc}|[\p{L}\u00b0\u00b5/\u00b2\u00b3]{1,4}))?[\s)]*$/u;
+/** A table of so many rows stays on one page. */
+const ROWS_TOGETHER_MAX = 14;
+/** Twips; more between an end-aligned column and the start-aligned one after it. */
+const CELL_MARGIN = { usual: 100, apart: 300 };
 const MINUS = "\u2212";
 /** Fewest and most characters that count for a column's own width. */
 const WIDTH_CHARACTERS = { least: 6, most: 44 };
@@ -32,6 +36,8 @@ export function tableOf(block: TableBlock, width: number): Table {
   const widths = columnWidths(block, width);
   const sides = block.columns.map((column, place) => column.align ?? sideOf(block, place));
   const last = block.rows.length - 1;
+  // A caption below belongs to the last row.
+  const staysWithNext = (place: number): boolean => place === last || last < ROWS_TOGETHER_MAX;
   return new Table({
     width: { size: width, type: WidthType.DXA },
     columnWidths: widths,
@@ -46,14 +52,14 @@ export function tableOf(block: TableBlock, width: number): Table {
     },
     rows: [
       headerRow(block.columns, widths, sides),
-      ...block.rows.map((row, place) => bodyRow(row, block.columns, widths, sides, place === last)),
+      ...block.rows.map((row, place) => bodyRow(row, block.columns, widths, sides, staysWithNext(place))),
     ],
   });
 }
 
 function headerRow(columns: Column[], widths: number[], sides: Side[]): TableRow {
   const children = columns.map((column, place) =>
-    cellOf(runsOf(column.header), "TableHeader", widths[place] ?? 0, sides[place] ?? "left", {
+    cellOf(runsOf(column.header), "TableHeader", widths[place] ?? 0, sides[place] ?? "left", lead(sides, place), {
       shading: { type: "clear", color: "auto", fill: STONE },
       verticalAlign: VerticalAlignTable.BOTTOM,
       borders: { bottom: { style: BorderStyle.SINGLE, size: 6, color: INK } },
@@ -62,12 +68,11 @@ function headerRow(columns: Column[], widths: number[], sides: Side[]): TableRow
   return new TableRow({ tableHeader: true, cantSplit: true, children });
 }
 
-/** `isLast`: a caption below belongs to it. */
-function bodyRow(row: Cell[], columns: Column[], widths: number[], sides: Side[], isLast: boolean): TableRow {
+function bodyRow(row: Cell[], columns: Column[], widths: number[], sides: Side[], keepNext: boolean): TableRow {
   const children = columns.map((column, place) => {
     const value = row[place] ?? null;
     const runs = Array.isArray(value) ? runsOf(value) : runsOf(shown(value, column));
-    return cellOf(runs, "TableText", widths[place] ?? 0, sides[place] ?? "left", {}, isLast);
+    return cellOf(runs, "TableText", widths[place] ?? 0, sides[place] ?? "left", lead(sides, place), {}, keepNext);
   });
   return new TableRow({ cantSplit: true, children });
 }
@@ -83,12 +88,13 @@ function cellOf(
   style: string,
   width: number,
   side: Side,
+  left: number,
   look: CellLook,
   keepNext = false,
 ): TableCell {
   return new TableCell({
     width: { size: width, type: WidthType.DXA },
-    margins: { top: 30, bottom: 30, left: 100, right: 100, marginUnitType: WidthType.DXA },
+    margins: { top: 30, bottom: 30, left, right: CELL_MARGIN.usual, marginUnitType: WidthType.DXA },
     ...look,
     children: [
       new Paragraph({
@@ -114,8 +120,14 @@ function textOf(value: Cell, column: Column): string {
   return Array.isArray(value) ? plainOf(value) : shown(value, column);
 }
 
-/** Columns whose filled cells are all numbers stand at the right. */
+/** The margin before a cell's text. */
+function lead(sides: Side[], place: number): number {
+  return sides[place] === "left" && sides[place - 1] === "right" ? CELL_MARGIN.apart : CELL_MARGIN.usual;
+}
+
+/** The first column names its row. Other columns whose filled cells are all numbers stand at the right. */
 function sideOf(block: TableBlock, place: number): Side {
+  if (place === 0 && block.columns.length > 1) return "left";
   const filled = block.rows.map((row) => row[place] ?? null).filter((value) => value !== null && value !== "");
   const isNumber = (value: Cell): boolean =>
     typeof value === "number" || (typeof value === "string" && NUMERIC.test(value));

@@ -22,11 +22,11 @@ export interface RunningDocuments {
   close: () => Promise<void>;
 }
 
-export async function startDocuments(): Promise<RunningDocuments> {
+export async function startDocuments(variables: Record<string, string> = {}): Promise<RunningDocuments> {
   if (!existsSync(PROGRAM)) throw new Error("build first: npm run build toolkit-documents");
   const folder = mkdtempSync(join(tmpdir(), "openwrap-documents-"));
   const client = new Client({ name: "test", version: "0.1.0" });
-  const environment = { HOME: join(folder, "nowhere"), TMPDIR: join(folder, "nowhere") };
+  const environment = { HOME: join(folder, "nowhere"), TMPDIR: join(folder, "nowhere"), ...variables };
   await client.connect(
     new StdioClientTransport({ command: process.execPath, args: [PROGRAM], cwd: folder, env: environment }),
   );
