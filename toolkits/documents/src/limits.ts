@@ -11,7 +11,7 @@ export const LIMITS = {
   tableColumnsMax: 20,
   tableRowsMax: 2_000,
   /** Over all tables. */
-  tableCellsMax: 40_000,
+  tableCellsMax: 20_000,
   chartCategoriesMax: 200,
   chartSeriesMax: 6,
   /** Over the document; each is drawn and compressed. */

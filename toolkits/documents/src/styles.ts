@@ -4,7 +4,9 @@
 import {
   AlignmentType,
   BorderStyle,
+  type ICharacterStyleOptions,
   type INumberingOptions,
+  type IParagraphStyleOptions,
   type IStylesOptions,
   LevelFormat,
   LineRuleType,
@@ -29,6 +31,88 @@ const heading = (size: number, before: number, after: number, color = INK) => ({
   paragraph: { keepNext: true, keepLines: true, spacing: { before: points(before), after: points(after) } },
 });
 
+const PARAGRAPH_STYLES: IParagraphStyleOptions[] = [
+  {
+    id: "Subtitle",
+    name: "Subtitle",
+    basedOn: "Normal",
+    next: "Normal",
+    quickFormat: true,
+    run: { font: SANS, size: half(12.5), color: INK_SOFT },
+    paragraph: { spacing: { after: points(4) } },
+  },
+  {
+    id: "Byline",
+    name: "Byline",
+    basedOn: "Normal",
+    next: "Normal",
+    run: { font: SANS, size: half(9.5), color: INK_FAINT },
+    paragraph: {
+      spacing: { before: points(6), after: points(22) },
+      border: { bottom: { style: BorderStyle.SINGLE, size: 12, color: INK, space: 8 } },
+    },
+  },
+  {
+    id: "Quote",
+    name: "Quote",
+    basedOn: "Normal",
+    quickFormat: true,
+    run: { italics: true, color: INK_SOFT },
+    paragraph: {
+      indent: { left: 340, right: 340 },
+      spacing: { before: points(8), after: points(12) },
+      border: { left: { style: BorderStyle.SINGLE, size: 18, color: HAIR, space: 12 } },
+    },
+  },
+  {
+    id: "Code",
+    name: "Code",
+    basedOn: "Normal",
+    quickFormat: true,
+    run: { font: MONO, size: half(9), noProof: true },
+    paragraph: {
+      spacing: { before: points(6), after: points(12), line: 264, lineRule: LineRuleType.AUTO },
+      shading: { type: "clear", color: "auto", fill: SUNK },
+      indent: { left: 120, right: 120 },
+      border: Object.fromEntries(
+        ["top", "left", "bottom", "right"].map((side) => [
+          side,
+          { style: BorderStyle.SINGLE, size: 4, color: SUNK, space: 6 },
+        ]),
+      ),
+    },
+  },
+  {
+    id: "TableText",
+    name: "Table Text",
+    basedOn: "Normal",
+    run: { font: SANS, size: half(9.5) },
+    paragraph: { spacing: { before: points(2.5), after: points(2.5), line: 252, lineRule: LineRuleType.AUTO } },
+  },
+  {
+    id: "TableHeader",
+    name: "Table Header",
+    basedOn: "TableText",
+    run: { bold: true, color: INK },
+    paragraph: { keepNext: true },
+  },
+  {
+    id: "Figure",
+    name: "Figure",
+    basedOn: "Normal",
+    paragraph: { spacing: { before: points(10), after: points(6), line: 240, lineRule: LineRuleType.AUTO } },
+  },
+];
+
+const CHARACTER_STYLES: ICharacterStyleOptions[] = [
+  {
+    id: "CodeText",
+    name: "Code Text",
+    basedOn: "DefaultParagraphFont",
+    run: { font: MONO, size: half(9.5), noProof: true, shading: { type: "clear", color: "auto", fill: SUNK } },
+  },
+];
+
 /** `language` is a tag such as `en-US`. */
 export function documentStyles(language: string): IStylesOptions {
   return {
@@ -52,86 +136,8 @@ export function documentStyles(language: string): IStylesOptions {
       hyperlink: { run: { color: SEA, underline: {} } },
       listParagraph: { run: {}, paragraph: { contextualSpacing: true, spacing: { after: points(8) } } },
     },
-    paragraphStyles: [
-      {
-        id: "Subtitle",
-        name: "Subtitle",
-        basedOn: "Normal",
-        next: "Normal",
-        quickFormat: true,
-        run: { font: SANS, size: half(12.5), color: INK_SOFT },
-        paragraph: { spacing: { after: points(4) } },
-      },
-      {
-        id: "Byline",
-        name: "Byline",
-        basedOn: "Normal",
-        next: "Normal",
-        run: { font: SANS, size: half(9.5), color: INK_FAINT },
-        paragraph: {
-          spacing: { before: points(6), after: points(22) },
-          border: { bottom: { style: BorderStyle.SINGLE, size: 12, color: INK, space: 8 } },
-        },
-      },
-      {
-        id: "Quote",
-        name: "Quote",
-        basedOn: "Normal",
-        quickFormat: true,
-        run: { italics: true, color: INK_SOFT },
-        paragraph: {
-          indent: { left: 340, right: 340 },
-          spacing: { before: points(8), after: points(12) },
-          border: { left: { style: BorderStyle.SINGLE, size: 18, color: HAIR, space: 12 } },
-        },
-      },
-      {
-        id: "Code",
-        name: "Code",
-        basedOn: "Normal",
-        quickFormat: true,
-        run: { font: MONO, size: half(9), noProof: true },
-        paragraph: {
-          spacing: { before: points(6), after: points(12), line: 264, lineRule: LineRuleType.AUTO },
-          shading: { type: "clear", color: "auto", fill: SUNK },
-          indent: { left: 120, right: 120 },
-          border: Object.fromEntries(
-            ["top", "left", "bottom", "right"].map((side) => [
-              side,
-              { style: BorderStyle.SINGLE, size: 4, color: SUNK, space: 6 },
-            ]),
-          ),
-        },
-      },
-      {
-        id: "TableText",
-        name: "Table Text",
-        basedOn: "Normal",
-        run: { font: SANS, size: half(9.5) },
-        paragraph: { spacing: { before: points(2.5), after: points(2.5), line: 252, lineRule: LineRuleType.AUTO } },
-      },
-      {
-        id: "TableHeader",
-        name: "Table Header",
-        basedOn: "TableText",
-        run: { bold: true, color: INK },
-        paragraph: { keepNext: true },
-      },
-      {
-        id: "Figure",
-        name: "Figure",
-        basedOn: "Normal",
-        paragraph: { spacing: { before: points(10), after: points(6), line: 240, lineRule: LineRuleType.AUTO } },
-      },
-    ],
-    characterStyles: [
-      {
-        id: "CodeText",
-        name: "Code Text",
-        basedOn: "DefaultParagraphFont",
-        run: { font: MONO, size: half(9.5), noProof: true, shading: { type: "clear", color: "auto", fill: SUNK } },
-      },
-    ],
+    paragraphStyles: PARAGRAPH_STYLES,
+    characterStyles: CHARACTER_STYLES,
   };
 }
 

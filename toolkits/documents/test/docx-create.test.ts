@@ -227,11 +227,11 @@ describe("refused", () => {
     const table = {
       type: "table",
       columns: row.map(() => ({ header: "h" })),
-      rows: Array.from({ length: 1_100 }, () => row),
+      rows: Array.from({ length: 600 }, () => row),
     };
     const refused = await problem({ ...plain, blocks: [table, table] });
     expect(refused.code).toBe("LIMIT_EXCEEDED");
-    expect(refused.message).toContain("40000");
+    expect(refused.message).toContain("20000");
   });
 
   test("nothing is read or written outside the working folder, whatever the way", async () => {
