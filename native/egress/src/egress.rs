@@ -108,11 +108,19 @@ impl Egress {
     ///
     /// # Errors
     /// `EGRESS_FAILED` when the system gives none.
+    pub fn listen_loopback(&self) -> Outcome<(OwnedFd, u16)> {
+        self.listen_loopback_on(0)
+    }
+
+    /// As [`Egress::listen_loopback`], on this port; 0 is any free one.
+    ///
+    /// # Errors
+    /// `EGRESS_FAILED` when it is taken.
     // This crate is made for sockets.
     #[allow(clippy::disallowed_methods)]
-    pub fn listen_loopback(&self) -> Outcome<(OwnedFd, u16)> {
+    pub fn listen_loopback_on(&self, port: u16) -> Outcome<(OwnedFd, u16)> {
         let fault = |error| Fault::new(ErrorCode::EgressFailed, format!("no listener on the loopback: {error}"));
-        let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(fault)?;
+        let listener = TcpListener::bind(("127.0.0.1", port)).map_err(fault)?;
         let port = listener.local_addr().map_err(fault)?.port();
         Ok((OwnedFd::from(listener), port))
     }

@@ -10,7 +10,7 @@ use openwrap_agent::engine::Ports;
 use openwrap_contracts::event::{Event, Fact};
 use openwrap_contracts::identity::Actor;
 use openwrap_contracts::method::MethodAccess;
-use openwrap_contracts::ports::{Blobs, CancellationToken, Clock, Gateway, Ids, Random, Tool, Vault, Views};
+use openwrap_contracts::ports::{Blobs, CancellationToken, Clock, Gateway, Ids, Models, Random, Tool, Vault, Views};
 use openwrap_contracts::run::DisabledFeature;
 use openwrap_contracts::spawn::{SandboxReport, Spawner};
 use openwrap_contracts::workflow::Workflow;
@@ -28,11 +28,13 @@ use serde_json::Value;
 use crate::devices::DeviceFile;
 use crate::folders;
 use crate::following::Following;
+use crate::previews::{PreviewConfig, PreviewServers};
 use crate::rehearsal::{ModelsWithRehearsal, Rehearsal, RehearsalConfig};
 use crate::requests::Requests;
 use crate::runs::Runs;
 use crate::stream::{FrameSink, TextFrames, feed};
 use crate::system::{SystemClock, SystemIds, SystemRandom};
+use crate::vision::ModelVision;
 
 /// What the server opens the core with. Paths are absolute.
 #[derive(Debug, Clone, Deserialize)]
@@ -136,13 +138,6 @@ impl Core {
             blobs: Arc::clone(&blobs),
             tools_owner: owner,
         })?);
-        let tools = openwrap_toolbox::tools(Arc::clone(&spawner), ToolboxConfig { tools_owner: owner });
-        let gateway: Arc<dyn Gateway> = Arc::new(ToolGatewayCore::new(
-            change(tools),
-            Arc::clone(&views),
-            Arc::clone(&blobs),
-            Arc::clone(&clock),
-        )?);
         let egress = Egress::new(Arc::clone(&ledger), Arc::clone(&clock))?;
         egress.forbid_own(config.port);
         let fabric = ModelFabric::new(Arc::clone(&egress) as _, store.vault() as Arc<dyn Vault>);
@@ -152,26 +147,53 @@ impl Core {
             Arc::clone(&egress),
             Arc::clone(&fabric),
         );
+        let models: Arc<dyn Models> = Arc::new(ModelsWithRehearsal {
+            fabric: Arc::clone(&fabric),
+            rehearsal: Some(Arc::clone(&rehearsal)),
+        });
+        let ids: Arc<dyn Ids> = Arc::new(SystemIds);
+        let previews = PreviewServers::new(
+            preview_config(&config, owner),
+            Arc::clone(&spawner),
+            Arc::clone(&egress),
+            Arc::clone(&clock),
+            Arc::clone(&ids),
+        )
+        .await?;
+        let vision = ModelVision {
+            models: Arc::clone(&models),
+            ledger: Arc::clone(&ledger),
+        };
+        let mut tools = openwrap_toolbox::tools(Arc::clone(&spawner), ToolboxConfig { tools_owner: owner });
+        tools.extend(openwrap_toolbox::reaching_tools(
+            Arc::new(vision),
+            Arc::clone(&previews) as _,
+        ));
+        let gateway: Arc<dyn Gateway> = Arc::new(ToolGatewayCore::new(
+            change(tools),
+            Arc::clone(&views),
+            Arc::clone(&blobs),
+            Arc::clone(&clock),
+        )?);
         let text = TextFrames::new();
         let ports = Ports {
             ledger: Arc::clone(&ledger),
             blobs: Arc::clone(&blobs) as Arc<dyn Blobs>,
             views,
             gateway,
-            models: Arc::new(ModelsWithRehearsal {
-                fabric: Arc::clone(&fabric),
-                rehearsal: Some(Arc::clone(&rehearsal)),
-            }),
+            models,
             text: Arc::clone(&text) as _,
             clock: Arc::clone(&clock),
-            ids: Arc::new(SystemIds) as Arc<dyn Ids>,
+            ids,
         };
         let runs = Runs::new(ports.clone(), Arc::new(config.workflow.clone())).await?;
+        let closing = CancellationToken::new();
+        previews.follow(&runs, &*ledger, closing.clone());
         let core = Arc::new(Self {
             access: open_access(&config, &clock)?,
             following: Following::open(Arc::clone(&store)).await?,
             requests: Requests::default(),
-            closing: CancellationToken::new(),
+            closing,
             config,
             store,
             ports,
@@ -328,6 +350,15 @@ fn rehearsal_config(config: &CoreConfig, owner: Option<(u32, u32)>) -> Rehearsal
         node: config.node_path.clone(),
         bundle: config.rehearsal_path.clone(),
         work: config.work.clone(),
+        owner,
+    }
+}
+
+fn preview_config(config: &CoreConfig, owner: Option<(u32, u32)>) -> PreviewConfig {
+    PreviewConfig {
+        node: config.node_path.clone(),
+        folder: config.work.join("previews"),
+        programs: config.work.join("programs"),
         owner,
     }
 }

@@ -14,7 +14,7 @@ use openwrap_agent::run::Run;
 use openwrap_agent::state::RunState;
 use openwrap_contracts::event::{Event, Fact, FailureNote};
 use openwrap_contracts::grant::{ApprovePolicy, Decision, Grant, Holder};
-use openwrap_contracts::identity::Actor;
+use openwrap_contracts::identity::{Actor, StepRef};
 use openwrap_contracts::limits::{PAGE_EVENTS_MAX, RUNS_MAX};
 use openwrap_contracts::ports::{CancellationToken, Ledger};
 use openwrap_contracts::run::{RunStatus, RunSummary};
@@ -39,6 +39,7 @@ pub struct Runs {
 struct Live {
     outbox: mpsc::UnboundedSender<Message>,
     desk: Arc<Desk>,
+    journal: Arc<Journal>,
     cancel: CancellationToken,
 }
 
@@ -199,6 +200,7 @@ impl Runs {
         let live = Live {
             outbox: outbox.clone(),
             desk: Arc::clone(&desk),
+            journal: Arc::clone(&engine.journal),
             cancel,
         };
         self.live
@@ -309,6 +311,17 @@ impl Runs {
     /// `INVALID_STATE`.
     pub async fn pause(&self, run_id: &str, actor: Actor) -> Outcome<()> {
         self.command(run_id, |done| Message::Pause { actor, done }).await
+    }
+
+    /// Notes facts of the core about a step of a run under way.
+    ///
+    /// # Errors
+    /// `INVALID_STATE` when the run is not under way; as `Ledger::append`.
+    pub async fn note_at(&self, run_id: &str, place: &StepRef, facts: Vec<Fact>) -> Outcome<()> {
+        let journal = self.live(run_id)?.journal;
+        let event = |fact| journal.event_at(Actor::core("runtime"), place, fact);
+        let events = facts.into_iter().map(event).collect();
+        journal.append(events).await.map(|_| ())
     }
 
     /// Goes on.
