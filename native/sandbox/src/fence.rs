@@ -174,6 +174,11 @@ impl Base {
             .iter()
             .map(|grant| self.open_grant(grant))
             .collect::<Result<Vec<_>, _>>()?;
+        let writable = granted
+            .iter()
+            .filter(|rule| rule.rights & right::WRITE_FILE != 0)
+            .map(|rule| rule.path.clone())
+            .collect();
         let rights = granted
             .iter()
             .map(|rule| (rule.file.0, rule.file.1, rule.rights))
@@ -206,6 +211,7 @@ impl Base {
             ruleset,
             executable,
             reachable,
+            writable,
         })
     }
 
@@ -242,6 +248,8 @@ pub struct Fence {
     pub tools: Option<u32>,
     executable: Vec<PathBuf>,
     reachable: Vec<PathBuf>,
+    /// Real paths of the grants that allow writing.
+    pub writable: Vec<PathBuf>,
 }
 
 impl Fence {

@@ -19,6 +19,7 @@ mod number {
     pub const LISTMOUNT: i64 = 458;
     pub const STATMOUNT: i64 = 457;
     pub const OPEN_TREE_ATTR: i64 = 467;
+    pub const FILE_SETATTR: i64 = 469;
 }
 
 /// Changes to the system, other processes' memory, new namespaces, kernel surface no tool needs.
@@ -73,11 +74,11 @@ const NOT_PERMITTED: &[i64] = &[
     libc::SYS_vhangup,
     libc::SYS_move_pages,
     libc::SYS_migrate_pages,
-    // A socket that exists is one end of a pair, the inherited listener or a connection it accepted: it needs neither. (An accepted
-    // one could be taken apart and connected elsewhere.)
-    libc::SYS_connect,
-    libc::SYS_bind,
 ];
+
+/// Refused where no supervisor decides about them. A socket that exists then is one end of a pair, the inherited listener or a
+/// connection it accepted: it needs neither. (An accepted one could be taken apart and connected elsewhere.)
+const UNSUPERVISED: &[i64] = &[libc::SYS_connect, libc::SYS_bind];
 
 /// Answered as on a kernel without them, so that programs take their older way.
 const NOT_THERE: &[i64] = &[
@@ -102,6 +103,8 @@ const NOT_THERE: &[i64] = &[
     libc::SYS_inotify_add_watch,
     number::LISTMOUNT,
     number::STATMOUNT,
+    // Attributes of files by another way than the calls a supervisor knows.
+    number::FILE_SETATTR,
 ];
 
 #[cfg(target_arch = "x86_64")]
@@ -131,19 +134,37 @@ fn refuse(call: i64, when: When, errno: i32) -> Row {
     }
 }
 
+/// Attributes of a file's inode, by a descriptor that may be open for reading only.
+const SET_ATTRIBUTES: &[u32] = &[0x4008_6602, 0x401c_5820];
+const INTERNET: &[u32] = &[libc::AF_INET as u32, libc::AF_INET6 as u32];
+const STREAM_PROTOCOLS: &[u32] = &[0, libc::IPPROTO_TCP as u32];
+
+/// Sockets: none at all, or (decided further by the supervisor) TCP ones.
+fn sockets(supervised: bool) -> Row {
+    // Not EAFNOSUPPORT: LibreOffice waits for ever on that.
+    let mut cases = vec![(When::Equal(0, libc::AF_UNIX as u32), Answer::Errno(libc::EPERM))];
+    let not_there = Answer::Errno(libc::EAFNOSUPPORT);
+    if supervised {
+        cases.extend([
+            (When::NoneOf(0, INTERNET), not_there),
+            (When::MaskedNotEqual(1, 0xf, libc::SOCK_STREAM as u32), not_there),
+            // SCTP and MPTCP are streams as well.
+            (When::OneOf(2, STREAM_PROTOCOLS), Answer::Allow),
+        ]);
+    }
+    Row {
+        call: libc::SYS_socket,
+        cases,
+        otherwise: not_there,
+    }
+}
+
 /// Calls whose arguments decide.
-fn conditional(truncate_confined: bool) -> Vec<Row> {
+fn conditional(truncate_confined: bool, supervised: bool) -> Vec<Row> {
     let fast_open = libc::MSG_FASTOPEN as u32;
     let mut rows = vec![
         refuse(libc::SYS_clone, When::AnyBit(0, NEW_NAMESPACES), libc::EPERM),
-        Row {
-            call: libc::SYS_socket,
-            cases: vec![
-                // Not EAFNOSUPPORT: LibreOffice waits for ever on that.
-                (When::Equal(0, libc::AF_UNIX as u32), Answer::Errno(libc::EPERM)),
-            ],
-            otherwise: Answer::Errno(libc::EAFNOSUPPORT),
-        },
+        sockets(supervised),
         Row {
             call: libc::SYS_socketpair,
             cases: vec![
@@ -161,12 +182,18 @@ fn conditional(truncate_confined: bool) -> Vec<Row> {
         refuse(libc::SYS_sendto, When::AnyBit(3, fast_open), libc::EPERM),
         refuse(libc::SYS_sendmsg, When::AnyBit(2, fast_open), libc::EPERM),
         refuse(libc::SYS_sendmmsg, When::AnyBit(3, fast_open), libc::EPERM),
-        // Typing into somebody's terminal. The kernel reads 32 bits of the number.
-        refuse(
-            libc::SYS_ioctl,
-            When::OneOf(1, &[libc::TIOCSTI as u32, libc::TIOCLINUX as u32]),
-            libc::EPERM,
-        ),
+        Row {
+            call: libc::SYS_ioctl,
+            cases: vec![
+                // Typing into somebody's terminal. The kernel reads 32 bits of the number.
+                (
+                    When::OneOf(1, &[libc::TIOCSTI as u32, libc::TIOCLINUX as u32]),
+                    Answer::Errno(libc::EPERM),
+                ),
+                (When::OneOf(1, SET_ATTRIBUTES), Answer::Errno(libc::EOPNOTSUPP)),
+            ],
+            otherwise: Answer::Allow,
+        },
         // A supervisor of its own could answer instead of a later one of ours.
         refuse(
             libc::SYS_seccomp,
@@ -198,12 +225,15 @@ fn conditional(truncate_confined: bool) -> Vec<Row> {
 }
 
 /// The filter of every child on a kernel with this Landlock version. The spawner process puts itself under it: its children inherit
-/// it, and it does none of the refused things either.
+/// it, and it does none of the refused things either. `supervised`: a filter before it holds the calls of [`crate::traps`].
 #[must_use]
-pub fn filter(landlock_abi: u32) -> Vec<libc::sock_filter> {
-    let mut rows = conditional(landlock_abi >= 3);
+pub fn filter(landlock_abi: u32, supervised: bool) -> Vec<libc::sock_filter> {
+    let mut rows = conditional(landlock_abi >= 3, supervised);
     let refused = |calls: &'static [i64], errno| calls.iter().map(move |call| plain(*call, Answer::Errno(errno)));
     rows.extend(refused(NOT_PERMITTED, libc::EPERM));
+    if !supervised {
+        rows.extend(refused(UNSUPERVISED, libc::EPERM));
+    }
     rows.extend(refused(NOT_THERE, libc::ENOSYS));
     rows.extend(OF_THIS_ARCHITECTURE.iter().map(|(call, answer)| plain(*call, *answer)));
     compile(rows)
@@ -217,9 +247,10 @@ mod tests {
     #[test]
     fn no_call_is_listed_twice_and_the_program_is_small() {
         let mut seen = BTreeSet::new();
-        let conditional = conditional(false);
+        let conditional = conditional(false, true);
         let all = NOT_PERMITTED
             .iter()
+            .chain(UNSUPERVISED)
             .chain(NOT_THERE)
             .copied()
             .chain(OF_THIS_ARCHITECTURE.iter().map(|(call, _)| *call))
@@ -227,6 +258,6 @@ mod tests {
         for call in all {
             assert!(seen.insert(call), "call {call} twice");
         }
-        assert!(filter(7).len() < 1000);
+        assert!(filter(7, false).len() < 1000);
     }
 }

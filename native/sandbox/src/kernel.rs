@@ -105,11 +105,11 @@ pub fn duplicate_onto(from: BorrowedFd<'_>, to: i32) -> io::Result<()> {
     checked(libc::c_long::from(unsafe { libc::dup2(from.as_raw_fd(), to) })).map(drop)
 }
 
-/// Takes over the descriptor number 0 at process start, at a number of 10 or more.
-pub fn take_standard_input() -> io::Result<OwnedFd> {
+/// Takes over a descriptor number at process start, at a number of 10 or more.
+pub fn take_over(number: i32) -> io::Result<OwnedFd> {
     // SAFETY: the duplicate is a new number that only this `OwnedFd` owns.
     unsafe {
-        let fd = checked(libc::c_long::from(libc::fcntl(0, libc::F_DUPFD_CLOEXEC, 10)))?;
+        let fd = checked(libc::c_long::from(libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 10)))?;
         Ok(OwnedFd::from_raw_fd(fd as i32))
     }
 }
@@ -321,6 +321,21 @@ pub fn collect(pid: i32) -> io::Result<Collected> {
         cpu_ms: ms(usage.ru_utime) + ms(usage.ru_stime),
         max_rss_bytes: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024,
     })
+}
+
+/// Waits for the end of a child and collects it.
+pub fn await_end(pid: i32) -> io::Result<Collected> {
+    // SAFETY: the kernel fills `info`, which starts zeroed; the child is left to be collected.
+    unsafe {
+        let mut info = std::mem::zeroed::<libc::siginfo_t>();
+        checked(libc::c_long::from(libc::waitid(
+            libc::P_PID,
+            pid.unsigned_abs(),
+            &raw mut info,
+            libc::WEXITED | libc::WNOWAIT,
+        )))?;
+    }
+    collect(pid)
 }
 
 /// SIGKILL to a child of ours that is not collected, so its number is its own.

@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use openwrap_contracts::ErrorCode;
@@ -46,6 +47,8 @@ pub struct Launched {
     pub pid: i32,
     /// Closes when the program runs; else says which stage failed.
     pub status: OwnedFd,
+    /// Real paths below which it may write.
+    pub writable: Vec<PathBuf>,
 }
 
 #[derive(Clone, Copy)]
@@ -164,7 +167,11 @@ impl Launcher {
                 let _ = rustix::io::write(&write, &bytes);
                 kernel::exit_now(127)
             }
-            Ok(Fork::Parent(pid)) => Ok(Launched { pid, status: read }),
+            Ok(Fork::Parent(pid)) => Ok(Launched {
+                pid,
+                status: read,
+                writable: prepared.fence.writable,
+            }),
             Err(error) => Err(refusal(ErrorCode::SpawnFailed, format!("no process: {error}"))),
         }
     }

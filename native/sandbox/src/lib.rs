@@ -2,12 +2,16 @@
 //!
 //! [`SandboxSpawner`] is the core's side of it: the port [`openwrap_contracts::spawn::Spawner`].
 
+mod caller;
 mod fence;
 mod filter;
 mod kernel;
 mod landlock;
 mod launch;
 mod link;
+mod metadata;
+mod notify;
+mod outbox;
 mod output;
 pub mod probe;
 mod profile;
@@ -16,7 +20,13 @@ mod report;
 mod resolve;
 mod running;
 mod serve;
+mod sockets;
 mod spawner;
+mod stand_ins;
+mod supervise;
+mod switchboard;
+mod talk;
+mod traps;
 mod tree;
 mod wire;
 

@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use openwrap_contracts::ports::Task;
-use openwrap_contracts::spawn::{Child, ChildControl, ExitReason, ExitStatus, SpawnRequest, Stopped, unavailable};
+use openwrap_contracts::spawn::{
+    Child, ChildControl, ExitReason, ExitStatus, Network, SpawnRequest, Stopped, unavailable,
+};
 use openwrap_contracts::{Fault, Outcome};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, socketpair};
@@ -20,6 +22,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot, watch};
 
 use crate::kernel::random_u64;
 use crate::output;
+use crate::switchboard::Switchboard;
+use crate::talk::NetworkKind;
 use crate::tree::sweep;
 use crate::wire::{Hello, Inbox, Order, Ready, Refusal, ToCore, ToSpawner, encode, send_some};
 
@@ -62,6 +66,7 @@ struct State {
 /// One spawner process, as long as it lives.
 pub struct Link {
     socket: UnixStream,
+    switchboard: Arc<Switchboard>,
     outbox: Mutex<VecDeque<Frame>>,
     more_to_send: Notify,
     state: Mutex<State>,
@@ -78,19 +83,24 @@ impl Link {
     /// `SANDBOX_UNAVAILABLE`.
     pub async fn open(program: &Path, hello: Hello) -> Outcome<(Arc<Self>, Ready)> {
         let failed = |error: std::io::Error| unavailable(format!("the sandbox's spawner cannot be started: {error}"));
-        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
-            .and_then(|pair| rustix::io::ioctl_fionbio(&pair.0, true).map(|()| pair))
-            .map_err(|error| failed(error.into()))?;
+        let pair = || {
+            socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+                .and_then(|pair| rustix::io::ioctl_fionbio(&pair.0, true).map(|()| pair))
+                .map_err(|error| failed(error.into()))
+        };
+        let (ours, theirs) = pair()?;
+        let (our_board, their_board) = pair()?;
         let process = Command::new(program)
             .arg("serve")
             .env_clear()
             .stdin(Stdio::from(theirs))
-            .stdout(Stdio::null())
+            .stdout(Stdio::from(their_board))
             .spawn()
             .map_err(failed)?;
         let (ready_in, ready) = oneshot::channel();
         let link = Arc::new(Self {
             socket: UnixStream::from_std(ours.into()).map_err(failed)?,
+            switchboard: Switchboard::open(our_board).map_err(failed)?,
             outbox: Mutex::default(),
             more_to_send: Notify::new(),
             state: Mutex::new(State {
@@ -221,9 +231,11 @@ impl Link {
             ToCore::Started { id, pid } => drop(state.starts.remove(&id).map(|waiting| waiting.send(Ok(pid)))),
             ToCore::Failed { id, refusal } => {
                 state.living.remove(&id);
+                self.switchboard.leave(id, true);
                 drop(state.starts.remove(&id).map(|waiting| waiting.send(Err(refusal))));
             }
             ToCore::Exited { id, status } => {
+                self.switchboard.leave(id, status.reason != ExitReason::Exited);
                 if let Some(living) = state.living.remove(&id) {
                     living.end.send_replace(Some(status));
                 }
@@ -245,6 +257,7 @@ impl Link {
             (std::mem::take(&mut state.living), state.closing)
         };
         lock(&self.outbox).clear();
+        self.switchboard.close();
         let tags: BTreeSet<u64> = living.values().map(|living| living.tag).collect();
         let end = tokio::task::spawn_blocking(move || {
             let until = std::time::Instant::now() + END_PATIENCE;
@@ -292,6 +305,20 @@ impl Link {
                 _place: place,
             },
         )?;
+        let (network, broker) = match request.network {
+            Network::None => (NetworkKind::None, None),
+            Network::Named(broker) => (NetworkKind::Named, Some(broker)),
+            Network::Proxied(broker) => (NetworkKind::Proxied, Some(broker)),
+        };
+        if let Some(broker) = broker {
+            self.switchboard.join(id, broker);
+        }
+        let mut env = request.env;
+        if network == NetworkKind::Named {
+            // The C library then asks for names over TCP, which the supervisor answers.
+            env.retain(|(name, _)| name != "RES_OPTIONS");
+            env.push(("RES_OPTIONS".to_owned(), "use-vc".to_owned()));
+        }
         // From here on whoever drops this kills the child.
         let control = Control {
             id,
@@ -304,13 +331,14 @@ impl Link {
             program: request.program,
             args: request.args,
             cwd: request.cwd,
-            env: request.env,
+            env,
             profile: request.profile,
             grants: request.grants,
             limits: request.limits,
             run_id: request.label.run_id,
             stdin: descriptors.len() > 2,
             inherited: request.inherited.len(),
+            network,
         };
         if let Err(fault) = self.send(&ToSpawner::Spawn(Box::new(order)), descriptors, request.inherited) {
             self.delist(id);
@@ -344,6 +372,7 @@ impl Link {
     }
 
     fn delist(&self, id: u64) {
+        self.switchboard.leave(id, true);
         let mut state = lock(&self.state);
         state.starts.remove(&id);
         state.living.remove(&id);

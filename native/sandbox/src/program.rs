@@ -10,6 +10,8 @@ pub enum Answer {
     Allow,
     Errno(i32),
     Kill,
+    /// Held for the supervisor.
+    Hold,
 }
 
 /// A test on the low 32 bits of an argument (by place, from 0). Used only on arguments the kernel itself cuts to 32 bits.
@@ -20,7 +22,10 @@ pub enum When {
     AnyBit(usize, u32),
     /// (place, mask, value): `argument & mask == value`.
     MaskedEqual(usize, u32, u32),
+    /// (place, mask, value): `argument & mask != value`.
+    MaskedNotEqual(usize, u32, u32),
     OneOf(usize, &'static [u32]),
+    NoneOf(usize, &'static [u32]),
 }
 
 /// One call: the first case that holds answers, else `otherwise`.
@@ -69,6 +74,7 @@ fn answer(answer: Answer) -> libc::sock_filter {
         Answer::Allow => libc::SECCOMP_RET_ALLOW,
         Answer::Errno(errno) => libc::SECCOMP_RET_ERRNO | (errno as u32 & libc::SECCOMP_RET_DATA),
         Answer::Kill => libc::SECCOMP_RET_KILL_PROCESS,
+        Answer::Hold => libc::SECCOMP_RET_USER_NOTIF,
     };
     code(RETURN, value, 0, 0)
 }
@@ -83,12 +89,22 @@ fn case(when: When, then: Answer, out: &mut Vec<libc::sock_filter>) {
         When::MaskedEqual(place, mask, value) => {
             out.extend([load(place), code(AND, mask, 0, 0), code(IF_EQUAL, value, 0, 1)]);
         }
+        When::MaskedNotEqual(place, mask, value) => {
+            out.extend([load(place), code(AND, mask, 0, 0), code(IF_EQUAL, value, 1, 0)]);
+        }
         When::OneOf(place, values) => {
             out.push(load(place));
             for (index, value) in values.iter().enumerate() {
                 let later = (values.len() - index - 1) as u8;
                 let miss = u8::from(later == 0);
                 out.push(code(IF_EQUAL, *value, later, miss));
+            }
+        }
+        When::NoneOf(place, values) => {
+            out.push(load(place));
+            for (index, value) in values.iter().enumerate() {
+                // Past the later tests and the answer.
+                out.push(code(IF_EQUAL, *value, (values.len() - index) as u8, 0));
             }
         }
     }
@@ -191,7 +207,9 @@ mod tests {
                 When::NotEqual(place, value) => low(place) != value,
                 When::AnyBit(place, bits) => low(place) & bits != 0,
                 When::MaskedEqual(place, mask, value) => low(place) & mask == value,
+                When::MaskedNotEqual(place, mask, value) => low(place) & mask != value,
                 When::OneOf(place, values) => values.contains(&low(place)),
+                When::NoneOf(place, values) => !values.contains(&low(place)),
             };
             if holds {
                 return *then;
@@ -204,7 +222,8 @@ mod tests {
         prop_oneof![
             Just(Answer::Allow),
             (1..134).prop_map(Answer::Errno),
-            Just(Answer::Kill)
+            Just(Answer::Kill),
+            Just(Answer::Hold)
         ]
     }
 
@@ -215,7 +234,9 @@ mod tests {
             (place.clone(), 0..8_u32).prop_map(|(p, v)| When::NotEqual(p, v)),
             (place.clone(), 0..8_u32).prop_map(|(p, v)| When::AnyBit(p, v)),
             (place.clone(), 0..8_u32, 0..8_u32).prop_map(|(p, m, v)| When::MaskedEqual(p, m, v)),
-            place.prop_map(|p| When::OneOf(p, &[0, 3, 5])),
+            (place.clone(), 0..8_u32, 0..8_u32).prop_map(|(p, m, v)| When::MaskedNotEqual(p, m, v)),
+            place.clone().prop_map(|p| When::OneOf(p, &[0, 3, 5])),
+            place.prop_map(|p| When::NoneOf(p, &[0, 3, 5])),
         ]
     }
 

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use openwrap_contracts::spawn::{ExitReason, ExitStatus, SpawnLimits, Stopped};
 
 use crate::kernel::{self, Collected, Ended};
-use crate::launch::outcome;
+use crate::launch::{Launched, outcome};
+use crate::talk::{KnownChild, NetworkKind};
 use crate::tree::{self, Children, Member};
 use crate::wire::{Order, ToCore};
 
@@ -15,6 +17,8 @@ use crate::wire::{Order, ToCore};
 const WATCH: Duration = Duration::from_millis(100);
 /// How often a tree that is being killed is walked again.
 const KILL_AGAIN: Duration = Duration::from_millis(3);
+/// Parents looked at.
+const LINE_MAX: usize = 256;
 /// After this a stop is answered with what is left.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -24,6 +28,10 @@ struct Running {
     tag: u64,
     run_id: String,
     program: String,
+    network: NetworkKind,
+    writable: Vec<PathBuf>,
+    /// The supervisor knows it.
+    introduced: bool,
     limits: SpawnLimits,
     started: Instant,
     /// The status pipe, until the program runs.
@@ -56,6 +64,8 @@ pub struct Trees {
     stops: Vec<Stop>,
     watched: Instant,
     said: Vec<ToCore>,
+    /// Ended children the supervisor knows.
+    parted: Vec<u64>,
 }
 
 impl Trees {
@@ -70,6 +80,7 @@ impl Trees {
             stops: Vec::new(),
             watched: Instant::now(),
             said: Vec::new(),
+            parted: Vec::new(),
         })
     }
 
@@ -78,8 +89,43 @@ impl Trees {
         std::mem::take(&mut self.said)
     }
 
+    /// Ended children that [`Trees::introduce`] has given out since the last call.
+    pub fn take_parted(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.parted)
+    }
+
+    /// The child a thread is of: by its tag, or (`tags` false) by its line of parents.
+    pub fn introduce(&mut self, tags: bool, key: u64, thread: i32) -> Option<KnownChild> {
+        let id = if tags {
+            let mut all = self.running.iter();
+            all.find(|(_, child)| child.tag == key).map(|(id, _)| *id)
+        } else {
+            self.by_parents(thread)
+        }?;
+        let child = self.running.get_mut(&id)?;
+        child.introduced = true;
+        Some(KnownChild {
+            id,
+            network: child.network,
+            writable: child.writable.clone(),
+        })
+    }
+
+    fn by_parents(&self, thread: i32) -> Option<u64> {
+        // Of a process only its first thread's number is known here.
+        let mut process = tree::process_of(thread)?;
+        for _ in 0..LINE_MAX {
+            if let Some(id) = self.by_pid.get(&process) {
+                return Some(*id);
+            }
+            process = tree::stat_of(process)?.parent;
+        }
+        None
+    }
+
     /// Takes over a forked child.
-    pub fn add(&mut self, order: Order, pid: i32, status: OwnedFd) {
+    pub fn add(&mut self, order: Order, launched: Launched) {
+        let Launched { pid, status, writable } = launched;
         if self.running.is_empty() {
             self.watched = Instant::now();
         }
@@ -89,6 +135,9 @@ impl Trees {
             tag: order.tag,
             run_id: order.run_id,
             program: order.program,
+            network: order.network,
+            writable,
+            introduced: false,
             limits: order.limits,
             started: Instant::now(),
             status: Some(status),
@@ -136,6 +185,9 @@ impl Trees {
     fn forget(&mut self, id: u64) {
         if let Some(child) = self.running.remove(&id) {
             self.by_pid.remove(&child.pid);
+            if child.introduced {
+                self.parted.push(id);
+            }
         }
         for stop in &mut self.stops {
             stop.waits_for.remove(&id);

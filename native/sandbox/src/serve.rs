@@ -7,15 +7,21 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use openwrap_contracts::spawn::INHERITED_MAX;
 
 use crate::fence::Base;
 use crate::filter::filter;
-use crate::kernel;
+use crate::kernel::{self, Fork};
 use crate::landlock::landlock_abi;
 use crate::launch::Launcher;
+use crate::notify::{Listener, listen};
+use crate::outbox::Outbox;
 use crate::running::Trees;
+use crate::supervise::supervise;
+use crate::talk::{AsksSpawner, SpawnerSays};
+use crate::traps::traps;
 use crate::wire::{Hello, Inbox, Ready, ToCore, ToSpawner, encode, send_some};
 
 /// Capabilities kept when children have their own uid: to change to it and to end them (CAP_KILL, CAP_SETGID, CAP_SETUID).
@@ -23,32 +29,64 @@ pub const CAPABILITIES: u64 = 1 << 5 | 1 << 6 | 1 << 7;
 /// The core says how to work at once, or never.
 const HELLO_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Runs the spawner on descriptor 0; comes back when it is to end.
+/// Runs the spawner on descriptor 0, below a supervisor on descriptor 1; comes back when it is to end.
 ///
 /// # Errors
 /// What kept it from working, for the one who started it by hand.
 pub fn serve() -> Result<(), String> {
-    let socket = kernel::take_standard_input().map_err(|error| format!("no descriptor 0: {error}"))?;
-    rustix::net::sockopt::socket_type(&socket)
-        .map_err(|_| "this program is started by Open Wrap, with a socket as its standard input".to_owned())?;
-    let (null, signals) = settle_in().map_err(|error| format!("the spawner cannot work: {error}"))?;
+    let socket = |number| {
+        let socket = kernel::take_over(number).map_err(|error| format!("no descriptor {number}: {error}"))?;
+        rustix::net::sockopt::socket_type(&socket).map_err(|_| {
+            "this program is started by Open Wrap, with sockets as its standard input and output".to_owned()
+        })?;
+        Ok::<OwnedFd, String>(socket)
+    };
+    let (core, board) = (socket(0)?, socket(1)?);
+    let failed = |error: std::io::Error| format!("the spawner cannot work: {error}");
+    let (null, signals) = settle_in().map_err(failed)?;
+    let (supervisor, spawner) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .map_err(|error| error.to_string())?;
+    match kernel::fork().map_err(failed)? {
+        // Each lets go of what is the other's: its end has to show.
+        Fork::Parent(_) => {
+            drop((core, signals, supervisor));
+            supervise(board, spawner)
+        }
+        Fork::Child => {
+            drop((board, spawner));
+            become_subreaper().map_err(failed)?;
+            spawn_children(core, supervisor, null, signals)
+        }
+    }
+}
+
+fn spawn_children(core: OwnedFd, supervisor: OwnedFd, null: OwnedFd, signals: OwnedFd) -> Result<(), String> {
     let mut inbox = Inbox::default();
-    let Some(hello) = await_hello(&socket, &mut inbox)? else {
+    let Some(hello) = await_hello(&core, &mut inbox)? else {
         return Ok(());
     };
-    let (launcher, ready) = prepare(hello, null)?;
+    let (launcher, ready, from_supervisor) = prepare(hello, null, &supervisor)?;
     let mut server = Server {
         trees: Trees::new(launcher.own_pid).map_err(|error| format!("children cannot be listed: {error}"))?,
-        socket,
+        socket: core,
         signals,
         inbox,
         outbox: Vec::new(),
         launcher,
+        supervisor,
+        from_supervisor,
+        to_supervisor: Outbox::default(),
+        tags: ready.tags,
     };
     server.say(&ToCore::Ready(ready))?;
     let result = server.work();
     server.trees.end_all();
     result
+}
+
+/// What its children leave behind becomes this process's.
+fn become_subreaper() -> std::io::Result<()> {
+    kernel::process_control(libc::PR_SET_CHILD_SUBREAPER, 1)
 }
 
 /// Own session, nothing inherited, no way to gain or to be looked into.
@@ -63,7 +101,7 @@ fn settle_in() -> std::io::Result<(OwnedFd, OwnedFd)> {
     rustix::process::chdir("/")?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
     kernel::process_control(libc::PR_SET_DUMPABLE, 0)?;
-    kernel::process_control(libc::PR_SET_CHILD_SUBREAPER, 1)?;
+    become_subreaper()?;
     kernel::process_control(libc::PR_SET_NO_NEW_PRIVS, 1)?;
     kernel::take_precedence();
     kernel::default_signals();
@@ -93,16 +131,25 @@ fn await_hello(socket: &OwnedFd, inbox: &mut Inbox) -> Result<Option<Hello>, Str
     }
 }
 
-fn prepare(hello: Hello, null: OwnedFd) -> Result<(Launcher, Ready), String> {
+/// Ready to start children. With it comes what the supervisor has said so far.
+fn prepare(hello: Hello, null: OwnedFd, supervisor: &OwnedFd) -> Result<(Launcher, Ready, Inbox), String> {
     let failed = |error: std::io::Error| format!("privileges cannot be given up: {error}");
+    let abi = landlock_abi();
+    let tags = kernel::tags_work();
+    let mut inbox = Inbox::default();
+    let supervised = held_calls_work();
     kernel::drop_bounding_set();
     kernel::keep_capabilities(if hello.tools.is_some() { CAPABILITIES } else { 0 }).map_err(failed)?;
-    let abi = landlock_abi();
-    let seccomp = kernel::seccomp_enter(&filter(abi)).is_ok();
-    Ok(workplace(hello, null, abi, seccomp))
-}
-
-fn workplace(hello: Hello, null: OwnedFd, abi: u32, seccomp: bool) -> (Launcher, Ready) {
+    if supervised {
+        // Before the other filter, which lets nobody listen any more.
+        let held = listen(&traps()).map_err(|error| format!("calls cannot be held: {error}"))?;
+        begin(supervisor, hello.tools, tags, held, &mut inbox)?;
+    } else {
+        let mut outbox = Outbox::default();
+        outbox.push(&SpawnerSays::Alone, None)?;
+        outbox.flush(supervisor).map_err(|error| error.to_string())?;
+    }
+    let seccomp = kernel::seccomp_enter(&filter(abi, supervised)).is_ok();
     let (uid, gid) = hello
         .tools
         .unwrap_or((rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()));
@@ -111,20 +158,67 @@ fn workplace(hello: Hello, null: OwnedFd, abi: u32, seccomp: bool) -> (Launcher,
         seccomp,
         uid,
         gid,
-        tags: kernel::tags_work(),
+        tags,
+        supervised,
     };
-    let launcher = Launcher {
-        base: Base::new(abi, hello.tools.map(|(uid, _)| uid), hello.programs),
+    Ok((launcher(hello, null, &ready), ready, inbox))
+}
+
+/// Tried out in a process of its own: a filter stays for good.
+fn held_calls_work() -> bool {
+    match kernel::fork() {
+        Ok(Fork::Child) => {
+            let works = listen(&traps()).and_then(Listener::new).is_ok();
+            kernel::exit_now(i32::from(!works))
+        }
+        Ok(Fork::Parent(pid)) => kernel::await_end(pid).is_ok_and(|ended| ended.code == Some(0)),
+        Err(_) => false,
+    }
+}
+
+/// Hands the held calls to the supervisor and waits until it is at work.
+fn begin(
+    supervisor: &OwnedFd,
+    tools: Option<(u32, u32)>,
+    tags: bool,
+    held: OwnedFd,
+    inbox: &mut Inbox,
+) -> Result<(), String> {
+    let mut outbox = Outbox::default();
+    outbox.push(&SpawnerSays::Begin { tools, tags }, Some(held))?;
+    outbox.flush(supervisor).map_err(|error| error.to_string())?;
+    let until = Instant::now() + HELLO_PATIENCE;
+    loop {
+        match inbox.next()? {
+            Some(AsksSpawner::Ready) => return Ok(()),
+            Some(AsksSpawner::Who { .. }) => return Err("the supervisor asks before there is a child".to_owned()),
+            None => {}
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        wait(&mut [PollFd::new(supervisor, PollFlags::IN)], Some(left))?;
+        match inbox.receive(supervisor) {
+            Ok(true) | Err(Errno::AGAIN | Errno::INTR) if !left.is_zero() => {}
+            _ => return Err("the sandbox's supervisor ended before it was ready".to_owned()),
+        }
+    }
+}
+
+fn launcher(hello: Hello, null: OwnedFd, ready: &Ready) -> Launcher {
+    Launcher {
+        base: Base::new(ready.landlock_abi, hello.tools.map(|(uid, _)| uid), hello.programs),
         tools: hello.tools,
         null,
         own_pid: rustix::process::getpid().as_raw_nonzero().get(),
-        confined: (abi > 0 && seccomp) || hello.accept_weak,
+        confined: (ready.landlock_abi > 0 && ready.seccomp) || hello.accept_weak,
         tasks: None,
-    };
-    (launcher, ready)
+    }
 }
 
-fn wait(descriptors: &mut [PollFd<'_>], patience: Option<Duration>) -> Result<(), String> {
+/// Waits for one of them, not for ever.
+///
+/// # Errors
+/// As `poll`.
+pub fn wait(descriptors: &mut [PollFd<'_>], patience: Option<Duration>) -> Result<(), String> {
     // Rounded up: a wait that ends a little early would turn in place.
     let patience = patience.map(|left| left + Duration::from_micros(500));
     let timeout = patience.map(|left| Timespec {
@@ -144,6 +238,10 @@ struct Server {
     outbox: Vec<u8>,
     launcher: Launcher,
     trees: Trees,
+    supervisor: OwnedFd,
+    from_supervisor: Inbox,
+    to_supervisor: Outbox,
+    tags: bool,
 }
 
 impl Server {
@@ -156,10 +254,14 @@ impl Server {
             if !self.take_signals() || !self.take_frames()? {
                 return Ok(());
             }
+            self.hear_supervisor()?;
             self.trees.watch();
             self.trees.settle();
             for message in self.trees.take_said() {
                 self.say(&message)?;
+            }
+            for id in self.trees.take_parted() {
+                self.to_supervisor.push(&SpawnerSays::Gone { id }, None)?;
             }
         }
     }
@@ -169,9 +271,17 @@ impl Server {
         if !self.outbox.is_empty() {
             towards_core |= PollFlags::OUT;
         }
+        let towards = |outbox: &Outbox| {
+            if outbox.is_empty() {
+                PollFlags::IN
+            } else {
+                PollFlags::IN | PollFlags::OUT
+            }
+        };
         let mut descriptors = vec![
             PollFd::new(&self.socket, towards_core),
             PollFd::new(&self.signals, PollFlags::IN),
+            PollFd::new(&self.supervisor, towards(&self.to_supervisor)),
         ];
         let starting: Vec<_> = self.trees.starting().collect();
         descriptors.extend(starting.iter().map(|status| PollFd::new(status, PollFlags::IN)));
@@ -206,6 +316,23 @@ impl Server {
         }
     }
 
+    /// Without its supervisor no child goes on.
+    fn hear_supervisor(&mut self) -> Result<(), String> {
+        let gone = || "the sandbox's supervisor is gone".to_owned();
+        match self.from_supervisor.receive(&self.supervisor) {
+            Ok(true) => {}
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
+            Ok(false) | Err(_) => return Err(gone()),
+        }
+        while let Some(message) = self.from_supervisor.next()? {
+            if let AsksSpawner::Who { key, thread } = message {
+                let child = self.trees.introduce(self.tags, key, thread);
+                self.to_supervisor.push(&SpawnerSays::Known { key, child }, None)?;
+            }
+        }
+        Ok(())
+    }
+
     fn obey(&mut self, message: ToSpawner) -> Result<(), String> {
         match message {
             ToSpawner::Hello(_) => return Err("greeted twice".to_owned()),
@@ -213,7 +340,7 @@ impl Server {
                 let descriptors = self.inbox.take_descriptors(order.descriptors());
                 let descriptors = descriptors.ok_or("descriptors of an order were lost")?;
                 match self.launcher.launch(&order, &descriptors) {
-                    Ok(launched) => self.trees.add(*order, launched.pid, launched.status),
+                    Ok(launched) => self.trees.add(*order, launched),
                     Err(refusal) => self.say(&ToCore::Failed { id: order.id, refusal })?,
                 }
             }
@@ -230,6 +357,10 @@ impl Server {
     }
 
     fn flush(&mut self) -> Result<(), String> {
+        // That it is gone is told by the next reading.
+        self.to_supervisor
+            .flush(&self.supervisor)
+            .map_err(|error| error.to_string())?;
         while !self.outbox.is_empty() {
             match send_some(&self.socket, &self.outbox, &[]) {
                 Ok(sent) => drop(self.outbox.drain(..sent)),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use openwrap_contracts::ports::Task;
 use openwrap_contracts::spawn::{
-    CHILDREN_MAX, Child, Profile, SPAWN_REQUEST_BYTES_MAX, SandboxReport, SpawnRequest, Spawner, Stopped, unavailable,
+    CHILDREN_MAX, Child, Network, Profile, SPAWN_REQUEST_BYTES_MAX, SandboxReport, SpawnRequest, Spawner, Stopped,
+    unavailable,
 };
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use tokio::sync::{Mutex, OnceCell, Semaphore};
@@ -160,7 +161,12 @@ impl SandboxSpawner {
                 format!("{CHILDREN_MAX} programs run already"),
             )
         })?;
-        let (link, _) = self.link().await?;
+        let (link, ready) = self.link().await?;
+        if !ready.supervised && !matches!(request.network, Network::None) {
+            return Err(unavailable(
+                "programs get no network on this system: its kernel is older than 5.9, or another manager of containers holds their calls",
+            ));
+        }
         link.start(request, place).await
     }
 

@@ -130,6 +130,14 @@ pub struct Stat {
     pub zombie: bool,
 }
 
+/// The process of a thread; None when it is gone.
+#[must_use]
+pub fn process_of(thread: i32) -> Option<i32> {
+    let text = read(&format!("/proc/{thread}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Tgid:"))?;
+    line.trim().parse().ok()
+}
+
 /// None when it is gone.
 #[must_use]
 pub fn stat_of(pid: i32) -> Option<Stat> {

@@ -51,6 +51,7 @@ pub struct Order {
     pub run_id: String,
     pub stdin: bool,
     pub inherited: usize,
+    pub network: crate::talk::NetworkKind,
 }
 
 impl Order {
@@ -93,6 +94,8 @@ pub struct Ready {
     pub gid: u32,
     /// Whether what a child leaves running can be told from what another does.
     pub tags: bool,
+    /// Whether a supervisor answers held calls: else there is no network, and metadata is not confined.
+    pub supervised: bool,
 }
 
 /// Why a child was not started.

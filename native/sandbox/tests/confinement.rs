@@ -466,9 +466,9 @@ fn confined(plain_user: bool, container: bool) {
     if plain_user {
         assert_eq!(report.tools_uid, PLAIN_USER);
     }
-    assert!(!report.metadata_confined);
+    assert!(report.metadata_confined);
     assert!(
-        report.notes.iter().any(|note| note.starts_with("Metadata gap")),
+        !report.notes.iter().any(|note| note.starts_with("Metadata gap")),
         "{:?}",
         report.notes
     );

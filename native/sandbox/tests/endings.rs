@@ -4,7 +4,7 @@
 mod stage;
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -170,6 +170,36 @@ fn own_spawner() -> (tempfile::TempDir, PathBuf) {
     (folder, program)
 }
 
+/// The spawner is the supervisor's child.
+fn spawner_and_supervisor(program: &Path) -> (i32, i32) {
+    let found = processes_with(program.to_str().unwrap());
+    assert_eq!(found.len(), 2, "{found:?}");
+    let (one, other) = (&found[0], &found[1]);
+    let parent = |pid: i32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        status.contains(&format!("\nPPid:\t{}\n", std::process::id()))
+    };
+    if parent(*one) { (*other, *one) } else { (*one, *other) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_lost_supervisor_ends_everything_and_is_replaced() {
+    let (_folder, program) = own_spawner();
+    let stage = Stage::with(&program);
+    let mark = mark(10);
+    let child = stage.spawner.spawn(stage.shell(&family(&mark))).await.unwrap();
+    all_there(&mark);
+    let pid = rustix::process::Pid::from_raw(spawner_and_supervisor(&program).1).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    let status = tokio::time::timeout(PATIENCE, child.control.wait())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((status.reason, status.left_behind), (ExitReason::SpawnerGone, 0));
+    assert!(processes_with(&mark).is_empty());
+    assert_eq!(stage.says("echo back").await, "back\n");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_lost_spawner_is_told_swept_up_after_and_replaced() {
     let (_folder, program) = own_spawner();
@@ -177,9 +207,7 @@ async fn a_lost_spawner_is_told_swept_up_after_and_replaced() {
     let mark = mark(8);
     let child = stage.spawner.spawn(stage.shell(&family(&mark))).await.unwrap();
     all_there(&mark);
-    let spawners = processes_with(program.to_str().unwrap());
-    assert_eq!(spawners.len(), 1);
-    let pid = rustix::process::Pid::from_raw(spawners[0]).unwrap();
+    let pid = rustix::process::Pid::from_raw(spawner_and_supervisor(&program).0).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     let status = tokio::time::timeout(PATIENCE, child.control.wait())
         .await
