@@ -1,6 +1,6 @@
 //! The front of the pipeline: known and allowed tool, schema, needs, decision, question.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use openwrap_contracts::canonical::{canonical_bytes, sha256_hex};
@@ -17,13 +17,15 @@ use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use openwrap_grants::{Capability, DecideInput, Verdict, capabilities_held, capabilities_of, decide, visible};
 
 use crate::effect::Effect;
+use crate::guest::{Guests, allows, recorded};
 use crate::outcome::{error_content, rendered};
 use crate::question::question;
 use crate::registry::{Registered, Registry};
 
 /// The gateway: holds the tools, the views they work in and the blobs their results go to.
 pub struct ToolGatewayCore {
-    registry: Registry,
+    registry: Arc<Registry>,
+    guests: RwLock<Arc<Guests>>,
     pub(crate) views: Arc<dyn Views>,
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -72,7 +74,8 @@ impl ToolGatewayCore {
         clock: Arc<dyn Clock>,
     ) -> Outcome<Self> {
         Ok(Self {
-            registry: Registry::new(tools)?,
+            registry: Arc::new(Registry::new(tools)?),
+            guests: RwLock::default(),
             views,
             blobs,
             clock,
@@ -85,6 +88,36 @@ impl ToolGatewayCore {
     pub fn with_networks(mut self, networks: Arc<dyn Networks>) -> Self {
         self.networks = Some(networks);
         self
+    }
+
+    /// Replaces the tools of other servers (`SERVER:TOOL`). Calls under way go on. What cannot be taken is named.
+    pub fn set_guests(&self, tools: Vec<Arc<dyn Tool>>) -> Vec<Fault> {
+        let (guests, refused) = Guests::new(tools, &self.registry);
+        *self.guests.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(guests);
+        refused
+    }
+
+    /// The same gateway for a replay: the tools of other servers as the record offered them. Their results are in the record as well;
+    /// none of them runs.
+    #[must_use]
+    pub fn for_replay(&self, offered: Vec<ToolOffer>) -> Self {
+        let (guests, _) = Guests::new(recorded(offered), &self.registry);
+        Self {
+            registry: Arc::clone(&self.registry),
+            guests: RwLock::new(Arc::new(guests)),
+            views: Arc::clone(&self.views),
+            blobs: Arc::clone(&self.blobs),
+            clock: Arc::clone(&self.clock),
+            networks: self.networks.clone(),
+        }
+    }
+
+    fn guests(&self) -> Arc<Guests> {
+        Arc::clone(&self.guests.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn known(&self, name: &str) -> Option<Arc<Registered>> {
+        self.registry.get(name).or_else(|| self.guests().get(name))
     }
 
     async fn pipeline(
@@ -105,7 +138,7 @@ impl ToolGatewayCore {
             }
         };
         match self
-            .permission(&call, &papers, known, needs, &approver, &cancel)
+            .permission(&call, &papers, &known, needs, &approver, &cancel)
             .await?
         {
             Answer::Refused(refusal) => self.refuse(&call, papers, refusal, &approver).await,
@@ -125,8 +158,8 @@ impl ToolGatewayCore {
     }
 
     /// Known tool, allowed for the role, arguments within size and schema; the needs of the call.
-    fn admitted(&self, call: &ToolCall, papers: &mut Papers) -> Outcome<(&Registered, Vec<Capability>)> {
-        let Some(known) = self.registry.get(&call.tool) else {
+    fn admitted(&self, call: &ToolCall, papers: &mut Papers) -> Outcome<(Arc<Registered>, Vec<Capability>)> {
+        let Some(known) = self.known(&call.tool) else {
             return Err(Fault::new(
                 ErrorCode::NotFound,
                 format!(
@@ -137,7 +170,7 @@ impl ToolGatewayCore {
             )
             .with_hint("Use one of the named tools."));
         };
-        if !call.allowed_tools.contains(&call.tool) {
+        if !allows(&call.allowed_tools, &call.tool) {
             return Err(Fault::new(
                 ErrorCode::PermissionDenied,
                 format!("the role {} does not have the tool `{}`", call.role, call.tool),
@@ -341,11 +374,13 @@ fn writes_of(held: Vec<Capability>, needs: &[Capability], policy: ApprovePolicy)
 
 impl Gateway for ToolGatewayCore {
     fn offers(&self, tools: &[String]) -> Vec<ToolOffer> {
-        self.registry.offers(tools)
+        let mut offers = self.registry.offers(tools);
+        offers.extend(self.guests().offers(tools));
+        offers
     }
 
     fn definition(&self, tool: &str) -> Option<ToolDefinition> {
-        self.registry.get(tool).map(|known| known.tool.definition().clone())
+        self.known(tool).map(|known| known.tool.definition().clone())
     }
 
     fn bundle(&self, plan: &Plan) -> Outcome<Vec<String>> {

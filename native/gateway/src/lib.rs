@@ -3,6 +3,7 @@
 pub mod aq;
 mod call;
 mod effect;
+mod guest;
 mod outcome;
 mod paths;
 mod question;

@@ -17,11 +17,12 @@ const VIOLATION_CHARS_MAX: usize = 300;
 pub struct Registered {
     pub tool: Arc<dyn Tool>,
     validator: Validator,
-    offer: ToolOffer,
+    pub offer: ToolOffer,
 }
 
 pub struct Registry {
-    tools: BTreeMap<String, Registered>,
+    tools: BTreeMap<String, Arc<Registered>>,
+    wires: BTreeMap<String, String>,
 }
 
 impl Registry {
@@ -40,26 +41,25 @@ impl Registry {
                     format!("tools `{other}` and `{name}` are both `{wire}` on a model's wire"),
                 ));
             }
-            let validator = jsonschema::draft202012::new(&definition.input_schema)
-                .map_err(|error| Fault::invalid(format!("schema of tool `{name}`: {error}")))?;
-            let offer = ToolOffer {
-                name: name.clone(),
-                wire_name: wire,
-                description: definition.description.clone(),
-                input_schema: definition.input_schema.clone(),
-            };
-            registered.insert(name, Registered { tool, validator, offer });
+            registered.insert(name, Arc::new(Registered::new(tool)?));
         }
-        Ok(Self { tools: registered })
+        Ok(Self {
+            tools: registered,
+            wires,
+        })
     }
 
-    pub fn get(&self, name: &str) -> Option<&Registered> {
-        self.tools.get(name)
+    pub fn get(&self, name: &str) -> Option<Arc<Registered>> {
+        self.tools.get(name).map(Arc::clone)
+    }
+
+    pub fn has_wire(&self, wire: &str) -> bool {
+        self.wires.contains_key(wire)
     }
 
     /// Offers of the named tools that exist, by name.
     pub fn offers(&self, names: &[String]) -> Vec<ToolOffer> {
-        let wanted = |(name, _): &(&String, &Registered)| names.contains(name);
+        let wanted = |(name, _): &(&String, &Arc<Registered>)| names.contains(name);
         self.tools
             .iter()
             .filter(wanted)
@@ -69,6 +69,24 @@ impl Registry {
 }
 
 impl Registered {
+    /// Compiles the schema.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENTS` for a schema that is none.
+    pub fn new(tool: Arc<dyn Tool>) -> Outcome<Self> {
+        let definition = tool.definition();
+        let name = definition.name.clone();
+        let validator = jsonschema::draft202012::new(&definition.input_schema)
+            .map_err(|error| Fault::invalid(format!("schema of tool `{name}`: {error}")))?;
+        let offer = ToolOffer {
+            wire_name: wire_name(&name),
+            name,
+            description: definition.description.clone(),
+            input_schema: definition.input_schema.clone(),
+        };
+        Ok(Self { tool, validator, offer })
+    }
+
     /// Holds the arguments against the schema.
     ///
     /// # Errors
