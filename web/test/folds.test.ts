@@ -3,9 +3,18 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { apply as applyOverview, fromSnapshot, type OverviewState } from "../src/overview/overview-state.ts";
 import { apply as applyRun } from "../src/run/run-fold.ts";
-import { emptyRun, type RunState } from "../src/run/run-state.ts";
-import { liveTasks, progressWords, reach, shownState, taskView } from "../src/run/run-view.ts";
+import { emptyRun, type Message, type RunState } from "../src/run/run-state.ts";
+import {
+  liveTasks,
+  messageWords,
+  openSessions,
+  progressWords,
+  reach,
+  shownState,
+  taskView,
+} from "../src/run/run-view.ts";
 import { layoutTape } from "../src/run/tape-layout.ts";
+import { layoutGraph, SIZE } from "../src/workforce/graph-layout.ts";
 import { facts, type Numbered } from "./random-facts.ts";
 
 const NOTHING: Overview = {
@@ -103,6 +112,9 @@ describe("run", () => {
           }
           for (const id of state.order) expect(taskView(state, id).word).not.toBe("");
           expect(progressWords(state)).toMatch(/settled/);
+          const graph = layoutGraph(state);
+          expect(graph.nodes.filter((node) => node.kind === "task").length).toBe(state.order.length);
+          expect(graph.lanes.flatMap((lane) => lane.tasks).sort()).toEqual([...state.order].sort());
           liveTasks(state);
         }
       }),
@@ -119,6 +131,27 @@ describe("run", () => {
             if (a !== b && a.lane === b.lane)
               expect(a.start + a.span <= b.start || b.start + b.span <= a.start).toBe(true);
           }
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("lets no two nodes of the picture overlap, and every need points forward", () => {
+    fc.assert(
+      fc.property(facts, (log) => {
+        const { nodes, edges, width, height } = layoutGraph(run(emptyRun("run_1"), log));
+        for (const [place, a] of nodes.entries()) {
+          expect(a.x + a.width).toBeLessThanOrEqual(width);
+          expect(a.y + SIZE.height).toBeLessThanOrEqual(height);
+          for (const b of nodes.slice(place + 1)) {
+            const apart = a.x + a.width <= b.x || b.x + b.width <= a.x || Math.abs(a.y - b.y) >= SIZE.height;
+            expect(apart, `${a.id} ${b.id}`).toBe(true);
+          }
+        }
+        const at = new Map(nodes.filter((node) => node.kind === "task").map((node) => [node.id, node.x]));
+        for (const edge of edges) {
+          if (edge.kind === "needs") expect(at.get(edge.from) ?? 0).toBeLessThan(at.get(edge.to) ?? 0);
         }
       }),
       { numRuns: 60 },
@@ -178,6 +211,52 @@ describe("run", () => {
     expect(state.log.map((entry) => entry.title)).toEqual(["Plan accepted.", "A", "Stopped."]);
   });
 
+  it("keeps messages, live surfaces and pages served", () => {
+    let sequence = 0;
+    let state = emptyRun("r");
+    const tell = (event: object, actor = "core"): void => {
+      sequence += 1;
+      const envelope = { at: sequence, actor: { kind: "core", id: actor }, runId: "r", taskId: "a" };
+      state = applyRun(state, sequence, { ...envelope, ...event } as Event);
+    };
+    tell({ type: "message_sent", messageId: "m", text: "Use the yearly column", interrupt: false, taskId: null });
+    expect(messageWords(state, state.messages[0] as Message)).toBe("You, to every worker. Read with the next step");
+    tell({ type: "message_seen", messageId: "m" });
+    tell({ type: "message_seen", messageId: "m" });
+    expect(state.messages[0]?.seenBy).toEqual(["a"]);
+    tell({ type: "session_opened", sessionId: "s", kind: "terminal", title: "node" });
+    tell({ type: "control_taken", sessionId: "s", fence: 3 }, "device_1");
+    expect(openSessions(state).map((one) => one.taken?.deviceId)).toEqual(["device_1"]);
+    tell({ type: "control_handed_back", sessionId: "s", fence: 3, note: "Done by hand", changed: "" });
+    expect(state.sessions.s?.taken).toBeUndefined();
+    tell({ type: "preview_opened", url: "http://127.0.0.1:4100/", path: "site/index.html" });
+    tell({ type: "preview_opened", url: "http://127.0.0.1:4100/", path: "site/index.html" });
+    expect(state.previews.length).toBe(1);
+    tell({ type: "run_finished", status: "completed", artifacts: [] });
+    expect(openSessions(state)).toEqual([]);
+    expect(state.sessions.s?.closed?.reason).toBe("the run is over");
+    expect(state.log.flatMap((entry) => entry.says ?? [])).toEqual(["Use the yearly column", "Done by hand"]);
+  });
+
+  it("calls a task undone when all its files were put back, not one of several", () => {
+    let sequence = 0;
+    let state = emptyRun("r");
+    const tell = (event: object): void => {
+      sequence += 1;
+      const envelope = { at: sequence, actor: { kind: "core", id: "t" }, runId: "r", taskId: "a" };
+      state = applyRun(state, sequence, { ...envelope, ...event } as Event);
+    };
+    const paths = ["x.md", "y.md"];
+    tell({ type: "task_completed", start: 1, resultHash: "", changeSetHash: "", paths, preview: "" });
+    tell({ type: "task_retired", ordinal: 0, treeHash: "", files: paths.map((path) => ({ path, size: 1 })) });
+    const undo = { type: "undo_finished", tasks: ["a"], conflicts: [], treeHash: "" };
+    tell({ ...undo, reverted: ["x.md"] });
+    expect([state.files["x.md"]?.undone, state.files["y.md"]?.undone]).toEqual([true, false]);
+    expect(state.work.a?.undone).toBe(false);
+    tell({ ...undo, reverted: ["y.md"] });
+    expect(state.work.a?.undone).toBe(true);
+  });
+
   it("groups what may be reached", () => {
     const parts = reach(["write:b", "read:.", "write:a", "net:example.org:443", "browser:https://x"]);
     expect(parts.map((part) => [part.label, part.values.join(" ")])).toEqual([
@@ -186,7 +265,7 @@ describe("run", () => {
       ["Run", ""],
       ["Connect", "example.org:443"],
       ["Secrets", ""],
-      ["Browser", "https://x"],
+      ["Browse", "https://x"],
     ]);
   });
 });

@@ -164,6 +164,41 @@ const body: fc.Arbitrary<Body> = fc.oneof(
     artifacts: fc.constant<Artifact[]>([]),
   }),
   fc.record({
+    type: fc.constant("session_opened" as const),
+    sessionId: fc.constantFrom("s1", "s2"),
+    kind: fc.constantFrom("terminal" as const, "browser" as const),
+    title: fc.string(),
+  }),
+  fc.record({
+    type: fc.constant("session_closed" as const),
+    sessionId: fc.constantFrom("s1", "s2"),
+    reason: fc.string(),
+  }),
+  fc.record({
+    type: fc.constant("control_taken" as const),
+    sessionId: fc.constantFrom("s1", "s2"),
+    fence: fc.nat(9),
+  }),
+  fc.record({
+    type: fc.constant("control_handed_back" as const),
+    sessionId: fc.constantFrom("s1", "s2"),
+    fence: fc.nat(9),
+    changed: fc.string(),
+    note: fc.option(fc.string(), { nil: null }),
+  }),
+  fc.record({
+    type: fc.constant("message_sent" as const),
+    messageId: fc.constantFrom("m1", "m2"),
+    text: fc.string(),
+    interrupt: fc.boolean(),
+  }),
+  fc.record({ type: fc.constant("message_seen" as const), messageId: fc.constantFrom("m1", "m2") }),
+  fc.record({
+    type: fc.constant("preview_opened" as const),
+    url: fc.constantFrom("http://127.0.0.1:4100/", "http://127.0.0.1:4101/"),
+    path: fc.constant("site"),
+  }),
+  fc.record({
     type: fc.constant("undo_finished" as const),
     tasks: fc.constant<string[]>(TASKS),
     reverted: fc.constant<string[]>(["report.md"]),

@@ -134,6 +134,13 @@ describe("places", () => {
     expect(placeOf("/runs/%zz")).toEqual({ screen: "run", runId: "%zz" });
     expect(placeOf("/approvals")).toEqual({ screen: "approvals", approvalId: undefined });
     expect(placeOf("/approvals/ask_1")).toEqual({ screen: "approvals", approvalId: "ask_1" });
+    expect(placeOf("/runs/run_1/review/a%2Fb")).toEqual({ screen: "review", runId: "run_1", detail: "a/b" });
+    expect(placeOf("/runs/run_1/workspace")).toEqual({ screen: "workspace", runId: "run_1", detail: undefined });
+    expect(placeOf("/runs/run_1/elsewhere")).toEqual({ screen: "nowhere" });
+    expect(placeOf("/runs/run_1/files/a/b")).toEqual({ screen: "nowhere" });
+    expect(placeOf("/files")).toEqual({ screen: "projects", projectId: undefined });
+    expect(placeOf("/tools/echo")).toEqual({ screen: "tools", serverId: "echo" });
+    expect(placeOf("/settings/x")).toEqual({ screen: "nowhere" });
     expect(placeOf("/elsewhere/x/y")).toEqual({ screen: "nowhere" });
   });
 });

@@ -8,7 +8,9 @@ import { noAnswer, Session } from "../session/session.ts";
 import type { StreamState } from "../stream/event-stream.ts";
 import type { Frame, TextDelta } from "../stream/frame-parser.ts";
 import { SharedStream } from "../stream/shared-stream.ts";
+import { SurfaceFrames } from "../stream/surface-frames.ts";
 import { createPreferences, type Preferences } from "./preferences.ts";
+import { createPulses, type Pulses } from "./pulses.ts";
 import { createRouter, type Router } from "./router.ts";
 
 export type Phase = "starting" | "signed_out" | "failed" | "ready";
@@ -26,6 +28,9 @@ export class App {
   readonly router: Router = createRouter();
   readonly preferences: Preferences = createPreferences();
   readonly api: Client;
+  /** Beats when something that is read on demand may have changed. */
+  readonly pulses: Pulses = createPulses();
+  readonly surfaces = new SurfaceFrames();
   readonly phase: Accessor<Phase>;
   readonly fault: Accessor<ApiFault | undefined>;
   readonly connection: Accessor<Connection>;
@@ -115,11 +120,16 @@ export class App {
     return feed;
   }
 
-  /** Content of a file of a project. */
-  async file(projectId: string, path: string): Promise<Blob> {
-    const query = new URLSearchParams({ projectId, path });
-    const response = await this.session.fetch(`/api/files/content?${query}`);
-    if (response.ok) return response.blob();
+  /** Content of a file of a project, or of a task's view. */
+  async file(projectId: string, path: string, view: { runId?: string; taskId?: string } = {}): Promise<Blob> {
+    const query = new URLSearchParams({ projectId, ...view, path });
+    return (await this.request(`/api/files/content?${query}`)).blob();
+  }
+
+  /** A route outside the method table, as this tab. Throws `ApiFault`. */
+  async request(url: string, init?: RequestInit): Promise<Response> {
+    const response = await this.session.fetch(url, init);
+    if (response.ok) return response;
     const body = (await response.json().catch(() => undefined)) as
       | ConstructorParameters<typeof ApiFault>[0]
       | undefined;
@@ -150,7 +160,10 @@ export class App {
       return;
     }
     const { live } = this.connection();
-    if (state === "live" && !live) this.setConnection({ live: true, lostAt: 0 });
+    if (state === "live" && !live) {
+      this.setConnection({ live: true, lostAt: 0 });
+      this.surfaces.missed();
+    }
     if (state !== "live" && live) this.setConnection({ live: false, lostAt: Date.now() });
   }
 
@@ -162,8 +175,11 @@ export class App {
       if (frame.kind === "event" && state) {
         state = apply(state, frame.sequence, frame.event);
         collect(byRun, frame.event.runId ?? "", [frame.sequence, frame.event] as const);
+        this.pulses.hear(frame.event.type);
       } else if (frame.kind === "text") {
         collect(words, frame.delta.runId, frame.delta);
+      } else {
+        this.surfaces.take(frame);
       }
     }
     batch(() => {
@@ -181,6 +197,8 @@ export class App {
       const fresh = fromSnapshot(await this.api.overview.get());
       if (fresh.sequence > this.sequence()) this.setKnown(fresh);
       await Promise.all([...this.feeds.values()].map((feed) => feed.load()));
+      this.pulses.all();
+      this.surfaces.missed();
     } catch (error) {
       if (!(error instanceof ApiFault)) throw error;
     } finally {

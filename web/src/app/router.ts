@@ -2,23 +2,43 @@
 
 import { type Accessor, createSignal } from "solid-js";
 
+/** What one run is looked at as. */
+export type RunPart = "workforce" | "workspace" | "files" | "review";
+
 export type Place =
   | { screen: "now" }
   | { screen: "work" }
   | { screen: "run"; runId: string }
+  | { screen: RunPart; runId: string; detail: string | undefined }
   | { screen: "approvals"; approvalId: string | undefined }
+  | { screen: "projects"; projectId: string | undefined }
+  | { screen: "tools"; serverId: string | undefined }
   | { screen: "settings" }
   | { screen: "nowhere" };
 
+const RUN_PARTS: readonly RunPart[] = ["workforce", "workspace", "files", "review"];
+const NOWHERE: Place = { screen: "nowhere" };
+
 export function placeOf(path: string): Place {
-  const [, first = "", second = "", ...rest] = path.split("/");
-  if (rest.length > 0) return { screen: "nowhere" };
-  if (first === "" && second === "") return { screen: "now" };
-  if (first === "work" && second === "") return { screen: "work" };
-  if (first === "settings" && second === "") return { screen: "settings" };
-  if (first === "runs" && second !== "") return { screen: "run", runId: safeDecode(second) };
-  if (first === "approvals") return { screen: "approvals", approvalId: second === "" ? undefined : safeDecode(second) };
-  return { screen: "nowhere" };
+  const parts = path.replace(/^\//, "").split("/").map(safeDecode);
+  const [first = "", second = "", third = "", fourth = ""] = parts;
+  if (first === "runs" && second !== "") return runPlace(second, third, fourth, parts.length);
+  if (parts.length > 2) return NOWHERE;
+  const detail = second === "" ? undefined : second;
+  if (first === "approvals") return { screen: "approvals", approvalId: detail };
+  if (first === "files") return { screen: "projects", projectId: detail };
+  if (first === "tools") return { screen: "tools", serverId: detail };
+  if (second !== "") return NOWHERE;
+  if (first === "") return { screen: "now" };
+  if (first === "work" || first === "settings") return { screen: first };
+  return NOWHERE;
+}
+
+function runPlace(runId: string, part: string, detail: string, length: number): Place {
+  if (length > 4) return NOWHERE;
+  if (part === "") return { screen: "run", runId };
+  const screen = RUN_PARTS.find((known) => known === part);
+  return screen ? { screen, runId, detail: detail === "" ? undefined : detail } : NOWHERE;
 }
 
 function safeDecode(text: string): string {
@@ -30,6 +50,10 @@ function safeDecode(text: string): string {
 }
 
 export const runPath = (runId: string): string => `/runs/${encodeURIComponent(runId)}`;
+export const partPath = (runId: string, part: RunPart, detail?: string): string =>
+  `${runPath(runId)}/${part}${detail === undefined ? "" : `/${encodeURIComponent(detail)}`}`;
+export const projectPath = (projectId: string): string => `/files/${encodeURIComponent(projectId)}`;
+export const toolPath = (serverId: string): string => `/tools/${encodeURIComponent(serverId)}`;
 export const approvalPath = (approvalId: string): string => `/approvals/${encodeURIComponent(approvalId)}`;
 
 export interface Router {

@@ -30,6 +30,8 @@ export function createCommands(app: App): Commands {
   const acts: Record<Command, () => void> = {
     "go-now": () => app.router.go("/"),
     "go-work": () => app.router.go("/work"),
+    "go-files": () => app.router.go("/files"),
+    "go-tools": () => app.router.go("/tools"),
     "go-settings": () => app.router.go("/settings"),
     "new-run": () => {
       app.router.go("/");
@@ -37,7 +39,7 @@ export function createCommands(app: App): Commands {
     },
     "first-approval": () => firstApproval(app),
     "pause-all": () => void all(pauseAll(app)),
-    "stop-all": () => void all(stopAll(app)),
+    "stop-all": () => void all([stopAll(app)]),
     palette: () => setDialog("palette"),
     help: () => setDialog("help"),
   };
@@ -81,8 +83,14 @@ function pauseAll(app: App): Promise<unknown>[] {
     : active.map((run) => app.api.run.resume(command(run.runId)));
 }
 
-function stopAll(app: App): Promise<unknown>[] {
-  if (app.readOnly()) return [];
-  const active = app.overview().runs.filter((run) => !isOver(run));
-  return active.map((run) => app.api.run.stop({ requestId: requestId(), runId: run.runId }));
+/** One command for everything; should it fail, each run is stopped by itself. */
+async function stopAll(app: App): Promise<void> {
+  if (app.readOnly()) return;
+  try {
+    await app.api.run.stopAll({ requestId: requestId() });
+  } catch (error) {
+    if (!(error instanceof ApiFault)) throw error;
+    const active = app.overview().runs.filter((run) => !isOver(run));
+    await Promise.all(active.map((run) => app.api.run.stop({ requestId: requestId(), runId: run.runId })));
+  }
 }

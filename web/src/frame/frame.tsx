@@ -1,13 +1,14 @@
 // What is round every screen: places, the top bar, what waits, the connection.
 
-import { createEffect, createMemo, type JSX, Match, on, Show, Switch } from "solid-js";
+import { createEffect, createMemo, type JSX, lazy, Match, on, Show, Suspense, Switch } from "solid-js";
+import { Dynamic } from "solid-js/web";
 import { useApp } from "../app/app.ts";
 import { useNow } from "../app/clock.ts";
-import type { Place } from "../app/router.ts";
+import type { Place, RunPart } from "../app/router.ts";
 import { ApprovalsScreen } from "../approvals/approvals-screen.tsx";
 import { NowScreen } from "../now/now-screen.tsx";
 import { isOver, projectOf, runOf } from "../overview/overview-state.ts";
-import { FaultNotice } from "../parts/fault-notice.tsx";
+import { FaultNotice, Skeleton } from "../parts/fault-notice.tsx";
 import { Diamond } from "../parts/glyph.tsx";
 import { Icon, type IconName, Mark } from "../parts/icon.tsx";
 import { Inert } from "../parts/inert.tsx";
@@ -19,9 +20,25 @@ import { WorkScreen } from "../work/work-screen.tsx";
 import { type Commands, createCommands } from "./commands.ts";
 import { KeyHelp, Palette } from "./palette.tsx";
 
+const RUN_SCREENS = {
+  workforce: lazy(() => import("../workforce/workforce-screen.tsx")),
+  workspace: lazy(() => import("../workspace/workspace-screen.tsx")),
+  files: lazy(() => import("../files/run-files-screen.tsx")),
+  review: lazy(() => import("../review/review-screen.tsx")),
+};
+const ProjectFilesScreen = lazy(() => import("../files/project-files-screen.tsx"));
+const ToolsScreen = lazy(() => import("../tools/tools-screen.tsx"));
+
 const PLACES: readonly { path: string; icon: IconName; words: string; screens: Place["screen"][] }[] = [
   { path: "/", icon: "now", words: "Now", screens: ["now"] },
-  { path: "/work", icon: "work", words: "Work", screens: ["work", "run", "approvals"] },
+  {
+    path: "/work",
+    icon: "work",
+    words: "Work",
+    screens: ["work", "run", "approvals", "workforce", "workspace", "files", "review"],
+  },
+  { path: "/files", icon: "folder", words: "Files", screens: ["projects"] },
+  { path: "/tools", icon: "plug", words: "Tools", screens: ["tools"] },
   { path: "/settings", icon: "settings", words: "Settings", screens: ["settings"] },
 ];
 
@@ -44,7 +61,9 @@ export function Frame(): JSX.Element {
         <LostBanner />
         <Show when={commands.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={commands.clear} />}</Show>
         <div class={`screen screen-${place().screen}`}>
-          <Screen place={place()} />
+          <Suspense fallback={<Skeleton rows={6} label="The screen is being read" />}>
+            <Screen place={place()} />
+          </Suspense>
         </div>
       </div>
       <Show when={commands.dialog() === "palette"}>
@@ -57,8 +76,20 @@ export function Frame(): JSX.Element {
   );
 }
 
+type PartPlace = Extract<Place, { screen: RunPart }>;
+
+function partOf(place: Place): PartPlace | undefined {
+  return Object.hasOwn(RUN_SCREENS, place.screen) ? (place as PartPlace) : undefined;
+}
+
 function Screen(props: { place: Place }): JSX.Element {
-  const run = (): string | undefined => (props.place.screen === "run" ? props.place.runId : undefined);
+  const as = <S extends Place["screen"]>(screen: S): Extract<Place, { screen: S }> | undefined =>
+    props.place.screen === screen ? (props.place as Extract<Place, { screen: S }>) : undefined;
+  const part = createMemo(() => partOf(props.place));
+  const shown = createMemo(() => {
+    const place = part();
+    return place ? `${place.screen} ${place.runId}` : undefined;
+  });
   return (
     <Switch
       fallback={
@@ -78,16 +109,22 @@ function Screen(props: { place: Place }): JSX.Element {
       <Match when={props.place.screen === "work"}>
         <WorkScreen />
       </Match>
-      <Match when={run()} keyed>
+      <Match when={as("run")?.runId} keyed>
         {(runId) => (
           <main class="run-main" id="main">
             <RunScreen runId={runId} />
           </main>
         )}
       </Match>
-      <Match when={props.place.screen === "approvals" ? props.place : undefined}>
-        {(approvals) => <ApprovalsScreen approvalId={approvals().approvalId} />}
+      <Match when={shown()} keyed>
+        {(_) => {
+          const { screen, runId } = part() as PartPlace;
+          return <Dynamic component={RUN_SCREENS[screen]} runId={runId} detail={part()?.detail} />;
+        }}
       </Match>
+      <Match when={as("approvals")}>{(approvals) => <ApprovalsScreen approvalId={approvals().approvalId} />}</Match>
+      <Match when={as("projects")}>{(projects) => <ProjectFilesScreen projectId={projects().projectId} />}</Match>
+      <Match when={as("tools")}>{(tools) => <ToolsScreen serverId={tools().serverId} />}</Match>
       <Match when={props.place.screen === "settings"}>
         <SettingsScreen />
       </Match>
@@ -95,15 +132,28 @@ function Screen(props: { place: Place }): JSX.Element {
   );
 }
 
+const TITLES: Record<Place["screen"], string> = {
+  now: "Now",
+  work: "Work",
+  run: "",
+  workforce: "Workforce, ",
+  workspace: "Workspace, ",
+  files: "Files, ",
+  review: "Review, ",
+  approvals: "Waiting for you",
+  projects: "Files",
+  tools: "Tools",
+  settings: "Settings",
+  nowhere: "Nothing here",
+};
+
 /** Document title with what waits; the heading takes the focus when the place changes. */
 function titles(): void {
   const app = useApp();
   const words = createMemo(() => {
     const place = app.router.place();
-    if (place.screen === "run") return `Run ${runOf(app.overview(), place.runId)?.number ?? ""}`;
-    return { now: "Now", work: "Work", approvals: "Waiting for you", settings: "Settings", nowhere: "Nothing here" }[
-      place.screen
-    ];
+    const words = TITLES[place.screen];
+    return "runId" in place ? `${words}Run ${runOf(app.overview(), place.runId)?.number ?? ""}` : words;
   });
   createEffect(() => {
     const waiting = app.overview().approvals.length;
@@ -149,8 +199,7 @@ function TopBar(props: { commands: Commands }): JSX.Element {
   const app = useApp();
   const shown = createMemo(() => {
     const place = app.router.place();
-    if (place.screen === "run") return runOf(app.overview(), place.runId);
-    return undefined;
+    return "runId" in place ? runOf(app.overview(), place.runId) : undefined;
   });
   const project = createMemo(() => {
     const run = shown() ?? app.overview().runs[0];
@@ -201,8 +250,30 @@ function TopBar(props: { commands: Commands }): JSX.Element {
         <span class="fact">{amount(tokens().input + tokens().output)}</span> <span class="quiet">tokens</span>
       </span>
       <ConnectionDot />
+      <StopAll commands={props.commands} />
       <WaitingBadge />
     </header>
+  );
+}
+
+/** There while anything runs: one press ends all of it. */
+function StopAll(props: { commands: Commands }): JSX.Element {
+  const app = useApp();
+  const active = createMemo(() => app.overview().runs.filter((run) => !isOver(run)).length);
+  const words = (): string => (active() === 1 ? "Stop the run" : `Stop all ${active()} runs`);
+  return (
+    <Show when={active() > 0}>
+      <button
+        type="button"
+        class="button stop stop-all"
+        aria-label={words()}
+        title={`${words()} (Shift .)`}
+        disabled={app.readOnly()}
+        onClick={() => props.commands.run("stop-all")}
+      >
+        <Icon name="stop" /> <span class="wide-only">Stop all</span>
+      </button>
+    </Show>
   );
 }
 

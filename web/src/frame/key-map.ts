@@ -3,6 +3,8 @@
 export type Command =
   | "go-now"
   | "go-work"
+  | "go-files"
+  | "go-tools"
   | "go-settings"
   | "new-run"
   | "first-approval"
@@ -30,7 +32,7 @@ export interface Pressed {
   paired: boolean;
 }
 
-const PAIRS: Record<string, Command> = { n: "go-now", w: "go-work", s: "go-settings" };
+const PAIRS: Record<string, Command> = { n: "go-now", w: "go-work", f: "go-files", t: "go-tools", s: "go-settings" };
 const SINGLE: Record<string, Command> = {
   c: "new-run",
   a: "first-approval",
@@ -59,6 +61,8 @@ export const KEYS: readonly { command: Command; keys: string[]; words: string }[
   { command: "palette", keys: ["Ctrl", "K"], words: "Search or do" },
   { command: "go-now", keys: ["g", "n"], words: "Go to Now" },
   { command: "go-work", keys: ["g", "w"], words: "Go to Work" },
+  { command: "go-files", keys: ["g", "f"], words: "Go to Files" },
+  { command: "go-tools", keys: ["g", "t"], words: "Go to Tools" },
   { command: "go-settings", keys: ["g", "s"], words: "Go to Settings" },
   { command: "new-run", keys: ["c"], words: "New run" },
   { command: "first-approval", keys: ["a"], words: "First question that waits" },

@@ -2,7 +2,7 @@
 
 import { createEffect, createMemo, createSignal, createUniqueId, For, type JSX, onMount, Show } from "solid-js";
 import { type App, useApp } from "../app/app.ts";
-import { approvalPath, runPath } from "../app/router.ts";
+import { approvalPath, partPath, type RunPart, runPath } from "../app/router.ts";
 import { visible } from "../words/visible-text.ts";
 import type { Commands } from "./commands.ts";
 import { KEYS } from "./key-map.ts";
@@ -37,11 +37,32 @@ function entries(app: App, commands: Commands): Entry[] {
         "Waiting for you",
       ),
     ),
+    ...parts(app),
     ...overview.runs.map((run) => plain(visible(run.goal), () => router.go(runPath(run.runId)), `Run ${run.number}`)),
     plain("Theme: paper", () => preferences.setTheme("paper")),
     plain("Theme: ink", () => preferences.setTheme("ink")),
     plain("Theme: as the system", () => preferences.setTheme("system")),
   ];
+}
+
+const PARTS: readonly [RunPart, string][] = [
+  ["workforce", "Workforce of this run"],
+  ["workspace", "Watch its browser and terminals"],
+  ["files", "Files of this run"],
+  ["review", "Review what changed"],
+];
+
+/** Views of the run on screen. */
+function parts(app: App): Entry[] {
+  const place = app.router.place();
+  if (!("runId" in place)) return [];
+  const { runId } = place;
+  return PARTS.map(([part, words]) => ({
+    words,
+    detail: "This run",
+    keys: [],
+    act: () => app.router.go(partPath(runId, part)),
+  }));
 }
 
 export function Palette(props: { commands: Commands }): JSX.Element {

@@ -3,6 +3,7 @@
 import { createSignal, createUniqueId, type JSX, Match, Show, Switch } from "solid-js";
 import { createAction } from "../app/action.ts";
 import { useApp } from "../app/app.ts";
+import { useUndo } from "../run/use-undo.ts";
 import { fileSize } from "../words/format.ts";
 import { visible } from "../words/visible-text.ts";
 import { FaultNotice } from "./fault-notice.tsx";
@@ -47,8 +48,19 @@ export function Drawing(props: { path: string }): JSX.Element {
   );
 }
 
+/** Hands content to the browser's own downloads; it is never shown as a page. */
+export function saveAs(content: Blob, name: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(content);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
 export function FileTile(props: {
   projectId: string;
+  /** The run that made it: what takes its change back. */
+  runId: string;
   path: string;
   size: number | undefined;
   settled: boolean;
@@ -57,13 +69,8 @@ export function FileTile(props: {
 }): JSX.Element {
   const app = useApp();
   const name = (): string => props.path.split("/").at(-1) ?? props.path;
-  const save = createAction(async () => {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(await app.file(props.projectId, props.path));
-    link.download = name();
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-  });
+  const save = createAction(async () => saveAs(await app.file(props.projectId, props.path), name()));
+  const { undo, result } = useUndo(() => props.runId);
   return (
     <div class="tile" classList={{ draft: !props.settled || props.undone }}>
       <Drawing path={props.path} />
@@ -88,9 +95,23 @@ export function FileTile(props: {
           >
             <Icon name="download" size={14} /> <span class="word">Download</span>
           </button>
+          <button
+            type="button"
+            class="button small"
+            aria-label={`Undo ${visible(props.path)}`}
+            title="Put back what was there before the run"
+            disabled={undo.busy() || app.readOnly()}
+            onClick={() => void undo.run(undefined, props.path)}
+          >
+            <Icon name="undo" size={14} /> <span class="word">Undo</span>
+          </button>
         </div>
       </Show>
       <Show when={save.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={save.clear} />}</Show>
+      <Show when={undo.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={undo.clear} />}</Show>
+      <Show when={(result()?.conflicts.length ?? 0) > 0}>
+        <p class="bad">Left alone: it was changed since.</p>
+      </Show>
     </div>
   );
 }

@@ -1,6 +1,7 @@
 // Folds facts into a run. Pure and exhaustive: a new kind of fact does not compile until it is thought of here.
 
 import type { Event, EventOf } from "@openwrap/contracts";
+import { applyLive, closedAt, type LiveEvent } from "./live-fold.ts";
 import { settlingOrder } from "./plan-order.ts";
 import { log, type ProposedPlan, type RunState } from "./run-state.ts";
 import { applyStep, type StepEvent } from "./step-fold.ts";
@@ -58,25 +59,36 @@ function fold(state: RunState, sequence: number, event: Event): RunState {
       return state;
     case "undo_finished":
       return undone(state, sequence, event);
+    default:
+      return foldBeside(state, sequence, event);
+  }
+}
+
+type BesideEvent = LiveEvent | EventOf<"connected" | "connection_refused"> | NotOfRuns;
+/** Facts about the installation. */
+type NotOfRuns = EventOf<
+  | "core_started"
+  | "core_stopped"
+  | "sandbox_probed"
+  | "project_opened"
+  | "provider_added"
+  | "provider_removed"
+  | "secret_stored"
+  | "secret_removed"
+  | "launch_link_issued"
+  | "signed_in"
+  | "mcp_server_added"
+  | "mcp_server_removed"
+  | "mcp_server_approved"
+  | "mcp_server_changed"
+>;
+
+function foldBeside(state: RunState, sequence: number, event: BesideEvent): RunState {
+  switch (event.type) {
     case "connected":
       // The way to its model is no reach of a run: it is never asked for.
       if (event.purpose.startsWith("model:")) return state;
       return { ...state, used: { ...state.used, net: event.at } };
-    case "connection_refused": {
-      const hosts = state.refusedHosts.includes(event.host) ? state.refusedHosts : [...state.refusedHosts, event.host];
-      const entry = { kind: "failed" as const, title: "Connection refused", detail: `${event.host}: ${event.reason}` };
-      return log({ ...state, refusedHosts: hosts }, sequence, event, entry);
-    }
-    case "core_started":
-    case "core_stopped":
-    case "sandbox_probed":
-    case "project_opened":
-    case "provider_added":
-    case "provider_removed":
-    case "secret_stored":
-    case "secret_removed":
-    case "launch_link_issued":
-    case "signed_in":
     case "session_opened":
     case "session_closed":
     case "control_taken":
@@ -85,25 +97,32 @@ function fold(state: RunState, sequence: number, event: Event): RunState {
     case "message_sent":
     case "message_seen":
     case "file_uploaded":
-    case "mcp_server_added":
-    case "mcp_server_removed":
-    case "mcp_server_approved":
-    case "mcp_server_changed":
-      return state;
+      return applyLive(state, sequence, event);
+    case "connection_refused": {
+      const hosts = state.refusedHosts.includes(event.host) ? state.refusedHosts : [...state.refusedHosts, event.host];
+      const entry = { kind: "failed" as const, title: "Connection refused", detail: `${event.host}: ${event.reason}` };
+      return log({ ...state, refusedHosts: hosts }, sequence, event, entry);
+    }
     default:
-      return unknown(state, event);
+      return notOfRuns(state, event);
   }
 }
 
-/** A later version of the core may tell facts this page has no words for. */
-function unknown(state: RunState, _event: never): RunState {
+/** Nothing of a run; a later version of the core may also tell facts this page has no words for. */
+function notOfRuns(state: RunState, _event: NotOfRuns): RunState {
   return state;
 }
 
 function created(state: RunState, sequence: number, event: EventOf<"run_created">): RunState {
   const { goal, runDate, model, approve, slots, at: createdAt } = event;
   const next = { ...state, projectId: event.projectId ?? "", goal, runDate, model, approve, slots, createdAt };
-  return log(next, sequence, event, { kind: "you", title: "", detail: "You", says: goal });
+  const detail = event.follows ? "You, after an earlier run" : "You";
+  return log({ ...next, ...(event.follows ? { follows: event.follows.runId } : {}) }, sequence, event, {
+    kind: "you",
+    title: "",
+    detail,
+    says: goal,
+  });
 }
 
 type PlanEvent = EventOf<"plan_proposed" | "plan_accepted" | "plan_rejected" | "plan_refused" | "replan_requested">;
@@ -239,20 +258,25 @@ function finished(state: RunState, sequence: number, event: EventOf<"run_finishe
   for (const [id, asked] of Object.entries(approvals)) {
     if (!asked.decision) approvals[id] = { ...asked, withdrawn: true };
   }
+  const sessions = Object.fromEntries(
+    Object.entries(state.sessions).map(([id, one]) => [id, closedAt(one, at, "the run is over")]),
+  );
   const entry = { kind: "end" as const, title: ENDINGS[status], detail: event.error?.message ?? "" };
-  return log({ ...state, phase: "finished", end, work, approvals }, sequence, event, entry);
+  return log({ ...state, phase: "finished", end, work, approvals, sessions }, sequence, event, entry);
 }
 
 function undone(state: RunState, sequence: number, event: EventOf<"undo_finished">): RunState {
-  const work = { ...state.work };
-  for (const id of event.tasks) {
-    const one = work[id];
-    if (one && event.conflicts.length === 0) work[id] = { ...one, undone: true };
-  }
   const files = { ...state.files };
   for (const path of event.reverted) {
     const file = files[path];
     if (file) files[path] = { ...file, undone: true };
+  }
+  const work = { ...state.work };
+  for (const id of event.tasks) {
+    const one = work[id];
+    // One file of several leaves its task as it is.
+    const whole = event.conflicts.length === 0 && one?.paths.every((path) => files[path]?.undone !== false);
+    if (one && whole) work[id] = { ...one, undone: true };
   }
   const back = `${event.reverted.length} ${event.reverted.length === 1 ? "file" : "files"} put back`;
   const kept = event.conflicts.length > 0 ? `; left alone, changed since: ${event.conflicts.join(", ")}` : "";

@@ -5,11 +5,14 @@ import { createSignal, For, type JSX, Show } from "solid-js";
 import { createAction, requestId } from "../app/action.ts";
 import { useApp } from "../app/app.ts";
 import { useNow } from "../app/clock.ts";
+import { runPath } from "../app/router.ts";
+import { runOf } from "../overview/overview-state.ts";
 import { FaultNotice } from "../parts/fault-notice.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Inert } from "../parts/inert.tsx";
 import { RehearsalTag } from "../parts/rehearsal-tag.tsx";
 import { duration } from "../words/format.ts";
+import { RunParts } from "./part-head.tsx";
 import type { RunState } from "./run-state.ts";
 
 const PHASES = {
@@ -38,6 +41,7 @@ export function useRunCommands(runId: () => string) {
 }
 
 export function RunHeader(props: { run: RunState; number: number }): JSX.Element {
+  const app = useApp();
   const now = useNow();
   const commands = useRunCommands(() => props.run.runId);
   const over = (): boolean => props.run.end !== undefined;
@@ -53,6 +57,7 @@ export function RunHeader(props: { run: RunState; number: number }): JSX.Element
         </h1>
       </div>
       <div class="run-course">
+        <RunParts runId={props.run.runId} />
         <RehearsalTag model={props.run.model} />
         <span class="run-phase" role="status">
           {props.run.end ? ENDS[props.run.end.status] : PHASES[props.run.phase]}
@@ -64,6 +69,13 @@ export function RunHeader(props: { run: RunState; number: number }): JSX.Element
           <RunButtons run={props.run} commands={commands} />
         </Show>
       </div>
+      <Show when={props.run.follows}>
+        {(earlier) => (
+          <p class="quiet run-follows">
+            Goes on from <a href={runPath(earlier())}>run {runOf(app.overview(), earlier())?.number ?? "before"}</a>
+          </p>
+        )}
+      </Show>
       <For each={[commands.pause, commands.resume, commands.stop]}>
         {(action) => (
           <Show when={action.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={action.clear} />}</Show>

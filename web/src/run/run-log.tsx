@@ -1,27 +1,18 @@
 // Settled ground: what happened, in order, with its place in the chain. From here it is undone.
 
 import type { UndoResult } from "@openwrap/contracts";
-import { createEffect, createMemo, createSignal, For, type JSX, on, Show } from "solid-js";
-import { createAction, requestId } from "../app/action.ts";
+import { createEffect, createMemo, For, type JSX, on, Show } from "solid-js";
 import { useApp } from "../app/app.ts";
 import { ChainFoot } from "../parts/chain-foot.tsx";
 import { FaultNotice } from "../parts/fault-notice.tsx";
 import { Glyph, Octagon } from "../parts/glyph.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Inert } from "../parts/inert.tsx";
+import { PreviewLink } from "../parts/preview-link.tsx";
 import { clock, counted, sequenceText } from "../words/format.ts";
 import type { LogEntry, RunState } from "./run-state.ts";
-
-/** Undo of a task, or of the whole run without one. */
-export function useUndo(runId: () => string) {
-  const app = useApp();
-  const [result, setResult] = createSignal<UndoResult>();
-  const undo = createAction(async (taskId?: string) => {
-    const place = taskId === undefined ? {} : { taskId };
-    setResult(await app.api.run.undo({ requestId: requestId(), runId: runId(), ...place }));
-  });
-  return { undo, result };
-}
+import { messageWords } from "./run-view.ts";
+import { useUndo } from "./use-undo.ts";
 
 export function RunLog(props: { run: RunState }): JSX.Element {
   const { undo, result } = useUndo(() => props.run.runId);
@@ -104,9 +95,15 @@ function LogGlyph(props: { kind: LogEntry["kind"] }): JSX.Element {
   }
 }
 
+/** A goal, a message: nothing but the words of a person. */
+function saidOnly(entry: LogEntry): boolean {
+  return entry.kind === "you" && entry.says !== undefined && entry.title === "";
+}
+
 function LogRow(props: { run: RunState; entry: LogEntry; undo: (taskId: string) => void; busy: boolean }): JSX.Element {
   const app = useApp();
   const { entry } = props;
+  const message = () => props.run.messages.find((one) => one.messageId === entry.messageId);
   const number = (): number =>
     entry.taskId === undefined || entry.kind === "you" ? 0 : props.run.order.indexOf(entry.taskId) + 1;
   const undoTask = (): string | undefined =>
@@ -120,12 +117,13 @@ function LogRow(props: { run: RunState; entry: LogEntry; undo: (taskId: string) 
         <LogGlyph kind={entry.kind} />
       </span>
       <div class="log-words">
-        <Show when={entry.kind === "you" && entry.says !== undefined && entry.title === ""}>
-          <p class="say-4">
+        <Show when={saidOnly(entry)}>
+          <p class="say-4" classList={{ said: entry.messageId !== undefined }}>
             <Inert text={entry.says ?? ""} />
           </p>
         </Show>
-        <div class="log-head">
+        <Show when={message()}>{(sent) => <p class="quiet">{messageWords(props.run, sent())}</p>}</Show>
+        <div class="log-head" hidden={message() !== undefined}>
           <p class="grow">
             <Show when={number() > 0}>
               <span class="strong">{number()} </span>
@@ -135,7 +133,8 @@ function LogRow(props: { run: RunState; entry: LogEntry; undo: (taskId: string) 
             </span>{" "}
             <span classList={{ fact: entry.kind === "grant", quiet: entry.kind !== "grant" }}>
               <Inert text={entry.detail} />
-            </span>
+            </span>{" "}
+            <Show when={entry.url}>{(url) => <PreviewLink url={url()} over={props.run.end !== undefined} />}</Show>
           </p>
           <Show when={undoTask()}>
             {(taskId) => (

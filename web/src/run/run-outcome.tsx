@@ -11,8 +11,9 @@ import { Icon } from "../parts/icon.tsx";
 import { Inert } from "../parts/inert.tsx";
 import { Markdown } from "../parts/markdown.tsx";
 import { counted, duration, shortHash } from "../words/format.ts";
-import { UndoNote, useUndo } from "./run-log.tsx";
+import { UndoNote } from "./run-log.tsx";
 import type { RunEnd, RunState } from "./run-state.ts";
+import { useUndo } from "./use-undo.ts";
 
 const HEADS = {
   completed: "Done",
@@ -50,6 +51,7 @@ export function RunOutcome(props: { run: RunState; end: RunEnd }): JSX.Element {
               <li>
                 <FileTile
                   projectId={props.run.projectId}
+                  runId={props.run.runId}
                   path={artifact.path}
                   size={artifact.size}
                   settled

@@ -15,6 +15,7 @@ import type {
   Question,
   RunPhase,
   RunStatus,
+  SessionKind,
 } from "@openwrap/contracts";
 
 /** Shown by word and shape. `blocked` is worked out where it is shown: queued, and something it needs is not done. */
@@ -90,6 +91,38 @@ export interface RunFile {
   undone: boolean;
 }
 
+/** What a person told the workers of a live run. */
+export interface Message {
+  messageId: string;
+  text: string;
+  /** None: all workers. */
+  taskId?: string;
+  interrupt: boolean;
+  sentAt: number;
+  /** Tasks whose worker has read it, the first to do so first. */
+  seenBy: string[];
+}
+
+/** A live surface of a worker. */
+export interface LiveSession {
+  sessionId: string;
+  kind: SessionKind;
+  title: string;
+  taskId: string;
+  openedAt: number;
+  closed?: { at: number; reason: string };
+  /** A person drives it. */
+  taken?: { at: number; deviceId: string; fence: number };
+}
+
+/** A page that a task serves on this machine. */
+export interface Preview {
+  url: string;
+  path: string;
+  taskId: string;
+  at: number;
+}
+
 export interface LogEntry {
   sequence: number;
   at: number;
@@ -99,6 +132,10 @@ export interface LogEntry {
   detail: string;
   /** A sentence a person reads, in serif. */
   says?: string;
+  /** It was told to the workers. */
+  messageId?: string;
+  /** A page on this machine, opened in a tab of its own. */
+  url?: string;
 }
 
 export interface RunEnd {
@@ -117,6 +154,8 @@ export interface RunState {
   sequence: number;
   projectId: string;
   goal: string;
+  /** The finished run it goes on from. */
+  follows?: string;
   runDate: string;
   model: string;
   approve: ApprovePolicy;
@@ -136,6 +175,10 @@ export interface RunState {
   approvals: Record<string, Asked>;
   grants: Grant[];
   files: Record<string, RunFile>;
+  /** Oldest first. */
+  messages: Message[];
+  sessions: Record<string, LiveSession>;
+  previews: Preview[];
   log: LogEntry[];
   /** Kind of capability → when it was last used. */
   used: Record<string, number>;
@@ -172,6 +215,9 @@ export function emptyRun(runId: string): RunState {
     approvals: {},
     grants: [],
     files: {},
+    messages: [],
+    sessions: {},
+    previews: [],
     log: [],
     used: {},
     labels: [],

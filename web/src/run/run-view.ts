@@ -2,7 +2,15 @@
 
 import type { RunSummary } from "@openwrap/contracts";
 import { counted, roleTitle } from "../words/format.ts";
-import { ANSWER, PLANNER, type RunState, type TaskState, type Work } from "./run-state.ts";
+import {
+  ANSWER,
+  type LiveSession,
+  type Message,
+  PLANNER,
+  type RunState,
+  type TaskState,
+  type Work,
+} from "./run-state.ts";
 
 /** Every state a task is shown in. */
 export type ShownState = TaskState | "blocked";
@@ -138,6 +146,32 @@ export function workOf(run: RunState, stage: typeof PLANNER | typeof ANSWER): Wo
   return run.work[stage];
 }
 
+/** What became of something a person told the workers. */
+export function messageWords(run: RunState, message: Message): string {
+  const to =
+    message.taskId === undefined ? "to every worker" : `to task ${numberOf(run, message.taskId) || message.taskId}`;
+  if (message.seenBy.length > 0) {
+    const readers = message.seenBy.map((id) => readerWords(run, id));
+    return `You, ${to}. Read by ${readers.join(", ")}`;
+  }
+  if (run.end) return `You, ${to}. The run ended before anybody read it`;
+  return message.interrupt
+    ? `You, ${to}. The step under way is given up for it`
+    : `You, ${to}. Read with the next step`;
+}
+
+function readerWords(run: RunState, taskId: string): string {
+  const number = numberOf(run, taskId);
+  return number > 0 ? `${number} ${taskView(run, taskId).role}` : `the ${taskId === "" ? "worker" : taskId}`;
+}
+
+/** Surfaces that can be watched, oldest first. */
+export function openSessions(run: RunState): LiveSession[] {
+  return Object.values(run.sessions)
+    .filter((session) => !session.closed)
+    .sort((a, b) => a.openedAt - b.openedAt || (a.sessionId < b.sessionId ? -1 : 1));
+}
+
 export interface WorkerView {
   key: string;
   title: string;
@@ -186,6 +220,7 @@ const REACH: readonly [kind: string, label: string][] = [
   ["net", "Connect"],
   ["secret", "Secrets"],
 ];
+const FURTHER: Readonly<Record<string, string>> = { browser: "Browse", mcp: "Connected tools", env: "Variables" };
 
 /** What capabilities allow, by kind; kinds beside the five stand at the end when there are any. */
 export function reach(capabilities: readonly string[]): ReachPart[] {
@@ -199,7 +234,7 @@ export function reach(capabilities: readonly string[]): ReachPart[] {
   const parts = REACH.map(([kind, label]) => ({ label, kind, values: [...(byKind.get(kind) ?? [])].sort() }));
   for (const [kind, values] of byKind) {
     if (!REACH.some(([known]) => known === kind))
-      parts.push({ label: roleTitle(kind), kind, values: [...values].sort() });
+      parts.push({ label: FURTHER[kind] ?? roleTitle(kind), kind, values: [...values].sort() });
   }
   return parts;
 }

@@ -4,10 +4,12 @@ import { createMemo, createSignal, For, type JSX, Match, Show, Switch } from "so
 import { FileTile } from "../parts/file-tile.tsx";
 import { Glyph } from "../parts/glyph.tsx";
 import { Inert } from "../parts/inert.tsx";
+import { PreviewLink } from "../parts/preview-link.tsx";
 import { amount } from "../words/format.ts";
 import { Calls } from "./live-column.tsx";
 import type { RunState } from "./run-state.ts";
-import { granted, numberOf, reach, taskView, workers } from "./run-view.ts";
+import { granted, numberOf, openSessions, reach, taskView, workers } from "./run-view.ts";
+import { SessionLinks } from "./session-links.tsx";
 import { BlobView } from "./tool-row.tsx";
 
 type Tab = "files" | "plan" | "reach";
@@ -40,6 +42,7 @@ export function SidePane(props: { run: RunState }): JSX.Element {
                     <li>
                       <FileTile
                         projectId={props.run.projectId}
+                        runId={props.run.runId}
                         path={file.path}
                         size={file.size}
                         settled={file.settled}
@@ -60,9 +63,41 @@ export function SidePane(props: { run: RunState }): JSX.Element {
           </Match>
         </Switch>
       </div>
+      <LiveParts run={props.run} />
       <Tokens run={props.run} />
       <Workers run={props.run} />
     </aside>
+  );
+}
+
+/** What can be watched, and the pages that tasks serve. */
+function LiveParts(props: { run: RunState }): JSX.Element {
+  return (
+    <>
+      <Show when={openSessions(props.run).length > 0}>
+        <section class="side-part" aria-label="Live">
+          <h2>Live</h2>
+          <SessionLinks run={props.run} />
+        </section>
+      </Show>
+      <Show when={props.run.previews.length > 0}>
+        <section class="side-part" aria-label="Pages served">
+          <h2>Pages served</h2>
+          <ul class="plain-list">
+            <For each={props.run.previews}>
+              {(preview) => (
+                <li class="note-line">
+                  <code class="cut-off">
+                    <Inert text={preview.path} />
+                  </code>
+                  <PreviewLink url={preview.url} over={props.run.end !== undefined} />
+                </li>
+              )}
+            </For>
+          </ul>
+        </section>
+      </Show>
+    </>
   );
 }
 

@@ -1,8 +1,9 @@
 // A tool call on one line; opened in place it shows exactly what went in and what came out.
 
-import { createMemo, createResource, createSignal, type JSX, Match, Show, Switch } from "solid-js";
+import { createSignal, type JSX, Match, Show, Switch } from "solid-js";
 import { useApp } from "../app/app.ts";
 import { useNow } from "../app/clock.ts";
+import { createRead } from "../app/read.ts";
 import { Octagon } from "../parts/glyph.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Exact, Inert } from "../parts/inert.tsx";
@@ -103,11 +104,10 @@ export function laidOut(text: string): string {
 
 export function BlobView(props: { title: string; hash: string }): JSX.Element {
   const app = useApp();
-  const [blob, { refetch }] = createResource(
+  const blob = createRead(
     () => props.hash,
     (hash) => app.api.blob.get({ hash, limit: SHOWN_BYTES }),
   );
-  const shown = createMemo(() => (blob.error ? undefined : blob()));
   return (
     <div class="blob">
       <h4>
@@ -117,12 +117,12 @@ export function BlobView(props: { title: string; hash: string }): JSX.Element {
         </span>
       </h4>
       <Show
-        when={shown()}
+        when={blob.value()}
         fallback={
-          <Show when={blob.error} fallback={<p class="quiet late">Being read</p>}>
+          <Show when={blob.fault()} fallback={<p class="quiet late">Being read</p>}>
             <p class="bad">
               It could not be read.{" "}
-              <button type="button" class="button small" onClick={() => void refetch()}>
+              <button type="button" class="button small" onClick={() => blob.again()}>
                 Try again
               </button>
             </p>

@@ -1,0 +1,87 @@
+// What the driver does, on its way to the core: in order, in batches, numbered, one request at a time.
+
+import type { SessionInput } from "@openwrap/contracts";
+import { ApiFault } from "@openwrap/contracts/client";
+
+export interface InputPorts {
+  send: (sequence: number, inputs: SessionInput[]) => Promise<unknown>;
+  /** The lease is over, or the input cannot be delivered: nothing more is sent. */
+  failed: (fault: ApiFault) => void;
+}
+
+/** Inputs that wait while a request is under way; beyond it the surface does not follow and newer ones are dropped. */
+const WAITING_MAX = 2_000;
+/** A batch; the core takes it whole. */
+const BATCH_MAX = 200;
+const TRIES_MAX = 4;
+const RETRY_MS = 300;
+
+/** Two inputs as one where the first says nothing that the second does not. */
+export function merged(first: SessionInput, second: SessionInput): SessionInput | undefined {
+  if (first.kind === "text" && second.kind === "text") return { kind: "text", text: first.text + second.text };
+  if (first.kind === "resize" && second.kind === "resize") return second;
+  if (first.kind === "pointer" && second.kind === "pointer" && first.act === "move" && second.act === "move") {
+    return first.button === second.button ? second : undefined;
+  }
+  if (first.kind === "wheel" && second.kind === "wheel") {
+    return { ...second, deltaX: first.deltaX + second.deltaX, deltaY: first.deltaY + second.deltaY };
+  }
+  return undefined;
+}
+
+export class InputQueue {
+  private readonly ports: InputPorts;
+  private waiting: SessionInput[] = [];
+  private sequence = 0;
+  private sending = false;
+  private over = false;
+
+  constructor(ports: InputPorts) {
+    this.ports = ports;
+  }
+
+  push(input: SessionInput): void {
+    if (this.over) return;
+    const last = this.waiting.at(-1);
+    const one = last ? merged(last, input) : undefined;
+    if (one) this.waiting[this.waiting.length - 1] = one;
+    else if (this.waiting.length < WAITING_MAX) this.waiting.push(input);
+    if (!this.sending) void this.flush();
+  }
+
+  /** Nothing more goes out. */
+  end(): void {
+    this.over = true;
+    this.waiting = [];
+  }
+
+  private async flush(): Promise<void> {
+    this.sending = true;
+    // What happens in the same turn (a pasted text, down and up of a tap) travels together.
+    await Promise.resolve();
+    while (this.waiting.length > 0 && !this.over) {
+      const inputs = this.waiting.splice(0, BATCH_MAX);
+      this.sequence += 1;
+      await this.deliver(this.sequence, inputs);
+    }
+    this.sending = false;
+  }
+
+  /** The same number again: a request that arrived although its answer did not is done once. */
+  private async deliver(sequence: number, inputs: SessionInput[]): Promise<void> {
+    for (let tries = 1; !this.over; tries += 1) {
+      try {
+        await this.ports.send(sequence, inputs);
+        return;
+      } catch (error) {
+        if (!(error instanceof ApiFault)) throw error;
+        if (error.status === 0 && tries < TRIES_MAX) {
+          await new Promise((wait) => setTimeout(wait, RETRY_MS * tries));
+          continue;
+        }
+        this.end();
+        this.ports.failed(error);
+      }
+    }
+  }
+}
