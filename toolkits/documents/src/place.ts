@@ -3,11 +3,14 @@
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { lstat, mkdir, open, realpath, rename, rm } from "node:fs/promises";
-import { isAbsolute, join, relative, sep } from "node:path";
+import { dirname, isAbsolute, join, relative, sep } from "node:path";
 import { LIMITS } from "./limits.ts";
 import { DocumentProblem } from "./problem.ts";
 
 export const DOCX_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+
+/** Names with it are never part of a project, so one that a crash leaves is no change. */
+const PARTIAL_PREFIX = ".openwrap-tmp-";
 
 /** The folder all paths are beneath: the one the server was started in. */
 export class WorkingFolder {
@@ -41,7 +44,7 @@ export class WorkingFolder {
   /** Writes beside the target, then renames: nobody sees half a file. */
   async write(path: string, bytes: Uint8Array, at: string): Promise<{ path: string; size: number; checksum: string }> {
     const target = await this.target(path, at);
-    const partial = `${target}.partial`;
+    const partial = join(dirname(target), `${PARTIAL_PREFIX}documents`);
     try {
       await rm(partial, { force: true });
       // Exclusive: a link that somebody laid there is not followed.
@@ -106,6 +109,8 @@ function partsOf(path: string, at: string): string[] {
   if (isAbsolute(path)) throw refuse("is absolute; give a path inside the project");
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
   if (parts.includes("..")) throw refuse("leads out of the project with ..");
+  if (parts.some((part) => part.startsWith(PARTIAL_PREFIX)))
+    throw new DocumentProblem("INVALID_ARGUMENTS", at, `${path}: names with ${PARTIAL_PREFIX} are reserved`);
   if (parts.length === 0) throw new DocumentProblem("INVALID_ARGUMENTS", at, `${path} names no file`);
   return parts;
 }

@@ -213,6 +213,7 @@ describe("refused", () => {
     ["a control character", block({ type: "code", text: "a\u0000b" }), "blocks[1].text"],
     ["half a character", { ...plain, title: "a\ud800" }, "title"],
     ["another format", { ...plain, path: "a.pdf" }, "path"],
+    ["a reserved name", { ...plain, path: ".openwrap-tmp-a.docx" }, "path"],
     ["a date of no calendar", { ...plain, date: "2026-02-30" }, "date"],
     ["a picture that is none", block({ type: "image", path: "plain.txt", altText: "x" }), "blocks[1].path"],
   ])("%s names its place", async (_, call, at) => {
