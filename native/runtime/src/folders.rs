@@ -6,9 +6,15 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use openwrap_contracts::limits::FILE_READ_BYTES_MAX;
+use openwrap_contracts::method::TreeEntry;
 use openwrap_contracts::protected::protected_name;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Uid, fchown, fstat, fsync, linkat,
+    mkdirat, openat, openat2, renameat_with, statat, unlinkat,
+};
+use rustix::io::Errno;
 use tokio::fs;
 
 fn failed(what: &str, path: &Path, error: &std::io::Error) -> Fault {
@@ -93,6 +99,16 @@ pub async fn real_folder(path: &Path) -> Outcome<PathBuf> {
     } else {
         Err(Fault::invalid(format!("{} is not a folder", path.display())))
     }
+}
+
+/// The real path of something that is there, without links.
+///
+/// # Errors
+/// `NOT_FOUND`.
+pub async fn real(path: &Path) -> Outcome<PathBuf> {
+    fs::canonicalize(path)
+        .await
+        .map_err(|error| Fault::not_found(format!("{} cannot be used: {error}", path.display())))
 }
 
 /// Copies the files of a folder (no folders below it), unless the target is there already.
@@ -216,4 +232,146 @@ fn read_beneath_now(project: &Path, path: &str) -> Outcome<Bytes> {
         ));
     }
     Ok(Bytes::from(bytes))
+}
+
+/// Folders and regular files of a folder by its path inside another; an empty path is the outer one. No link is followed. The second
+/// value says that there are more than `most`.
+///
+/// # Errors
+/// `NOT_FOUND`, `PATH_OUTSIDE`, `STORAGE_FAILED`.
+pub async fn list_beneath(root: PathBuf, path: String, most: usize) -> Outcome<(Vec<TreeEntry>, bool)> {
+    let listed = tokio::task::spawn_blocking(move || list_beneath_now(&root, &path, most)).await;
+    listed.map_err(|error| Fault::internal(format!("listing broke off: {error}")))?
+}
+
+fn list_beneath_now(root: &Path, path: &str, most: usize) -> Outcome<(Vec<TreeEntry>, bool)> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let top = openat(CWD, root, flags, Mode::empty()).map_err(|error| failed("could not open", root, &error.into()))?;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let inner = if path.is_empty() { "." } else { path };
+    let folder = openat2(&top, inner, flags, Mode::empty(), resolve).map_err(|error| match error {
+        Errno::NOENT | Errno::NOTDIR => Fault::not_found(format!("there is no folder `{path}`")),
+        Errno::XDEV | Errno::LOOP => Fault::new(
+            ErrorCode::PathOutside,
+            format!("`{path}` leads out of the folder or over a link"),
+        ),
+        other => failed("could not open", Path::new(path), &other.into()),
+    })?;
+    let fault = |error: Errno| failed("could not list", Path::new(path), &error.into());
+    let mut entries = Vec::new();
+    for entry in Dir::read_from(&folder).map_err(fault)? {
+        let entry = entry.map_err(fault)?;
+        let Ok(name) = entry.file_name().to_str() else { continue };
+        // Gone meanwhile is no fault.
+        let about = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW);
+        let Ok(about) = about else { continue };
+        let kind = FileType::from_raw_mode(about.st_mode);
+        if name == "." || name == ".." || !matches!(kind, FileType::Directory | FileType::RegularFile) {
+            continue;
+        }
+        if entries.len() == most {
+            return Ok((entries, true));
+        }
+        let is_folder = kind == FileType::Directory;
+        entries.push(TreeEntry {
+            name: name.to_owned(),
+            path: if path.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{path}/{name}")
+            },
+            folder: is_folder,
+            size: if is_folder {
+                0
+            } else {
+                u32::try_from(about.st_size).unwrap_or(u32::MAX)
+            },
+            changed: false,
+        });
+    }
+    Ok((entries, false))
+}
+
+/// Writes a new file by its path (normal form) inside a folder, whole or not at all, making the folders it lies in. It belongs to whom
+/// the folder it lies in belongs.
+///
+/// # Errors
+/// `ALREADY_EXISTS`, `PATH_OUTSIDE`, `STORAGE_FAILED`.
+pub fn write_beneath(root: &Path, path: &str, bytes: &[u8]) -> Outcome<()> {
+    use std::io::Write as _;
+    let fault = |error: Errno| match error {
+        Errno::LOOP | Errno::NOTDIR => {
+            Fault::new(ErrorCode::PathOutside, format!("`{path}` leads over a link or a file"))
+        }
+        Errno::EXIST => Fault::new(ErrorCode::AlreadyExists, format!("`{path}` is there already")),
+        error => failed("could not write", Path::new(path), &error.into()),
+    };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut folder = openat(CWD, root, flags, Mode::empty()).map_err(fault)?;
+    let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
+    for part in folders.split('/').filter(|part| !part.is_empty()) {
+        folder = enter(&folder, part).map_err(fault)?;
+    }
+    if statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+        return Err(fault(Errno::EXIST));
+    }
+    let draft = format!(
+        ".openwrap-tmp-{}",
+        &openwrap_contracts::canonical::sha256_hex(path.as_bytes())[..24]
+    );
+    let _ = unlinkat(&folder, draft.as_str(), AtFlags::empty());
+    let make = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = openat(&folder, draft.as_str(), make, Mode::from_raw_mode(0o644)).map_err(fault)?;
+    let placed = give_to_owner_of(&folder, &file)
+        .and_then(|()| {
+            let mut file = std::fs::File::from(file);
+            file.write_all(bytes)
+                .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+            fsync(&file)
+        })
+        .and_then(|()| put_in_place(&folder, &draft, name));
+    if placed.is_err() {
+        let _ = unlinkat(&folder, draft.as_str(), AtFlags::empty());
+    }
+    placed.map_err(fault)
+}
+
+fn enter(folder: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match openat(folder, name, flags, Mode::empty()) {
+        Err(Errno::NOENT) => {
+            mkdirat(folder, name, Mode::from_raw_mode(0o755))?;
+            let made = openat(folder, name, flags, Mode::empty())?;
+            give_to_owner_of(folder, &made)?;
+            Ok(made)
+        }
+        opened => opened,
+    }
+}
+
+fn give_to_owner_of(folder: &OwnedFd, made: impl AsFd) -> Result<(), Errno> {
+    let (theirs, ours) = (fstat(folder)?, fstat(&made)?);
+    if (theirs.st_uid, theirs.st_gid) == (ours.st_uid, ours.st_gid) {
+        return Ok(());
+    }
+    match fchown(
+        made,
+        Some(Uid::from_raw(theirs.st_uid)),
+        Some(Gid::from_raw(theirs.st_gid)),
+    ) {
+        // A shared folder of somebody else: the file stays its writer's.
+        Err(Errno::PERM) => Ok(()),
+        done => done,
+    }
+}
+
+/// Never over a file that came meanwhile.
+fn put_in_place(folder: &OwnedFd, draft: &str, name: &str) -> Result<(), Errno> {
+    match renameat_with(folder, draft, folder, name, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            linkat(folder, draft, folder, name, AtFlags::empty())?;
+            unlinkat(folder, draft, AtFlags::empty())
+        }
+        done => done,
+    }
 }

@@ -211,6 +211,8 @@ pub struct Undo<'a> {
     pub project: &'a Path,
     /// None: the whole run, last task to first.
     pub task_id: Option<String>,
+    /// None: every path; else only this one, of the tasks that changed it.
+    pub path: Option<String>,
     pub actor: openwrap_contracts::identity::Actor,
 }
 
@@ -220,7 +222,7 @@ impl Undo<'_> {
     /// # Errors
     /// `NOT_FOUND` for a task that did not settle; storage faults.
     pub async fn run(self) -> Outcome<UndoResult> {
-        let tasks = self.tasks()?;
+        let tasks = self.change_sets().await?;
         let names: Vec<String> = tasks.iter().map(|(task_id, _)| task_id.clone()).collect();
         self.journal
             .note(self.actor.clone(), Fact::UndoRequested { tasks: names.clone() })
@@ -231,9 +233,7 @@ impl Undo<'_> {
             tree_hash: String::new(),
             sequence: 0,
         };
-        for (_, hash) in tasks.iter().filter(|(_, hash)| !hash.is_empty()) {
-            let bytes = self.ports.blobs.get(hash).await?;
-            let changes: ChangeSet = serde_json::from_slice(&bytes)?;
+        for (_, changes) in tasks.into_iter().filter(|(_, changes)| !changes.is_empty()) {
             let done = self.ports.views.revert(self.project.to_path_buf(), changes).await?;
             result.reverted.extend(done.reverted);
             result.conflicts.extend(done.conflicts);
@@ -254,6 +254,31 @@ impl Undo<'_> {
         };
         self.journal.note(self.actor.clone(), fact).await?;
         Ok(result)
+    }
+
+    /// Tasks with what is to be taken back of each, last to first.
+    async fn change_sets(&self) -> Outcome<Vec<(String, ChangeSet)>> {
+        let mut sets = Vec::new();
+        for (task_id, hash) in self.tasks()? {
+            let mut changes = ChangeSet::default();
+            if !hash.is_empty() {
+                changes = serde_json::from_slice(&self.ports.blobs.get(&hash).await?)?;
+            }
+            if let Some(path) = &self.path {
+                changes.changes.retain(|change| change.path == *path);
+                if changes.is_empty() {
+                    continue;
+                }
+            }
+            sets.push((task_id, changes));
+        }
+        match &self.path {
+            Some(path) if sets.is_empty() => Err(Fault::not_found(format!(
+                "`{}` was not changed by what is to be undone",
+                path.escape_debug()
+            ))),
+            _ => Ok(sets),
+        }
     }
 
     fn tasks(&self) -> Outcome<Vec<(String, String)>> {
