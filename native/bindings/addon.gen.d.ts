@@ -8,6 +8,10 @@ export declare class CoreHandle {
   subscribe(credentialsJson: string, after: number, frames: ((arg: string) => void)): Promise<Subscription>
   /** Bytes of a project's file, for a download. */
   readFile(paramsJson: string, credentialsJson: string): Promise<Buffer>
+  /** Rejects when this upload would not be taken, before its bytes are read. */
+  mayUpload(paramsJson: string, credentialsJson: string): Promise<void>
+  /** Puts a new file into a project; answers as [`CoreHandle::call`] does. */
+  upload(paramsJson: string, credentialsJson: string, bytes: Buffer): Promise<string>
   /** Ends every child process and closes the ledger. Runs go on at the next start. */
   close(): Promise<void>
   /** SHA-256 of the contracts. */

@@ -10,6 +10,10 @@ export interface Core {
   subscribe(credentialsJson: string, after: number, frames: (text: string) => void): Promise<{ close(): void }>;
   /** Bytes of a project's file. Rejects with a `CoreFault`. */
   readFile(paramsJson: string, credentialsJson: string): Promise<Uint8Array>;
+  /** Rejects with a `CoreFault` when this upload would not be taken. */
+  mayUpload(paramsJson: string, credentialsJson: string): Promise<void>;
+  /** Puts a new file into a project; answers as `call` does. */
+  upload(paramsJson: string, credentialsJson: string, bytes: Uint8Array): Promise<string>;
   close(): Promise<void>;
 }
 

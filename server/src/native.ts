@@ -55,6 +55,8 @@ export async function openCore(config: Omit<CoreConfig, "disabled">): Promise<Co
     call: (method, params, credentials) => orFault(handle.call(method, params, credentials)),
     subscribe: (credentials, after, frames) => orFault(handle.subscribe(credentials, after, frames)),
     readFile: (params, credentials) => orFault(handle.readFile(params, credentials)),
+    mayUpload: (params, credentials) => orFault(handle.mayUpload(params, credentials)),
+    upload: (params, credentials, bytes) => orFault(handle.upload(params, credentials, Buffer.from(bytes))),
     close: () => orFault(handle.close()),
   };
 }
@@ -75,6 +77,10 @@ function closedCore(disabled: { feature: string; switch: string }[], off: string
     readFile: async () => {
       throw new CoreFault(fault);
     },
+    mayUpload: async () => {
+      throw new CoreFault(fault);
+    },
+    upload: async () => JSON.stringify({ error: fault }),
     close: async () => {},
   };
 }

@@ -72,6 +72,17 @@ export class FakeCore implements Core {
     return Buffer.from("<script>alert(1)</script>");
   }
 
+  async mayUpload(paramsJson: string, credentialsJson: string): Promise<void> {
+    if (!this.permits(credentialsJson)) throw new CoreFault(UNAUTHORIZED);
+    this.calls.push({ method: "mayUpload", params: JSON.parse(paramsJson) });
+  }
+
+  async upload(paramsJson: string, credentialsJson: string, bytes: Uint8Array): Promise<string> {
+    if (!this.permits(credentialsJson)) return JSON.stringify({ error: UNAUTHORIZED });
+    this.calls.push({ method: "upload", params: { ...JSON.parse(paramsJson), bytes: Buffer.from(bytes).toString() } });
+    return JSON.stringify({ ok: { sequence: 1 } });
+  }
+
   async close(): Promise<void> {
     this.closed = true;
   }

@@ -1,4 +1,5 @@
 import { createServer } from "node:http";
+import { LIMITS } from "@openwrap/contracts/limits";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { lastSequence } from "../src/http/stream.ts";
 import { listen } from "../src/listen.ts";
@@ -69,6 +70,31 @@ describe("download", () => {
     expect(answer.headers["content-security-policy"]).toContain("sandbox");
     expect(answer.headers["x-content-type-options"]).toBe("nosniff");
     expect(server.core.calls).toEqual([{ method: "file", params: { projectId: "p", path } }]);
+  });
+});
+
+describe("upload", () => {
+  const target = "/api/projects/upload?projectId=p&path=data%2Fa.csv";
+  const file = { method: "POST", headers: { ...SIGNED_IN, "content-type": "application/octet-stream" } };
+
+  it("goes to the core as it came", async () => {
+    const answer = await server.ask(target, { ...file, body: "a;b\n" });
+    expect([answer.status, JSON.parse(answer.text)]).toEqual([200, { sequence: 1 }]);
+    const params = { projectId: "p", path: "data/a.csv" };
+    expect(server.core.calls).toEqual([
+      { method: "mayUpload", params },
+      { method: "upload", params: { ...params, bytes: "a;b\n" } },
+    ]);
+  });
+
+  it("is not read for a stranger, in another form, or when it is too large", async () => {
+    const stranger = await server.ask(target, { ...file, headers: { "content-type": "application/octet-stream" } });
+    const form = await server.ask(target, { ...file, headers: { ...SIGNED_IN, "content-type": "text/plain" } });
+    const json = await server.ask("/api/runs", { ...file, body: "{}" });
+    const headers = { ...file.headers, "content-length": String(LIMITS.UPLOAD_BYTES_MAX + 1) };
+    const large = await server.ask(target, { method: "POST", headers });
+    expect([stranger, form, json, large].map(({ status }) => status)).toEqual([401, 400, 400, 413]);
+    expect(server.core.calls.filter(({ method }) => method === "upload")).toEqual([]);
   });
 });
 

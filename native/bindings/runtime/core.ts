@@ -14,6 +14,10 @@ export interface CoreHandle {
   subscribe(credentialsJson: string, after: number, frames: (text: string) => void): Promise<Subscription>;
   /** Bytes of a project's file. Rejects with the JSON text of a fault. */
   readFile(paramsJson: string, credentialsJson: string): Promise<Uint8Array>;
+  /** Rejects with the JSON text of a fault when this upload would not be taken. */
+  mayUpload(paramsJson: string, credentialsJson: string): Promise<void>;
+  /** Puts a new file into a project; answers as `call` does. */
+  upload(paramsJson: string, credentialsJson: string, bytes: Buffer): Promise<string>;
   close(): Promise<void>;
 }
 

@@ -11,6 +11,7 @@ import { type GuardRules, guard } from "./guard.ts";
 import { mountLaunch } from "./launch.ts";
 import { mountPage } from "./page.ts";
 import { mountStream, type OpenStreams } from "./stream.ts";
+import { mountUpload } from "./upload.ts";
 
 export interface AppParts {
   core: OpenedCore;
@@ -22,12 +23,13 @@ export interface AppParts {
 
 export type Listener = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** Methods, stream and downloads: what page and command line share. */
+/** Methods, stream, downloads and uploads: what page and command line share. */
 export function createApp({ core, streams }: Pick<AppParts, "core" | "streams">): Hono {
   const app = new Hono();
   mountApi(app, core);
   mountStream(app, core, streams);
   mountDownload(app, core);
+  mountUpload(app, core);
   app.notFound(() => refuse("NOT_FOUND", "there is no such route"));
   app.onError((error) => {
     if (error instanceof CoreFault) return faultResponse(error.fault);

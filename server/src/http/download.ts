@@ -1,4 +1,4 @@
-// Files of a project, as downloads: never shown inside the app's origin.
+// Files of a project, or of what a task sees, as downloads: never shown inside the app's origin.
 
 import type { Hono } from "hono";
 import { CoreFault } from "../core.ts";
@@ -25,10 +25,11 @@ export function mountDownload(app: Hono, core: OpenedCore): void {
     if (context.req.raw.method !== "GET") return refuse("INVALID_ARGUMENTS", "use GET here");
     const credentials = credentialsOf(context.req.raw.headers);
     if (!carriesEnough(credentials)) return refuse("UNAUTHORIZED", "this browser is not signed in");
-    const { projectId, path } = context.req.query();
+    const { projectId, path, runId, taskId } = context.req.query();
     if (!projectId || !path) return refuse("INVALID_ARGUMENTS", "projectId and path are needed");
+    const wanted = JSON.stringify({ projectId, path, runId, taskId });
     try {
-      const bytes = await (await core()).readFile(JSON.stringify({ projectId, path }), JSON.stringify(credentials));
+      const bytes = await (await core()).readFile(wanted, JSON.stringify(credentials));
       return new Response(new Uint8Array(bytes), {
         headers: {
           "content-type": "application/octet-stream",

@@ -22,6 +22,9 @@ export const SECURITY_HEADERS: Record<string, string> = {
 /** Documents that a link elsewhere may open in a tab of its own: the start page, and the sign-in by one-time link. */
 const OPEN_TO_LINKS = new Set(["/", "/launch"]);
 
+/** The one route whose body is not JSON. */
+export const UPLOAD_PATH = "/api/projects/upload";
+
 export interface GuardRules {
   /** Exact `Host` values of this server. */
   hosts: ReadonlySet<string>;
@@ -55,7 +58,8 @@ export function inspect(request: IncomingMessage, rules: GuardRules): Refusal | 
   if (method !== "GET" && method !== "POST" && method !== "HEAD") {
     return { code: "INVALID_ARGUMENTS", message: `the method ${method.slice(0, 16)} is not used here` };
   }
-  return inspectOrigin(request, host, pathOf(url)) ?? (method === "POST" ? inspectBody(request) : undefined);
+  const path = pathOf(url);
+  return inspectOrigin(request, host, path) ?? (method === "POST" ? inspectBody(request, path) : undefined);
 }
 
 function inspectOrigin(request: IncomingMessage, host: string, path: string): Refusal | undefined {
@@ -74,9 +78,13 @@ function inspectOrigin(request: IncomingMessage, host: string, path: string): Re
   return opensTab ? undefined : { code: "FORBIDDEN", message: "the request comes from another site" };
 }
 
-/** A plain form or a no-cors fetch cannot send this content type. */
-function inspectBody(request: IncomingMessage): Refusal | undefined {
+/** A plain form or a no-cors fetch cannot send these content types. */
+function inspectBody(request: IncomingMessage, path: string): Refusal | undefined {
   const type = request.headers["content-type"] ?? "";
+  if (path === UPLOAD_PATH) {
+    if (/^application\/octet-stream$/i.test(type)) return undefined;
+    return { code: "INVALID_ARGUMENTS", message: "a file must be sent as application/octet-stream" };
+  }
   if (/^application\/json(; ?charset=utf-8)?$/i.test(type)) return undefined;
   return { code: "INVALID_ARGUMENTS", message: "the body must be application/json" };
 }
