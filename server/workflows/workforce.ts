@@ -15,7 +15,8 @@ export interface WorkforceDefinition<Name extends string = string> {
 
 const ROLE_NAME = /^[a-z][a-z0-9-]{0,31}$/;
 const ROUTE = /^[a-z0-9][a-z0-9-]{0,31}\/\S+$/;
-const TOOL_NAME = /^[a-zA-Z0-9_-]+([.:][a-zA-Z0-9_-]+)*$/;
+/** A tool, `SERVER:*` (all tools of one MCP server) or `mcp:*` (those of every approved one). */
+const TOOL_NAME = /^[a-zA-Z0-9_-]+([.:][a-zA-Z0-9_-]+)*(:\*)?$/;
 
 /** Names every thing that is wrong, so that one look is enough. */
 function problems({ roles, stages, routes = [], acceptance = {} }: WorkforceDefinition): string[] {
