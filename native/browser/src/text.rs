@@ -9,7 +9,7 @@ pub fn line(text: &str, bytes_max: usize) -> String {
             gap = !line.is_empty();
             continue;
         }
-        if line.len() + usize::from(gap) + c.len_utf8() > bytes_max {
+        if bytes_max - line.len() < usize::from(gap) + c.len_utf8() {
             line.push('\u{2026}');
             return line;
         }

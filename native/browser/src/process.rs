@@ -1,0 +1,193 @@
+//! The browser's process: its folders, its flags, its pipes.
+#![allow(clippy::disallowed_methods)]
+
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use openwrap_contracts::network::Broker;
+use openwrap_contracts::spawn::{
+    Access, Child, Network, PathGrant, Profile, SpawnLabel, SpawnLimits, SpawnRequest, Spawner, Stdin,
+};
+use openwrap_contracts::{ErrorCode, Fault, Outcome};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+/// A browser may live as long as the longest task.
+const WALL_MS: u64 = 24 * 3_600_000;
+const CPU_MS: u64 = 8 * 3_600_000;
+const MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+const PROCESSES: u32 = 64;
+/// Standard error of a browser is noise; some of it is read and dropped.
+const OUTPUT_BYTES: u64 = 64 * 1024;
+
+/// Flags of every start. The proxy's address is never listened on: the sandbox answers each `connect` with a stream to the broker.
+const FLAGS: &[&str] = &[
+    "--remote-debugging-pipe",
+    "--proxy-server=http://127.0.0.1:1",
+    // Without it a page on this machine is asked for without the proxy.
+    "--proxy-bypass-list=<-loopback>",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+    "--disable-quic",
+    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-domain-reliability",
+    "--disable-extensions",
+    "--disable-sync",
+    "--disable-translate",
+    "--disable-crash-reporter",
+    "--disable-breakpad",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--disable-features=Translate,OptimizationHints,MediaRouter,AutofillServerCommunication,DialMediaRouteProvider",
+    "--metrics-recording-only",
+    "--mute-audio",
+    "--no-default-browser-check",
+    "--no-first-run",
+    "--no-pings",
+    "--password-store=basic",
+    "--use-mock-keychain",
+    "--hide-scrollbars",
+    "--lang=en-US",
+    "--force-color-profile=srgb",
+    "--window-size=1280,800",
+];
+
+/// Where one browser keeps what it writes.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub folder: PathBuf,
+}
+
+/// What a browser is started with.
+pub struct Start<'a> {
+    pub spawner: &'a dyn Spawner,
+    pub program: &'a Path,
+    pub place: &'a Place,
+    pub label: SpawnLabel,
+    /// None: it reaches nothing.
+    pub broker: Option<Arc<dyn Broker>>,
+    /// Whether its own sandbox is on besides ours.
+    pub own_sandbox: bool,
+}
+
+/// A started browser and our ends of its pipe.
+pub struct Started {
+    pub child: Child,
+    pub from: OwnedFd,
+    pub to: OwnedFd,
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> Fault {
+    Fault::new(ErrorCode::StorageFailed, format!("{}: {error}", path.display()))
+}
+
+impl Place {
+    fn profile(&self) -> PathBuf {
+        self.folder.join("profile")
+    }
+
+    fn home(&self) -> PathBuf {
+        self.folder.join("home")
+    }
+
+    fn temp(&self) -> PathBuf {
+        self.folder.join("tmp")
+    }
+
+    fn last(&self) -> PathBuf {
+        self.folder.join("address")
+    }
+
+    /// Makes the folders anew, theirs alone.
+    fn make(&self, owner: Option<(u32, u32)>) -> Outcome<()> {
+        self.clear();
+        let make = |path: &Path, mode: u32| -> std::io::Result<()> {
+            std::fs::create_dir_all(path)?;
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        };
+        make(&self.folder, 0o711).map_err(|error| failed(&self.folder, &error))?;
+        for path in [self.profile(), self.home(), self.temp()] {
+            make(&path, 0o700)
+                .and_then(|()| owner.map_or(Ok(()), |(uid, gid)| chown(&path, Some(uid), Some(gid))))
+                .map_err(|error| failed(&path, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Drops all but the last address.
+    pub fn clear(&self) {
+        for path in [self.profile(), self.home(), self.temp()] {
+            // What cannot be removed now is removed at the next start.
+            let _ = std::fs::remove_dir_all(path);
+        }
+    }
+
+    /// Drops all of it.
+    pub fn remove(&self) {
+        self.clear();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+
+    /// The address shown last, written by a browser that was not closed.
+    pub fn last_address(&self) -> Option<String> {
+        std::fs::read_to_string(self.last()).ok()
+    }
+
+    pub fn keep_address(&self, url: &str) {
+        // Only a browser cut off with the core is reopened by it: without the note the worker is told that nothing is open.
+        let _ = std::fs::write(self.last(), url);
+    }
+}
+
+/// Starts a browser; its pages come over the pipe.
+///
+/// # Errors
+/// As [`Spawner::spawn`]; `STORAGE_FAILED`.
+pub async fn start(start: Start<'_>, owner: Option<(u32, u32)>) -> Outcome<Started> {
+    start.place.make(owner)?;
+    let pipe = || {
+        pipe_with(PipeFlags::CLOEXEC).map_err(|error| Fault::internal(format!("no pipe for the browser: {error}")))
+    };
+    let (commands, to) = pipe()?;
+    let (from, messages) = pipe()?;
+    let (home, temp, profile) = (start.place.home(), start.place.temp(), start.place.profile());
+    let mut args: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
+    args.push(format!("--user-data-dir={}", profile.display()));
+    if !start.own_sandbox {
+        args.push("--no-sandbox".to_owned());
+    }
+    args.push("about:blank".to_owned());
+    let request = SpawnRequest {
+        program: start.program.to_string_lossy().into_owned(),
+        args,
+        cwd: profile.clone(),
+        env: start.spawner.base_environment(&home, &temp),
+        profile: Profile::Browser,
+        grants: vec![
+            PathGrant::new(&profile, Access::ReadWrite),
+            PathGrant::new(&home, Access::ReadWrite),
+            PathGrant::new(&temp, Access::ReadWrite),
+        ],
+        stdin: Stdin::Null,
+        limits: SpawnLimits {
+            wall_ms: WALL_MS,
+            cpu_ms: CPU_MS,
+            memory_bytes: MEMORY_BYTES,
+            processes: PROCESSES,
+            output_bytes: OUTPUT_BYTES,
+            ..SpawnLimits::default()
+        },
+        label: start.label,
+        inherited: vec![Arc::new(commands), Arc::new(messages)],
+        terminal: None,
+        network: start.broker.map_or(Network::None, Network::Proxied),
+    };
+    let child = start.spawner.spawn(request).await?;
+    for end in [&from, &to] {
+        rustix::io::ioctl_fionbio(end, true).map_err(|error| Fault::internal(format!("the browser's pipe: {error}")))?;
+    }
+    Ok(Started { child, from, to })
+}
