@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, join } from "node:path";
+import { writeDefinitions } from "./definitions.ts";
 import { contentHash, isFresh, markFresh, ROOT } from "./source-hash.ts";
 
 interface Step {
@@ -37,7 +38,7 @@ const native: Step = {
   name: "native",
   inputs: ["Cargo.toml", "Cargo.lock", "native"],
   outputs: [ADDON, SPAWNER, FACE],
-  keep: (file) => /\.(rs|toml|lock)$/.test(file) && !file.includes("/tests/"),
+  keep: (file) => /\.(rs|toml|lock|js|mjs)$/.test(file) && !file.includes("/tests/"),
   run: async () => {
     // The face is written down while the last small crate compiles, so that one always does.
     rmSync(join(ROOT, FACE_PARTS), { recursive: true, force: true });
@@ -80,13 +81,28 @@ function toolkitSteps(): Step[] {
     .filter((entry) => entry.isDirectory() && existsSync(join(ROOT, "toolkits", entry.name, "src/main.ts")))
     .map((entry) => entry.name)
     .sort();
-  return names.map((name) => ({
-    name: `toolkit-${name}`,
-    inputs: [...LOCKS, `toolkits/${name}`, "native/contracts/generated"],
-    outputs: [`toolkits/${name}/dist/${name}.mjs`],
-    keep: (file) => !file.endsWith(".test.ts"),
-    run: () => bundle(`toolkits/${name}/src/main.ts`, `toolkits/${name}/dist`, name, false),
-  }));
+  return names.map((name) => {
+    const folder = `toolkits/${name}/dist`;
+    const program = `${folder}/${name}.mjs`;
+    const definitions = servesTools(name) ? [`${folder}/${name}.tools.json`] : [];
+    return {
+      name: `toolkit-${name}`,
+      inputs: [...LOCKS, "toolkits/build/definitions.ts", `toolkits/${name}`, "native/contracts/generated"],
+      outputs: [program, ...definitions],
+      keep: (file) => !file.endsWith(".test.ts"),
+      run: async () => {
+        await bundle(`toolkits/${name}/src/main.ts`, folder, name, false);
+        for (const target of definitions) await writeDefinitions(join(ROOT, program), join(ROOT, target));
+      },
+    };
+  });
+}
+
+/** An MCP server: built on the protocol's library. */
+function servesTools(name: string): boolean {
+  const manifest = readFileSync(join(ROOT, "toolkits", name, "package.json"), "utf8");
+  const { dependencies = {} } = JSON.parse(manifest) as { dependencies?: Record<string, string> };
+  return "@modelcontextprotocol/sdk" in dependencies;
 }
 
 /** The product's bundle is split where code is imported on demand; a toolkit's is one file, since it is placed alone in its sandbox. */
