@@ -111,31 +111,32 @@ pub async fn real(path: &Path) -> Outcome<PathBuf> {
         .map_err(|error| Fault::not_found(format!("{} cannot be used: {error}", path.display())))
 }
 
-/// Copies the files of a folder (no folders below it), unless the target is there already.
+/// Copies a folder of our own, with its folders, unless the target is there already. Links are left out.
 ///
 /// # Errors
 /// `STORAGE_FAILED`.
-pub async fn copy_flat(from: &Path, to: &Path) -> Outcome<()> {
+pub async fn copy_new(from: &Path, to: &Path) -> Outcome<()> {
     if fs::try_exists(to).await.unwrap_or(false) {
         return Ok(());
     }
-    fs::create_dir_all(to)
-        .await
-        .map_err(|error| failed("could not make", to, &error))?;
-    let mut entries = fs::read_dir(from)
-        .await
-        .map_err(|error| failed("could not list", from, &error))?;
-    while let Some(entry) = entries
-        .next_entry()
-        .await
-        .map_err(|error| failed("could not list", from, &error))?
-    {
-        let path = entry.path();
-        if entry.file_type().await.is_ok_and(|kind| kind.is_file()) {
-            let target = to.join(entry.file_name());
-            fs::copy(&path, &target)
-                .await
-                .map_err(|error| failed("could not copy", &path, &error))?;
+    let mut left = vec![(from.to_owned(), to.to_owned())];
+    while let Some((from, to)) = left.pop() {
+        fs::create_dir_all(&to)
+            .await
+            .map_err(|error| failed("could not make", &to, &error))?;
+        let list = |error| failed("could not list", &from, &error);
+        let mut entries = fs::read_dir(&from).await.map_err(list)?;
+        while let Some(entry) = entries.next_entry().await.map_err(list)? {
+            let (path, target) = (entry.path(), to.join(entry.file_name()));
+            match entry.file_type().await {
+                Ok(kind) if kind.is_dir() => left.push((path, target)),
+                Ok(kind) if kind.is_file() => {
+                    fs::copy(&path, &target)
+                        .await
+                        .map_err(|error| failed("could not copy", &path, &error))?;
+                }
+                _ => {}
+            }
         }
     }
     Ok(())

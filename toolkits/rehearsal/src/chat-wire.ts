@@ -13,9 +13,15 @@ export interface TextPart {
   text: string;
 }
 
+/** A picture of a user's message, as a `data:` address. */
+export interface ImagePart {
+  type: "image_url";
+  image_url: { url: string };
+}
+
 export interface WireMessage {
   role: "system" | "developer" | "user" | "assistant" | "tool";
-  content?: string | readonly TextPart[] | null;
+  content?: string | readonly (TextPart | ImagePart)[] | null;
   tool_calls?: readonly WireCall[];
   tool_call_id?: string;
 }
@@ -59,6 +65,7 @@ export interface Completion {
 
 /** Pieces of one call's arguments at most: long arguments come in longer pieces. */
 const ARGUMENT_PIECES_MAX = 120;
+const PICTURE_TOKENS = 1_000;
 const ARGUMENT_PIECE_CHARS = 24;
 const BYTES_PER_TOKEN = 4;
 
@@ -71,14 +78,27 @@ export function tokensOf(text: string): number {
 export function textOf(message: WireMessage): string {
   const { content } = message;
   if (content === undefined || content === null) return "";
-  return typeof content === "string" ? content : content.map((part) => part.text).join("");
+  return typeof content === "string"
+    ? content
+    : content.map((part) => (part.type === "text" ? part.text : "")).join("");
+}
+
+/** Tokens of messages; a picture counts the same whatever its bytes. */
+export function tokensOfMessages(messages: unknown): number {
+  let pictures = 0;
+  const text = JSON.stringify(messages, (key, value: unknown) => {
+    if (key !== "image_url") return value;
+    pictures += 1;
+    return undefined;
+  });
+  return tokensOf(text) + pictures * PICTURE_TOKENS;
 }
 
 /** Builds the answer to a request. `hash` names it: the same request gets the same bytes. */
 export function complete(request: ChatRequest, answer: Answer, hash: string): Completion {
   const limit = request.max_completion_tokens ?? request.max_tokens ?? Number.POSITIVE_INFINITY;
   const { text, calls, wasCut } = withinTokens(answer, limit, hash);
-  const prompt = tokensOf(JSON.stringify(request.messages) + JSON.stringify(request.tools ?? []));
+  const prompt = tokensOfMessages(request.messages) + tokensOf(JSON.stringify(request.tools ?? []));
   const completion = tokensOf(text + calls.map((call) => call.function.name + call.function.arguments).join(""));
   const usage: Usage = {
     prompt_tokens: prompt,

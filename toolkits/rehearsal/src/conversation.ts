@@ -2,8 +2,10 @@
 // program is a conversation of kind `other`.
 
 import { type ChatRequest, textOf, type WireMessage } from "./chat-wire.ts";
+import type { Picture } from "./picture.ts";
 
-export type Kind = "planner" | "worker" | "answer" | "other";
+/** `picture`: a question about one, outside of any task's conversation. */
+export type Kind = "planner" | "worker" | "answer" | "picture" | "other";
 
 /** Result of a tool call. */
 export interface ToolResult {
@@ -40,6 +42,8 @@ export interface Conversation {
   toolResults: readonly ToolResult[];
   /** Wire names of the tools on offer. */
   tools: readonly string[];
+  /** Of the last message. */
+  pictures: readonly Picture[];
 }
 
 const PLAN_TOOL = "plan_submit";
@@ -52,11 +56,12 @@ export function readConversation(request: ChatRequest): Conversation {
   const role = /^Role: (\S+)/.exec(system === undefined ? "" : textOf(system))?.[1] ?? "";
   const prompt = user === undefined ? "" : textOf(user);
   const sections = new Sections(prompt);
-  const kind = kindOf(role, sections, tools);
+  const pictures = picturesOf(messages.at(-1));
+  const kind = pictures.length > 0 ? "picture" : kindOf(role, sections, tools);
   return {
     kind,
     role,
-    goal: kind === "other" ? prompt.trim() : sections.first("Goal"),
+    goal: kind === "other" || kind === "picture" ? prompt.trim() : sections.first("Goal"),
     task: taskOf(sections.first("Your task")),
     results: resultsOf(
       kind === "answer" ? sections.first("Results of tasks") : sections.first("Results of earlier tasks"),
@@ -67,7 +72,17 @@ export function readConversation(request: ChatRequest): Conversation {
     turn: messages.filter((message) => message.role === "assistant").length + 1,
     toolResults: toolResultsOf(messages),
     tools,
+    pictures,
   };
+}
+
+function picturesOf(message: WireMessage | undefined): Picture[] {
+  if (message === undefined || typeof message.content === "string") return [];
+  return (message.content ?? []).flatMap((part) => {
+    const [, mediaType, data] =
+      part.type === "image_url" ? (/^data:([^;,]+);base64,(.+)$/.exec(part.image_url.url) ?? []) : [];
+    return mediaType === undefined || data === undefined ? [] : [{ mediaType, bytes: Buffer.from(data, "base64") }];
+  });
 }
 
 function kindOf(role: string, sections: Sections, tools: readonly string[]): Kind {

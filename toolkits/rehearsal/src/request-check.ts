@@ -1,7 +1,7 @@
 // What a real provider refuses, refused here too, with the provider's own words where they are known.
 
 import type { ChatRequest, WireMessage } from "./chat-wire.ts";
-import { tokensOf } from "./chat-wire.ts";
+import { tokensOfMessages } from "./chat-wire.ts";
 import { Refusal, wrong } from "./refusal.ts";
 import { checkParameters } from "./schema-check.ts";
 
@@ -44,7 +44,7 @@ export function checkRequest(body: unknown, models: readonly string[]): ChatRequ
   checkTools(body);
   checkNumbers(body);
   checkStream(body);
-  const tokens = tokensOf(JSON.stringify(messages));
+  const tokens = tokensOfMessages(messages);
   if (tokens > CONTEXT_TOKENS_MAX) {
     const why = `This model's maximum context length is ${CONTEXT_TOKENS_MAX} tokens. However, your messages resulted in ${tokens} tokens.`;
     throw wrong("messages", why, "context_length_exceeded");
@@ -80,7 +80,7 @@ function checkMessage(message: unknown, param: string): asserts message is WireM
       const why = `Invalid value for 'content': expected a string, got null.`;
       throw wrong(`${param}.content`, why, "invalid_value");
     }
-  } else checkContent(content, `${param}.content`);
+  } else checkContent(content, `${param}.content`, role === "user");
   if (message.tool_calls !== undefined) {
     if (role !== "assistant")
       throw wrong(`${param}.tool_calls`, `Unknown parameter: '${param}.tool_calls'.`, "unknown_parameter");
@@ -95,19 +95,35 @@ function checkMessage(message: unknown, param: string): asserts message is WireM
   }
 }
 
-/** Text, or parts of text: this model reads nothing else. */
-function checkContent(content: unknown, param: string): void {
+const PICTURE = /^data:image\/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}$/;
+
+/** Text, or parts of text; in a user's message pictures too. This model reads nothing else. */
+function checkContent(content: unknown, param: string, pictures: boolean): void {
   if (typeof content === "string") return;
   if (!Array.isArray(content)) throw ofType(param, "one of a string or array of objects", content);
   if (content.length === 0) throw wrong(param, `Invalid '${param}': empty array.`, "empty_array");
   for (const [index, part] of content.entries()) {
     const place = `${param}[${index}]`;
     if (!isObject(part)) throw ofType(place, "an object", part);
+    if (part.type === "image_url" && pictures) {
+      checkPicture(part.image_url, `${place}.image_url`);
+      continue;
+    }
     if (part.type !== "text") {
-      const why = `Invalid value: ${JSON.stringify(part.type ?? null)}. Supported values are: 'text'.`;
+      const supported = pictures ? "'text' and 'image_url'" : "'text'";
+      const why = `Invalid value: ${JSON.stringify(part.type ?? null)}. Supported values are: ${supported}.`;
       throw wrong(`${place}.type`, why, "invalid_value");
     }
     if (typeof part.text !== "string") throw ofType(`${place}.text`, "a string", part.text);
+  }
+}
+
+function checkPicture(picture: unknown, param: string): void {
+  if (!isObject(picture)) throw ofType(param, "an object", picture);
+  if (typeof picture.url !== "string") throw ofType(`${param}.url`, "a string", picture.url);
+  if (!PICTURE.test(picture.url)) {
+    const why = "Invalid image: expected a 'data:' URL with a base64-encoded PNG, JPEG, GIF or WebP.";
+    throw wrong(`${param}.url`, why, "invalid_value");
   }
 }
 

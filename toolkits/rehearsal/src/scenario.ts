@@ -3,6 +3,7 @@
 import type { Answer } from "./chat-wire.ts";
 import type { Conversation } from "./conversation.ts";
 import type { FaultRule } from "./faults.ts";
+import { wordsAbout } from "./picture.ts";
 
 /** What the model says: words, and calls by the tools' global names (`file.read`). */
 export interface Turn {
@@ -31,7 +32,7 @@ export function wireName(tool: string): string {
 }
 
 export function scenarioOf(scenarios: readonly Scenario[], conversation: Conversation): Scenario | undefined {
-  if (conversation.kind === "other") return undefined;
+  if (conversation.kind === "other" || conversation.kind === "picture") return undefined;
   return scenarios.find((scenario) => scenario.matches(conversation));
 }
 
@@ -45,6 +46,7 @@ export function answerOf(scenario: Scenario | undefined, conversation: Conversat
 }
 
 function cannot(conversation: Conversation): Turn {
+  if (conversation.kind === "picture") return { say: conversation.pictures.map(wordsAbout).join("\n\n") };
   return conversation.kind === "worker" ? failed(CANNOT) : { say: CANNOT };
 }
 

@@ -71,7 +71,11 @@ async function found(parts) {
 
 function refuse(request, response, status, text) {
   const body = Buffer.from(`${text}\n`);
-  response.writeHead(status, { ...HEADERS, "content-type": "text/plain; charset=utf-8", "content-length": body.length });
+  response.writeHead(status, {
+    ...HEADERS,
+    "content-type": "text/plain; charset=utf-8",
+    "content-length": body.length,
+  });
   response.end(request.method === "HEAD" ? undefined : body);
 }
 
@@ -85,7 +89,11 @@ async function answer(request, response) {
   const path = (request.url ?? "").replace(/[?#].*$/, "");
   if (file.folder && !path.endsWith("/")) {
     // Built from the checked parts: two slashes in front would lead to another host.
-    response.writeHead(308, { ...HEADERS, location: `/${parts.map(encodeURIComponent).join("/")}/`, "content-length": 0 });
+    response.writeHead(308, {
+      ...HEADERS,
+      location: `/${parts.map(encodeURIComponent).join("/")}/`,
+      "content-length": 0,
+    });
     return response.end();
   }
   const ending = /\.([A-Za-z0-9]+)$/.exec(file.path)?.[1]?.toLowerCase() ?? "";
