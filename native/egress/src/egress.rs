@@ -5,6 +5,7 @@ use std::net::{IpAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use openwrap_contracts::network::Brokers;
 use openwrap_contracts::ports::{CancellationToken, Clock, Dialer, HttpRequest, HttpResponse, Ledger, Task};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use reqwest::header::LOCATION;
@@ -27,8 +28,8 @@ const CLIENTS_MAX: usize = 64;
 /// pool then opens there. `ConnectionRefused` is there for every refused request.
 pub struct Egress {
     rules: RwLock<Rules>,
-    names: KnownNames,
-    record: Record,
+    pub(crate) names: KnownNames,
+    pub(crate) record: Record,
     /// One client an address: its pool cannot hold a connection to another one.
     clients: Mutex<HashMap<ClientKey, Client>>,
 }
@@ -125,7 +126,12 @@ impl Egress {
         Ok((OwnedFd::from(listener), port))
     }
 
-    fn rules(&self) -> RwLockReadGuard<'_, Rules> {
+    /// Makes the brokers of confined programs.
+    pub fn brokers(self: &Arc<Self>) -> Arc<dyn Brokers> {
+        Arc::new(crate::broker::Maker::new(Arc::clone(self)))
+    }
+
+    pub(crate) fn rules(&self) -> RwLockReadGuard<'_, Rules> {
         self.rules.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -167,6 +173,7 @@ impl Egress {
         for address in addresses {
             let connection = Connection {
                 run_id: asker.run_id.map(str::to_owned),
+                task_id: None,
                 purpose: asker.purpose.to_owned(),
                 host: target.host.clone(),
                 port: target.port,
@@ -278,7 +285,11 @@ impl Egress {
 
     async fn refuse(&self, asker: &Asker<'_>, host: &str, port: u16, reason: &str) -> Fault {
         let run_id = asker.run_id.map(str::to_owned);
-        match self.record.refused(run_id, asker.purpose, host, port, reason).await {
+        match self
+            .record
+            .refused(run_id, None, asker.purpose, host, port, reason)
+            .await
+        {
             Ok(()) => refusal(host, port, reason),
             Err(fault) => fault,
         }

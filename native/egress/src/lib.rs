@@ -2,9 +2,12 @@
 //! is checked, and the checked address is the one that is dialed.
 
 mod address;
+mod broker;
+mod carry;
 mod egress;
 mod exchange;
 mod names;
+mod proxy;
 mod record;
 mod rule;
 mod target;

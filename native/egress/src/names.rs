@@ -1,7 +1,7 @@
 //! Names to addresses.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +23,12 @@ pub trait Names: Send + Sync {
     /// # Errors
     /// `EGRESS_FAILED` when the name cannot be resolved.
     fn addresses<'a>(&'a self, host: &'a str) -> Task<'a, Outcome<Vec<IpAddr>>>;
+
+    /// Where a checked address of a program's connection is dialed: there. A resolver of names that exist on this machine only says
+    /// where they really lie.
+    fn dialed(&self, checked: SocketAddr) -> SocketAddr {
+        checked
+    }
 }
 
 /// The system's resolver, which also reads the hosts file.
@@ -82,6 +88,11 @@ impl KnownNames {
         }
         known.insert(host.to_owned(), (now_ms, addresses.clone()));
         Ok(addresses)
+    }
+
+    /// As [`Names::dialed`].
+    pub fn dialed(&self, checked: SocketAddr) -> SocketAddr {
+        self.names.dialed(checked)
     }
 
     /// Asks anew the next time: what was known led nowhere.

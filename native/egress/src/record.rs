@@ -17,10 +17,22 @@ const NOTED_MAX: usize = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Connection {
     pub run_id: Option<String>,
+    pub task_id: Option<String>,
     pub purpose: String,
     pub host: String,
     pub port: u16,
     pub address: IpAddr,
+}
+
+impl Connection {
+    fn fact(&self) -> Fact {
+        Fact::Connected {
+            host: self.host.clone(),
+            port: u32::from(self.port),
+            address: self.address.to_string(),
+            purpose: self.purpose.clone(),
+        }
+    }
 }
 
 /// Writes events of connections.
@@ -53,21 +65,24 @@ impl Record {
             Arc::clone(noted.entry(connection.clone()).or_default())
         };
         let write = || {
-            let fact = Fact::Connected {
-                host: connection.host.clone(),
-                port: u32::from(connection.port),
-                address: connection.address.to_string(),
-                purpose: connection.purpose.clone(),
-            };
-            self.append(connection.run_id.clone(), fact)
+            let fact = connection.fact();
+            self.append(connection.run_id.clone(), connection.task_id.clone(), fact)
         };
         cell.get_or_try_init(write).await?;
         Ok(())
     }
 
+    /// As [`Record::connected`], each connection anew.
+    pub async fn connected_again(&self, connection: &Connection) -> Outcome<()> {
+        let fact = connection.fact();
+        self.append(connection.run_id.clone(), connection.task_id.clone(), fact)
+            .await
+    }
+
     pub async fn refused(
         &self,
         run_id: Option<String>,
+        task_id: Option<String>,
         purpose: &str,
         host: &str,
         port: u16,
@@ -79,16 +94,16 @@ impl Record {
             reason: reason.to_owned(),
             purpose: purpose.to_owned(),
         };
-        self.append(run_id, fact).await
+        self.append(run_id, task_id, fact).await
     }
 
-    async fn append(&self, run_id: Option<String>, fact: Fact) -> Outcome<()> {
+    async fn append(&self, run_id: Option<String>, task_id: Option<String>, fact: Fact) -> Outcome<()> {
         let event = Event {
             at: self.now_ms(),
             actor: Actor::core("egress"),
             project_id: None,
             run_id,
-            task_id: None,
+            task_id,
             attempt: None,
             step: None,
             fact,
