@@ -16,7 +16,7 @@ import type { RunState } from "../run/run-state.ts";
 import { granted, liveTasks, numberOf } from "../run/run-view.ts";
 import { counted, duration, sequenceText } from "../words/format.ts";
 import { AnswerButtons } from "./answer.tsx";
-import { labelWords } from "./question-block.tsx";
+import { HasRead, labelWords } from "./question-block.tsx";
 import { usePlace } from "./use-place.ts";
 
 const RISK_WORDS: Record<Risk, string> = {
@@ -102,6 +102,7 @@ function ListRow(props: { asked: PendingApproval; chosen: boolean }): JSX.Elemen
           <span class="quiet">
             <Inert text={words()} />
           </span>
+          <HasRead labels={props.asked.question.labels} />
         </span>
         <span class="fact quiet">{duration(now() - props.asked.askedAt)}</span>
       </a>
@@ -176,7 +177,8 @@ function DetailRows(props: { asked: PendingApproval; run: RunState | undefined }
           Outside text <Icon name="outside" />
         </dt>
         <dd>
-          The worker has read text from {labelWords(props.asked.question.labels)}. What it asks may come from there.
+          The worker has read text from {labelWords(props.asked.question.labels)}. What it asks for may be what that
+          text wants, not what you want.
         </dd>
       </Show>
       <Show when={props.asked.question.adds.length > 0}>

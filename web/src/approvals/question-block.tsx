@@ -1,5 +1,6 @@
 // A question inside its run: amber at the start edge, the exact thing, the buttons.
 
+import type { Label } from "@openwrap/contracts";
 import { createMemo, type JSX, Show } from "solid-js";
 import { useNow } from "../app/clock.ts";
 import { Diamond } from "../parts/glyph.tsx";
@@ -20,6 +21,17 @@ export function labelWords(labels: readonly (keyof typeof LABEL_WORDS)[]): strin
   return labels.map((label) => LABEL_WORDS[label]).join(", ");
 }
 
+/** Where a request may come from, said wherever it is asked. */
+export function HasRead(props: { labels: readonly Label[] }): JSX.Element {
+  return (
+    <Show when={props.labels.length > 0}>
+      <span class="outside">
+        <Icon name="outside" /> Has read text from {labelWords(props.labels)}.
+      </span>
+    </Show>
+  );
+}
+
 export function QuestionBlock(props: { asked: Asked; run: RunState }): JSX.Element {
   const now = useNow();
   const task = createMemo(() => taskView(props.run, props.asked.taskId));
@@ -38,11 +50,7 @@ export function QuestionBlock(props: { asked: Asked; run: RunState }): JSX.Eleme
       <p class="quiet">
         <Sentence text={props.asked.question.why} />
       </p>
-      <Show when={props.asked.question.labels.length > 0}>
-        <p class="outside">
-          <Icon name="outside" /> Has read text from {labelWords(props.asked.question.labels)}.
-        </p>
-      </Show>
+      <HasRead labels={props.asked.question.labels} />
       <Exact text={props.asked.question.exact} label="Exactly this" />
       <p class="quiet if-no">
         <Sentence text={props.asked.question.ifNo} />

@@ -14,11 +14,9 @@ import { Icon, type IconName, Mark } from "../parts/icon.tsx";
 import { Inert } from "../parts/inert.tsx";
 import { RunScreen } from "../run/run-screen.tsx";
 import { TokenMeter } from "../run/side-pane.tsx";
-import { SettingsScreen } from "../settings/settings-screen.tsx";
 import { amount, clock } from "../words/format.ts";
 import { WorkScreen } from "../work/work-screen.tsx";
 import { type Commands, createCommands } from "./commands.ts";
-import { KeyHelp, Palette } from "./palette.tsx";
 
 const RUN_SCREENS = {
   workforce: lazy(() => import("../workforce/workforce-screen.tsx")),
@@ -26,6 +24,9 @@ const RUN_SCREENS = {
   files: lazy(() => import("../files/run-files-screen.tsx")),
   review: lazy(() => import("../review/review-screen.tsx")),
 };
+const SettingsScreen = lazy(() => import("../settings/settings-screen.tsx"));
+const Palette = lazy(() => import("./palette.tsx"));
+const KeyHelp = lazy(() => import("./key-help.tsx"));
 const ProjectFilesScreen = lazy(() => import("../files/project-files-screen.tsx"));
 const ToolsScreen = lazy(() => import("../tools/tools-screen.tsx"));
 
@@ -260,14 +261,13 @@ function TopBar(props: { commands: Commands }): JSX.Element {
 function StopAll(props: { commands: Commands }): JSX.Element {
   const app = useApp();
   const active = createMemo(() => app.overview().runs.filter((run) => !isOver(run)).length);
-  const words = (): string => (active() === 1 ? "Stop the run" : `Stop all ${active()} runs`);
   return (
     <Show when={active() > 0}>
       <button
         type="button"
         class="button stop stop-all"
-        aria-label={words()}
-        title={`${words()} (Shift .)`}
+        aria-label="Stop all runs"
+        title="Stop all runs (Shift .)"
         disabled={app.readOnly()}
         onClick={() => props.commands.run("stop-all")}
       >

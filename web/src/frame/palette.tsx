@@ -65,7 +65,7 @@ function parts(app: App): Entry[] {
   }));
 }
 
-export function Palette(props: { commands: Commands }): JSX.Element {
+export default function Palette(props: { commands: Commands }): JSX.Element {
   const app = useApp();
   const id = createUniqueId();
   const [text, setText] = createSignal("");
@@ -152,49 +152,5 @@ function PaletteList(props: {
         )}
       </For>
     </div>
-  );
-}
-
-export function KeyHelp(props: { commands: Commands }): JSX.Element {
-  const app = useApp();
-  const id = createUniqueId();
-  let dialog: HTMLDialogElement | undefined;
-  onMount(() => dialog?.showModal());
-  return (
-    <dialog
-      class="sheet keys"
-      aria-labelledby={id}
-      ref={(element) => {
-        dialog = element;
-      }}
-      onClose={() => props.commands.close()}
-    >
-      <header class="sheet-head">
-        <h2 id={id}>Keys</h2>
-        <button type="button" class="button plain" onClick={() => dialog?.close()}>
-          Close
-        </button>
-      </header>
-      <dl>
-        <For each={KEYS}>
-          {(row) => (
-            <>
-              <dt>
-                <For each={row.keys}>{(key) => <kbd>{key}</kbd>}</For>
-              </dt>
-              <dd>{row.words}</dd>
-            </>
-          )}
-        </For>
-      </dl>
-      <label class="check">
-        <input
-          type="checkbox"
-          checked={app.preferences.letters()}
-          onChange={(event) => app.preferences.setLetters(event.currentTarget.checked)}
-        />
-        Single letters are shortcuts
-      </label>
-    </dialog>
   );
 }

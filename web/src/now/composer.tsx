@@ -8,6 +8,7 @@ import { runPath } from "../app/router.ts";
 import { FaultNotice } from "../parts/fault-notice.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { isRehearsal } from "../parts/rehearsal-tag.tsx";
+import { AddFiles, createDrop, createUploads, UploadList, type Uploads } from "../parts/uploads.tsx";
 import { modelChoices } from "./model-choices.ts";
 
 const SAMPLE_GOAL = "Analyse this data and give me a workbook and a report.";
@@ -66,6 +67,7 @@ export function Composer(): JSX.Element {
     choices.setProject(project.projectId);
     if (goal().trim() === "") setGoal(SAMPLE_GOAL);
   });
+  const uploads = createUploads(choices.project);
   const ready = (): boolean => goal().trim() !== "" && choices.project() !== "" && !create.busy() && !app.readOnly();
   const submit = (event: Event): void => {
     event.preventDefault();
@@ -83,10 +85,12 @@ export function Composer(): JSX.Element {
         submit={submit}
         ready={ready()}
         choices={choices}
+        uploads={uploads}
         sample={sample}
         opening={opening()}
         open={() => setOpening(!opening())}
       />
+      <UploadList uploads={uploads} />
       <Show when={opening()}>
         <OpenFolder
           opened={(projectId) => {
@@ -117,12 +121,15 @@ function ComposerBox(props: {
   submit: (event: Event) => void;
   ready: boolean;
   choices: ReturnType<typeof useChoices>;
+  uploads: Uploads;
   sample: Action<[]>;
   opening: boolean;
   open: () => void;
 }): JSX.Element {
+  const drop = createDrop(props.uploads);
+  const handlers = (): Partial<typeof drop.on> => (props.choices.project() === "" ? {} : drop.on);
   return (
-    <div class="composer-box">
+    <div class="composer-box" classList={{ "drop-over": drop.over() }} {...handlers()}>
       <label class="unseen" for={props.id}>
         Goal
       </label>
@@ -161,6 +168,9 @@ function ComposerBox(props: {
           choose={props.choices.setModel}
           options={props.choices.models()}
         />
+        <Show when={props.choices.project() !== ""}>
+          <AddFiles uploads={props.uploads} words="Add files" />
+        </Show>
         <button type="submit" class="button primary make-plan" disabled={!props.ready}>
           Make a plan <span class="key-sign" aria-hidden="true" />
         </button>

@@ -6,6 +6,7 @@ import { useApp } from "../app/app.ts";
 import { useNow } from "../app/clock.ts";
 import { approvalPath, runPath } from "../app/router.ts";
 import { answersInList, useAnswer } from "../approvals/answer.tsx";
+import { HasRead } from "../approvals/question-block.tsx";
 import { usePlace } from "../approvals/use-place.ts";
 import { isOver, runOf } from "../overview/overview-state.ts";
 import { ChainFoot } from "../parts/chain-foot.tsx";
@@ -131,6 +132,7 @@ function WaitingRow(props: { asked: PendingApproval }): JSX.Element {
             <Inert text={run()?.goal ?? ""} />
           </Show>
         </p>
+        <HasRead labels={props.asked.question.labels} />
         <Show when={answer.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={answer.clear} />}</Show>
       </div>
       <div class="row">

@@ -135,7 +135,7 @@ function Look(props: { projectId: string; path: string }): JSX.Element {
         disabled={look.busy()}
         onClick={() => void look.run()}
       >
-        <Icon name="eye" size={14} /> Look
+        <Icon name="eye" size={14} /> <span class="word">Look</span>
       </button>
       <Show when={look.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={look.clear} />}</Show>
       <dialog

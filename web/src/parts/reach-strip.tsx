@@ -11,6 +11,8 @@ import { Inert } from "./inert.tsx";
 /** A use is shown for this long. */
 const USED_MS = 10_000;
 const SHOWN_MAX = 3;
+/** Shown whole even where room is scarce. */
+const SHORT_CHARS = 14;
 
 function shortened(part: ReachPart, few: boolean): string {
   if (part.values.length === 0) return part.kind === "write" || part.kind === "read" ? "nothing" : "none";
@@ -62,7 +64,11 @@ export function ReachStrip(props: { run: RunState }): JSX.Element {
         {(part) => (
           <span
             class="reach-part"
-            classList={{ "reach-used": recent(part.kind), "reach-none": part.values.length === 0 }}
+            classList={{
+              "reach-used": recent(part.kind),
+              "reach-none": part.values.length === 0,
+              "reach-short": shortened(part, narrow()).length <= SHORT_CHARS,
+            }}
             title={part.values.join("\n")}
           >
             <span class="reach-label">{part.label}</span>

@@ -88,7 +88,7 @@ export function createUploads(projectId: () => string, folder: () => string = ()
   return { list, busy, add, clear: () => setList((all) => all.filter((one) => one.state === "waits")) };
 }
 
-export function AddFiles(props: { uploads: Uploads; words: string; compact?: boolean }): JSX.Element {
+export function AddFiles(props: { uploads: Uploads; words: string; bare?: boolean }): JSX.Element {
   const app = useApp();
   let input: HTMLInputElement | undefined;
   return (
@@ -105,14 +105,8 @@ export function AddFiles(props: { uploads: Uploads; words: string; compact?: boo
           event.currentTarget.value = "";
         }}
       />
-      <button
-        type="button"
-        class="button plain"
-        aria-label={props.words}
-        disabled={app.readOnly()}
-        onClick={() => input?.click()}
-      >
-        <Icon name="clip" /> <span classList={{ "wide-only": props.compact === true }}>{props.words}</span>
+      <button type="button" class="button plain" disabled={app.readOnly()} onClick={() => input?.click()}>
+        <Icon name="clip" /> <span classList={{ unseen: props.bare === true }}>{props.words}</span>
       </button>
     </>
   );

@@ -1,5 +1,6 @@
 // Two versions of a text: side by side, or under each other.
 
+import "../styles/diff.css";
 import { createMemo, createSignal, For, type JSX, Show } from "solid-js";
 import { Inert } from "../parts/inert.tsx";
 import { counted } from "../words/format.ts";
@@ -7,12 +8,12 @@ import { diffLines, diffWords, folded, type Pair, paired, type Row, type Span } 
 
 export type Layout = "split" | "unified";
 
-export function DiffView(props: { before: string; after: string; layout: Layout }): JSX.Element {
+export function DiffView(props: { before: string; after: string; layout: Layout; label: string }): JSX.Element {
   const rows = createMemo(() => diffLines(props.before, props.after));
   const changes = createMemo(() => rows().filter((row) => row.kind !== "same").length);
   return (
     <Show when={changes() > 0} fallback={<p class="quiet diff-none">Both versions read the same.</p>}>
-      <section class={`diff diff-${props.layout}`} tabIndex={0} aria-label="Changes">
+      <section class={`diff diff-${props.layout}`} tabIndex={0} aria-label={props.label}>
         <Show when={props.layout === "split"} fallback={<Unified rows={rows()} />}>
           <Split rows={rows()} />
         </Show>
@@ -112,6 +113,12 @@ function Split(props: { rows: Row[] }): JSX.Element {
   const stretches = createMemo(() => folded(paired(props.rows), (pair) => pair.before === pair.after));
   return (
     <table class="diff-table">
+      <colgroup>
+        <col class="diff-numbers" />
+        <col />
+        <col class="diff-numbers" />
+        <col />
+      </colgroup>
       <thead class="unseen">
         <tr>
           <th scope="col">Line before</th>

@@ -61,7 +61,12 @@ export function FileDiffView(props: { run: RunState; choice: Choice; layout: Lay
               <Show when={known().cut}>
                 <p class="quiet diff-none">Only the beginning of both is compared.</p>
               </Show>
-              <DiffView before={known().before ?? ""} after={known().after ?? ""} layout={props.layout} />
+              <DiffView
+                before={known().before ?? ""}
+                after={known().after ?? ""}
+                layout={props.layout}
+                label="Changes"
+              />
             </Match>
             <Match when={true}>
               <dl class="diff-other">

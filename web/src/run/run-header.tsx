@@ -25,6 +25,9 @@ const PHASES = {
   finished: "Finished",
 } as const;
 
+/** A goal beyond it is set smaller, so that the run below keeps its room. */
+const LONG_GOAL_CHARS = 70;
+
 const ENDS = { completed: "Completed", failed: "Failed", canceled: "Stopped", queued: "", running: "" } as const;
 
 /** Commands a run takes, for header and keys alike. */
@@ -52,12 +55,11 @@ export function RunHeader(props: { run: RunState; number: number }): JSX.Element
         <Show when={props.number > 0}>
           <span class="fact quiet">Run {props.number}</span>
         </Show>
-        <h1 class="say-6" tabIndex={-1}>
+        <h1 class={props.run.goal.length > LONG_GOAL_CHARS ? "say-5" : "say-6"} tabIndex={-1}>
           <Inert text={props.run.goal} />
         </h1>
       </div>
       <div class="run-course">
-        <RunParts runId={props.run.runId} />
         <RehearsalTag model={props.run.model} />
         <span class="run-phase" role="status">
           {props.run.end ? ENDS[props.run.end.status] : PHASES[props.run.phase]}
@@ -69,6 +71,7 @@ export function RunHeader(props: { run: RunState; number: number }): JSX.Element
           <RunButtons run={props.run} commands={commands} />
         </Show>
       </div>
+      <RunParts runId={props.run.runId} />
       <Show when={props.run.follows}>
         {(earlier) => (
           <p class="quiet run-follows">

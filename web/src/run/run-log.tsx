@@ -26,7 +26,9 @@ export function RunLog(props: { run: RunState }): JSX.Element {
   const undoable = createMemo(() => props.run.settled.some((id) => props.run.work[id]?.undone !== true));
   return (
     <section class="log" aria-label="Log">
-      <p class="log-note">{undoable() ? "Settled, can be undone" : props.run.settled.length > 0 ? "Settled" : "Log"}</p>
+      <p class="log-heading">
+        {undoable() ? "Settled, can be undone" : props.run.settled.length > 0 ? "Settled" : "Log"}
+      </p>
       <div
         class="log-rows"
         role="list"

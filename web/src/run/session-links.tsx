@@ -4,7 +4,6 @@ import { createMemo, For, type JSX, Show } from "solid-js";
 import { partPath } from "../app/router.ts";
 import { Icon } from "../parts/icon.tsx";
 import { Inert } from "../parts/inert.tsx";
-import { visible } from "../words/visible-text.ts";
 import type { LiveSession, RunState } from "./run-state.ts";
 import { numberOf, openSessions } from "./run-view.ts";
 
@@ -20,7 +19,7 @@ export function SessionLinks(props: { run: RunState; taskId?: string }): JSX.Ele
         <For each={sessions()}>
           {(session) => (
             <li>
-              <SessionLink run={props.run} session={session} />
+              <SessionLink run={props.run} session={session} place={props.taskId === undefined} />
             </li>
           )}
         </For>
@@ -29,16 +28,16 @@ export function SessionLinks(props: { run: RunState; taskId?: string }): JSX.Ele
   );
 }
 
-function SessionLink(props: { run: RunState; session: LiveSession }): JSX.Element {
-  const number = (): number => numberOf(props.run, props.session.taskId);
+function SessionLink(props: { run: RunState; session: LiveSession; place: boolean }): JSX.Element {
+  const number = (): number => (props.place ? numberOf(props.run, props.session.taskId) : 0);
   return (
     <a
       class="session-link"
       classList={{ taken: props.session.taken !== undefined }}
       href={partPath(props.run.runId, "workspace", props.session.sessionId)}
-      aria-label={`Watch the ${KIND_WORDS[props.session.kind].toLowerCase()}: ${visible(props.session.title)}`}
     >
       <Icon name={props.session.kind} size={14} />
+      <span class="unseen">Watch the {KIND_WORDS[props.session.kind].toLowerCase()}</span>
       <code class="cut-off grow">
         <Inert text={props.session.title} />
       </code>

@@ -95,7 +95,7 @@ function Steer(props: { run: RunState; uploads: Uploads }): JSX.Element {
       >
         <Field label="Steer this run" placeholder="Steer this run" text={text()} write={setText} enter={send} />
         <Target run={props.run} target={target()} choose={setTarget} />
-        <AddFiles uploads={props.uploads} words="Add files" compact />
+        <AddFiles uploads={props.uploads} words="Add files" bare />
         <button type="button" class="button" disabled={off()} title="Ctrl Enter" onClick={() => send(true)}>
           Interrupt now
         </button>
@@ -189,7 +189,7 @@ function FollowUp(props: { run: RunState; uploads: Uploads }): JSX.Element {
           write={setText}
           enter={send}
         />
-        <AddFiles uploads={props.uploads} words="Add files" compact />
+        <AddFiles uploads={props.uploads} words="Add files" bare />
         <button type="submit" class="button primary" disabled={off()}>
           <Icon name="right" /> Make a plan
         </button>

@@ -13,7 +13,7 @@ const LEVELS = {
   D: "No wall: programs are not run",
 } as const;
 
-export function SettingsScreen(): JSX.Element {
+export default function SettingsScreen(): JSX.Element {
   return (
     <main class="page settings" id="main">
       <h1 class="say-6" tabIndex={-1}>

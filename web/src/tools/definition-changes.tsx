@@ -24,7 +24,12 @@ export function DefinitionChanges(props: {
               </code>{" "}
               <span class="quiet">{KINDS[change.kind]}</span>
             </h4>
-            <DiffView before={change.before} after={change.after} layout="unified" />
+            <DiffView
+              before={change.before}
+              after={change.after}
+              layout="unified"
+              label={`Changes of ${change.name}`}
+            />
           </section>
         )}
       </For>

@@ -81,7 +81,7 @@ function HowToAdd(): JSX.Element {
         From the command line, so that no page can name a program to run. What it installs is pinned; what it offers
         waits here until you approve it.
       </p>
-      <Exact text={ADD} label="Command" />
+      <Exact text={ADD} label="How to add a server" />
     </div>
   );
 }
@@ -230,7 +230,7 @@ function Facts(props: { state: McpServerState }): JSX.Element {
     <dl class="detail-rows">
       <dt>Runs as</dt>
       <dd>
-        <Exact text={[server().command, ...server().args].join(" ")} label="Command" />
+        <Exact text={[server().command, ...server().args].join(" ")} label="What it runs as" />
       </dd>
       <Show when={server().package}>
         {(pack) => (

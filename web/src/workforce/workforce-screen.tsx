@@ -119,7 +119,7 @@ function TaskNode(props: {
   return (
     <div
       class={`graph-node graph-task node-${view().state}`}
-      classList={{ chosen: props.chosen, settled: view().state === "retired" }}
+      classList={{ chosen: props.chosen, "at-rest": view().state === "retired" }}
       style={props.place}
       data-node={props.node.id}
       data-state={view().state}

@@ -100,7 +100,7 @@ function TaskLine(props: { run: RunState; taskId: string; open: boolean; toggle:
           <Inert text={view().title} />
           <span class="quiet tree-word">
             {lowered(view().word)}
-            {needs() === "" ? "" : `, after ${needs()}`}
+            {needs() === "" || view().state === "blocked" ? "" : `, after ${needs()}`}
           </span>
         </span>
       </button>

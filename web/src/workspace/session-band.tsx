@@ -81,7 +81,8 @@ function BandWords(props: { session: LiveSession; driving: boolean; role: string
       <Match when={props.driving}>
         <Icon name="pointer" /> <span class="band-title">You are in control</span>
         <span class="grow">
-          {props.role} is paused before its next step and sees nothing you type into password fields.
+          {props.role} is paused before its next step
+          {props.session.kind === "browser" ? " and sees nothing you type into password fields" : ""}.
         </span>
       </Match>
       <Match when={props.session.taken}>

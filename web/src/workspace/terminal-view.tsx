@@ -6,19 +6,21 @@ import { FitAddon } from "@xterm/addon-fit";
 import { Terminal } from "@xterm/xterm";
 import { createEffect, createSignal, type JSX, on, onCleanup, onMount, Show } from "solid-js";
 import { useApp } from "../app/app.ts";
-import { narrow } from "../app/clock.ts";
+import { createMedia, narrow } from "../app/clock.ts";
 import { FaultNotice } from "../parts/fault-notice.tsx";
 import { Inert } from "../parts/inert.tsx";
 import type { LiveSession } from "../run/run-state.ts";
 import { bytesOf } from "../stream/surface-frames.ts";
 import { controls } from "./control.ts";
 import { TerminalKeys } from "./key-bar.tsx";
-import { opening, terminalDocument } from "./terminal-document.ts";
 import { TerminalFeed } from "./terminal-feed.ts";
 import { muteReplies } from "./terminal-replies.ts";
+import { withStyleSheets } from "./terminal-styles.ts";
 import { terminalTheme } from "./terminal-theme.ts";
 
 const FONT = { px: 13, least: 8, family: '"Commit Mono", "Noto Sans Mono", monospace' } as const;
+/** The system's own choice, which the theme may follow. */
+const dark = createMedia("(prefers-color-scheme: dark)");
 const SCROLLBACK_LINES = 5_000;
 /** Settles before the worker's program hears of another size. */
 const RESIZE_MS = 200;
@@ -43,7 +45,7 @@ export default function TerminalView(props: TerminalProps): JSX.Element {
     const terminal = createTerminal(host, setLink);
     const feed = follow(app, props, terminal, host, setFault);
     setKeys(terminal);
-    createEffect(on([app.preferences.theme], () => retheme(terminal, host)));
+    createEffect(on([app.preferences.theme, dark], () => retheme(terminal, host)));
     drive(props, terminal, host);
     onCleanup(() => {
       feed.end();
@@ -82,7 +84,6 @@ export default function TerminalView(props: TerminalProps): JSX.Element {
 
 function createTerminal(host: HTMLElement, name: (url: string) => void): Terminal {
   const terminal = new Terminal({
-    documentOverride: terminalDocument,
     fontFamily: FONT.family,
     fontSize: FONT.px,
     lineHeight: 1.2,
@@ -99,7 +100,7 @@ function createTerminal(host: HTMLElement, name: (url: string) => void): Termina
     rightClickSelectsWord: false,
   });
   muteReplies(terminal);
-  opening(() => terminal.open(host));
+  withStyleSheets(() => terminal.open(host));
   return terminal;
 }
 

@@ -151,7 +151,7 @@ function SurfaceTabs(props: {
           >
             <Icon name={session.kind} /> {words(session)}
             <Show when={session.taken}>
-              <span class="tab-taken">, yours</span>
+              <span class="tab-taken">taken</span>
             </Show>
           </button>
         )}
