@@ -338,6 +338,18 @@ pub fn await_end(pid: i32) -> io::Result<Collected> {
     collect(pid)
 }
 
+/// Puts a descriptor under the runtime's watch.
+pub fn watched(descriptor: OwnedFd) -> io::Result<tokio::io::unix::AsyncFd<OwnedFd>> {
+    // SAFETY: an owned descriptor stays open, and the same, as long as it is watched.
+    unsafe { tokio::io::unix::AsyncFd::register(descriptor) }.map_err(Into::into)
+}
+
+/// Makes standard input, a terminal, the controlling one of this process's own session.
+pub fn take_terminal() -> io::Result<()> {
+    // SAFETY: numbers only.
+    checked(libc::c_long::from(unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) })).map(drop)
+}
+
 /// SIGKILL to a child of ours that is not collected, so its number is its own.
 pub fn kill_child(pid: i32) {
     // SAFETY: numbers only.

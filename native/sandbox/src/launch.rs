@@ -195,6 +195,9 @@ impl Launcher {
         let confine = || -> Result<(), (Stage, io::Error)> {
             rustix::process::setsid().map_err(|error| (Stage::Group, error.into()))?;
             connect_streams(prepared).map_err(|error| (Stage::Streams, error))?;
+            if order.terminal {
+                kernel::take_terminal().map_err(|error| (Stage::Streams, error))?;
+            }
             self.set_limits(order).map_err(|error| (Stage::Limits, error))?;
             self.give_up_privileges().map_err(|error| (Stage::User, error))?;
             // As the children's user: the folder is closed to others.

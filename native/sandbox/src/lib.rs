@@ -26,6 +26,7 @@ mod stand_ins;
 mod supervise;
 mod switchboard;
 mod talk;
+mod terminal;
 mod traps;
 mod tree;
 mod wire;

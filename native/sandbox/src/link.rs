@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use openwrap_contracts::ports::Task;
 use openwrap_contracts::spawn::{
-    Child, ChildControl, ExitReason, ExitStatus, Network, SpawnRequest, Stopped, unavailable,
+    Child, ChildControl, ExitReason, ExitStatus, Network, SpawnRequest, Stopped, TerminalSize, unavailable,
 };
-use openwrap_contracts::{Fault, Outcome};
+use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, socketpair};
 use tokio::io::Interest;
@@ -21,9 +21,10 @@ use tokio::net::UnixStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot, watch};
 
 use crate::kernel::random_u64;
-use crate::output;
+use crate::output::Streams;
 use crate::switchboard::Switchboard;
 use crate::talk::NetworkKind;
+use crate::terminal::Master;
 use crate::tree::sweep;
 use crate::wire::{Hello, Inbox, Order, Ready, Refusal, ToCore, ToSpawner, encode, send_some};
 
@@ -288,12 +289,7 @@ impl Link {
     /// # Errors
     /// As [`openwrap_contracts::spawn::Spawner::spawn`].
     pub async fn start(self: &Arc<Self>, request: SpawnRequest, place: OwnedSemaphorePermit) -> Outcome<Child> {
-        let output_bytes = request.limits.output_bytes;
-        let (stdout, their_stdout) = output::from_child()?;
-        let (stderr, their_stderr) = output::from_child()?;
-        let mut input = output::input(request.stdin)?;
-        let mut descriptors = vec![their_stdout, their_stderr];
-        descriptors.extend(input.theirs.take());
+        let (streams, descriptors) = Streams::open(request.stdin, request.terminal, request.limits.output_bytes)?;
         let tag = random_u64().map_err(|error| unavailable(format!("no random numbers: {error}")))? >> 2;
         let (started_in, started) = oneshot::channel();
         let (end_in, end) = watch::channel(None);
@@ -324,6 +320,7 @@ impl Link {
             id,
             link: Arc::clone(self),
             end,
+            terminal: streams.terminal(),
         };
         let order = Order {
             id,
@@ -338,6 +335,7 @@ impl Link {
             run_id: request.label.run_id,
             stdin: descriptors.len() > 2,
             inherited: request.inherited.len(),
+            terminal: request.terminal.is_some(),
             network,
         };
         if let Err(fault) = self.send(&ToSpawner::Spawn(Box::new(order)), descriptors, request.inherited) {
@@ -345,13 +343,7 @@ impl Link {
             return Err(fault);
         }
         match started.await {
-            Ok(Ok(pid)) => Ok(Child {
-                pid,
-                stdout: output::read(stdout, output_bytes),
-                stderr: output::read(stderr, output_bytes),
-                stdin: input.feed(),
-                control: Box::new(control),
-            }),
+            Ok(Ok(pid)) => Ok(streams.into_child(pid, Box::new(control))),
             Ok(Err(refusal)) => Err(Fault::new(refusal.code, refusal.message)),
             Err(_) => Err(unavailable(
                 "the sandbox's spawner ended while a program was started; try again",
@@ -421,9 +413,17 @@ struct Control {
     id: u64,
     link: Arc<Link>,
     end: watch::Receiver<Option<ExitStatus>>,
+    terminal: Option<Master>,
 }
 
 impl ChildControl for Control {
+    fn resize(&self, size: TerminalSize) -> Outcome<()> {
+        match &self.terminal {
+            Some(master) => master.resize(size),
+            None => Err(Fault::new(ErrorCode::InvalidState, "this program has no terminal")),
+        }
+    }
+
     fn wait(&self) -> Task<'_, Outcome<ExitStatus>> {
         let mut end = self.end.clone();
         Box::pin(async move {

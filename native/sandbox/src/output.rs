@@ -1,4 +1,4 @@
-//! A child's streams on the core's side.
+//! A child's streams on the core's side: pipes, or a terminal.
 
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
@@ -6,12 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use openwrap_contracts::spawn::{OUTPUT_CHUNK_BYTES, OUTPUT_QUEUE_CHUNKS, OutputStream, Stdin};
+use openwrap_contracts::spawn::{
+    Child, ChildControl, OUTPUT_CHUNK_BYTES, OUTPUT_QUEUE_CHUNKS, OutputStream, Stdin, TerminalSize,
+};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
+
+use crate::terminal::Master;
 
 fn no_pipe(error: impl std::fmt::Display) -> Fault {
     Fault::new(
@@ -20,14 +24,83 @@ fn no_pipe(error: impl std::fmt::Display) -> Fault {
     )
 }
 
+/// The core's ends.
+pub enum Streams {
+    Pipes {
+        stdout: pipe::Receiver,
+        stderr: pipe::Receiver,
+        input: Input,
+        /// Bytes of each output that are handed on.
+        cap: u64,
+    },
+    Terminal(Master),
+}
+
+impl Streams {
+    /// New streams, and the child's ends: standard output and error, then its input where it has one.
+    pub fn open(stdin: Stdin, terminal: Option<TerminalSize>, cap: u64) -> Outcome<(Self, Vec<OwnedFd>)> {
+        if let Some(size) = terminal {
+            if !matches!(stdin, Stdin::Piped) {
+                return Err(Fault::invalid("what is typed into a terminal is piped"));
+            }
+            let (master, theirs) = crate::terminal::open(size)?;
+            return Ok((Self::Terminal(master), theirs.into()));
+        }
+        let (stdout, their_stdout) = from_child()?;
+        let (stderr, their_stderr) = from_child()?;
+        let mut input = input(stdin)?;
+        let mut theirs = vec![their_stdout, their_stderr];
+        theirs.extend(input.theirs.take());
+        let pipes = Self::Pipes {
+            stdout,
+            stderr,
+            input,
+            cap,
+        };
+        Ok((pipes, theirs))
+    }
+
+    pub fn terminal(&self) -> Option<Master> {
+        match self {
+            Self::Terminal(master) => Some(master.clone()),
+            Self::Pipes { .. } => None,
+        }
+    }
+
+    /// Reads and feeds the child from here on.
+    pub fn into_child(self, pid: u32, control: Box<dyn ChildControl>) -> Child {
+        match self {
+            Self::Pipes {
+                stdout,
+                stderr,
+                input,
+                cap,
+            } => Child {
+                pid,
+                stdout: read(stdout, cap),
+                stderr: read(stderr, cap),
+                stdin: input.feed(),
+                control,
+            },
+            Self::Terminal(master) => Child {
+                pid,
+                stdout: master.read(),
+                stderr: crate::terminal::nothing(),
+                stdin: Some(master.feed()),
+                control,
+            },
+        }
+    }
+}
+
 /// A pipe from a child, and the child's end of it.
-pub fn from_child() -> Outcome<(pipe::Receiver, OwnedFd)> {
+fn from_child() -> Outcome<(pipe::Receiver, OwnedFd)> {
     let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(no_pipe)?;
     Ok((pipe::Receiver::from_owned_fd(read).map_err(no_pipe)?, write))
 }
 
 /// Reads on until the end, handing on up to `cap` bytes.
-pub fn read(receiver: pipe::Receiver, cap: u64) -> OutputStream {
+fn read(receiver: pipe::Receiver, cap: u64) -> OutputStream {
     let (send, chunks) = mpsc::channel(OUTPUT_QUEUE_CHUNKS);
     let truncated = Arc::new(AtomicBool::new(false));
     tokio::spawn(read_all(receiver, cap, send, Arc::clone(&truncated)));
@@ -61,11 +134,11 @@ async fn read_all(receiver: pipe::Receiver, cap: u64, send: mpsc::Sender<Bytes>,
 /// A child's standard input: its end, and what feeds ours.
 pub struct Input {
     /// None: `/dev/null`.
-    pub theirs: Option<OwnedFd>,
+    theirs: Option<OwnedFd>,
     /// What is still to be written.
     rest: Option<(pipe::Sender, Feed)>,
     /// For [`Stdin::Piped`].
-    pub sender: Option<mpsc::Sender<Bytes>>,
+    sender: Option<mpsc::Sender<Bytes>>,
 }
 
 enum Feed {
@@ -74,7 +147,7 @@ enum Feed {
 }
 
 /// Prepares a child's standard input. Bytes that fit the pipe are written at once.
-pub fn input(stdin: Stdin) -> Outcome<Input> {
+fn input(stdin: Stdin) -> Outcome<Input> {
     let (feed, sender) = match stdin {
         Stdin::Null => {
             return Ok(Input {
@@ -108,7 +181,7 @@ pub fn input(stdin: Stdin) -> Outcome<Input> {
 
 impl Input {
     /// Feeds the child from here on; gives the sender of a piped one.
-    pub fn feed(self) -> Option<mpsc::Sender<Bytes>> {
+    fn feed(self) -> Option<mpsc::Sender<Bytes>> {
         if let Some((mut pipe, feed)) = self.rest {
             // A child that closes its input has read what it wanted.
             tokio::spawn(async move {

@@ -76,6 +76,11 @@ pub const BASE: &[PathRow] = &[
     row("/dev/null", Device, "everything"),
     row("/dev/zero", Device, "dd, allocators"),
     row("/dev/urandom", Read, "randomness where getrandom is not used"),
+    row(
+        "/dev/tty",
+        Device,
+        "programs that ask on their terminal; nothing where they have none",
+    ),
     row("/dev/random", Read, "randomness where getrandom is not used"),
 ];
 

@@ -51,6 +51,8 @@ pub struct Order {
     pub run_id: String,
     pub stdin: bool,
     pub inherited: usize,
+    /// Its standard streams are a terminal, to become its controlling one.
+    pub terminal: bool,
     pub network: crate::talk::NetworkKind,
 }
 

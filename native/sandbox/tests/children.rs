@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use openwrap_contracts::ErrorCode;
-use openwrap_contracts::spawn::{Access, ExitReason, PathGrant, Profile, SpawnLimits, SpawnRequest, Spawner, Stdin};
+use openwrap_contracts::spawn::{
+    Access, ExitReason, PathGrant, Profile, SpawnLimits, SpawnRequest, Spawner, Stdin, TerminalSize,
+};
 use stage::{SCENE, Stage, lines, say, set_mode, text};
 
 /// What this program does when it is started inside the sandbox.
@@ -332,4 +334,78 @@ async fn many_children_at_once_and_never_too_many() {
     let stopped = stage.spawner.stop_all().await.unwrap();
     assert_eq!((stopped.stopped, stopped.left), (256, 0));
     assert_eq!(stage.says("echo again").await, "again\n");
+}
+
+fn in_terminal(stage: &Stage, script: &str) -> SpawnRequest {
+    let mut request = stage.shell(script);
+    request.env.push(("TERM".to_owned(), "xterm".to_owned()));
+    request.stdin = Stdin::Piped;
+    request.terminal = Some(TerminalSize { columns: 91, rows: 17 });
+    request
+}
+
+#[tokio::test]
+async fn a_terminal_is_one_of_its_own_and_tells_its_size() {
+    let stage = Stage::open();
+    let script = "test -t 0 && test -t 1 && test -t 2 && stty size && trap 'stty size; exit 0' WINCH && echo go > /dev/tty; while :; do sleep 0.01; done";
+    let mut child = stage.spawner.spawn(in_terminal(&stage, script)).await.unwrap();
+    let mut shown = String::new();
+    while !shown.contains("go") {
+        shown += &text(&child.stdout.chunks.recv().await.expect(&shown));
+    }
+    let size = TerminalSize { columns: 40, rows: 9 };
+    child.control.resize(size).unwrap();
+    let (rest, _) = child.stdout.collect().await;
+    shown += &text(&rest);
+    assert_eq!(lines(&shown), ["17 91", "go", "9 40"]);
+    assert!(child.control.wait().await.unwrap().success());
+    let wrong = TerminalSize { columns: 0, rows: 9 };
+    assert_eq!(
+        child.control.resize(wrong).unwrap_err().code,
+        ErrorCode::InvalidArguments
+    );
+}
+
+#[tokio::test]
+async fn what_is_typed_arrives_and_interrupts() {
+    let stage = Stage::open();
+    let mut child = stage
+        .spawner
+        .spawn(in_terminal(&stage, "read line; echo \"got $line\"; sleep 60"))
+        .await
+        .unwrap();
+    let typed = child.stdin.clone().unwrap();
+    typed.send(Bytes::from_static(b"hello\r")).await.unwrap();
+    let mut shown = String::new();
+    while !shown.contains("got hello\r\n") {
+        shown += &text(&child.stdout.chunks.recv().await.expect(&shown));
+    }
+    typed.send(Bytes::from_static(&[3])).await.unwrap();
+    let status = child.control.wait().await.unwrap();
+    assert_eq!((status.reason, status.signal), (ExitReason::Exited, Some(libc::SIGINT)));
+}
+
+/// 50 MB through a terminal, read slowly at first: every byte is there, the last ones before the end as well.
+#[tokio::test]
+async fn a_flood_loses_no_byte() {
+    const LINES: usize = 50_000_000 / 50;
+    let stage = Stage::open();
+    let line = "x".repeat(48);
+    let mut child = stage
+        .spawner
+        .spawn(in_terminal(
+            &stage,
+            &format!("yes {line} | head -n {LINES}; printf end"),
+        ))
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let (mut bytes, mut end) = (0, Vec::new());
+    while let Some(chunk) = child.stdout.chunks.recv().await {
+        bytes += chunk.len();
+        end.extend_from_slice(&chunk);
+        end.drain(..end.len().saturating_sub(53));
+    }
+    assert_eq!(bytes, LINES * 50 + 3);
+    assert_eq!(text(&end), format!("{line}\r\nend"));
 }
