@@ -1,10 +1,18 @@
-// Debian's Chromium, with which the end-to-end tests drive the page.
+// Debian's Chromium, with which the end-to-end tests drive the page, and its headless shell, which the workers' live browser is.
 
 import { spawnSync } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
+/** Where the core looks for the headless shell (`native/browser/src/find.rs`). */
+const HEADLESS_SHELLS = [
+  "/usr/lib/chromium/chromium-headless-shell",
+  "/usr/lib64/chromium-browser/headless_shell",
+  "/usr/bin/chromium-headless-shell",
+  "/usr/bin/chrome-headless-shell",
+];
+const HEADLESS_SHELL_PACKAGE = "chromium-headless-shell";
 /** Fonts beside it: without them the page's Chinese, emoji and symbols are boxes in screenshots. */
 const DEBIAN_PACKAGES = ["chromium", "fonts-noto-core", "fonts-noto-cjk", "fonts-noto-color-emoji"];
 
@@ -25,28 +33,36 @@ export function findChromium(): string | undefined {
   return folders.flatMap((folder) => NAMES.map((name) => join(folder, name))).find(isExecutable);
 }
 
-/** Installs it on Debian when it is missing and this may be done; says what to do where not. */
-export function ensureChromium(): string {
-  const there = findChromium();
-  if (there) return there;
-  const lacking =
-    "no Chromium was found: install one (Debian: apt-get install chromium), or name it with OPENWRAP_CHROMIUM";
-  if (process.env.OPENWRAP_CHROMIUM || process.getuid?.() !== 0 || process.platform !== "linux")
+export function findHeadlessShell(): string | undefined {
+  return HEADLESS_SHELLS.find(isExecutable);
+}
+
+/** Installs on Debian what is missing of both, when this may be done; says what to do where not. */
+export function ensureChromium(): { page: string; workers: string } {
+  const found = () => ({ page: findChromium(), workers: findHeadlessShell() });
+  const { page, workers } = found();
+  if (page && workers) return { page, workers };
+  const lacking = page
+    ? "no headless shell was found for the workers' browser: install it (Debian: apt-get install chromium-headless-shell)"
+    : "no Chromium was found: install one (Debian: apt-get install chromium), or name it with OPENWRAP_CHROMIUM";
+  if ((!page && process.env.OPENWRAP_CHROMIUM) || process.getuid?.() !== 0 || process.platform !== "linux")
     throw new Error(lacking);
+  const packages = [...(page ? [] : DEBIAN_PACKAGES), ...(workers ? [] : [HEADLESS_SHELL_PACKAGE])];
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  for (const args of [["update"], ["install", "-y", "--no-install-recommends", ...DEBIAN_PACKAGES]]) {
+  for (const args of [["update"], ["install", "-y", "--no-install-recommends", ...packages]]) {
     const outcome = spawnSync("apt-get", ["-q", ...args], { stdio: "inherit", env });
     if (outcome.error) throw new Error(lacking);
     if (outcome.status !== 0) throw new Error(`apt-get ${args[0] ?? ""} ended with ${outcome.status}; ${lacking}`);
   }
-  const installed = findChromium();
-  if (!installed) throw new Error(lacking);
-  return installed;
+  const installed = found();
+  if (!installed.page || !installed.workers) throw new Error(lacking);
+  return { page: installed.page, workers: installed.workers };
 }
 
 if (import.meta.filename === process.argv[1]) {
   try {
-    console.log(`chromium: ${ensureChromium()}`);
+    const { page, workers } = ensureChromium();
+    console.log(`chromium: ${page}, for workers: ${workers}`);
   } catch (error) {
     console.error(error instanceof Error ? error.message : String(error));
     process.exitCode = 1;
