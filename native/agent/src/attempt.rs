@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use openwrap_contracts::canonical::canonical_hash;
 use openwrap_contracts::change::ChangeSet;
 use openwrap_contracts::event::Fact;
 use openwrap_contracts::grant::{ApprovePolicy, Grant, Holder, Question, QuestionKind, Risk, Scope};
-use openwrap_contracts::identity::{Actor, Label, StepRef};
+use openwrap_contracts::identity::{Actor, Label, StepRef, join_labels};
 use openwrap_contracts::limits::TASK_RESULT_BYTES_MAX;
 use openwrap_contracts::model::ToolCallPart;
 use openwrap_contracts::plan::{Check, PlanTask};
@@ -21,7 +22,9 @@ use crate::conversation::{CallResult, Conversation, Opening};
 use crate::engine::Engine;
 use crate::message::AttemptEnd;
 use crate::prompt::{self, NamedResult, TASK_FAIL};
-use crate::state::ToolResultState;
+use crate::provenance;
+use crate::state::{RunState, ToolResultState};
+use crate::steering::INTERRUPTED;
 
 /// One attempt, ready to run (or to go on after a crash).
 pub struct Attempt {
@@ -86,7 +89,13 @@ impl Attempt {
                 format!("role `{}` is not defined", self.task.role),
             )
         })?;
-        let mut conversation = self.opening(role, files).await?;
+        let file_labels = self
+            .engine
+            .journal
+            .state()
+            .file_labels(&self.task.task_id, self.attempt);
+        let mut conversation = self.opening(role, files, &file_labels).await?;
+        conversation.file_labels = file_labels;
         match self.converse(&mut conversation, role, view).await? {
             Turn::Failed(reason) => Ok(AttemptEnd::Failed {
                 code: ErrorCode::ExecutionFailed,
@@ -124,10 +133,22 @@ impl Attempt {
         attempt.steps.values().filter_map(change).collect()
     }
 
-    async fn opening(&self, role: &Role, files: Vec<FileEntry>) -> Outcome<Conversation> {
+    async fn opening(
+        &self,
+        role: &Role,
+        files: Vec<FileEntry>,
+        file_labels: &[(String, Vec<Label>)],
+    ) -> Outcome<Conversation> {
         let engine = &self.engine;
         let results = self.dependency_results().await?;
-        let earlier = self.earlier_failure();
+        let (earlier, labels) = {
+            let state = engine.journal.state();
+            let names = state.name_labels((&self.task.task_id, self.attempt), &files, file_labels);
+            match self.earlier_failure(&state) {
+                Some((failure, labels)) => (Some(failure), join_labels(&names, &labels)),
+                None => (None, names),
+            }
+        };
         let spec = &engine.spec;
         let message = prompt::worker_message(
             &spec.goal,
@@ -136,6 +157,7 @@ impl Attempt {
             &results,
             &files,
             earlier.as_deref(),
+            &labels,
         );
         let mut tools = engine.ports.gateway.offers(&role.tools);
         tools.push(prompt::fail_offer());
@@ -172,25 +194,27 @@ impl Attempt {
                 return Err(Fault::internal(format!("task {dependency} has no result yet")));
             };
             let text = self.engine.kept_text(&result_hash).await?;
+            let labels = self.engine.journal.state().result_labels(dependency, &text);
             results.push(NamedResult {
                 task_id: dependency.clone(),
                 title,
                 text,
-                labels: Vec::new(),
+                labels,
             });
         }
         Ok(results)
     }
 
-    fn earlier_failure(&self) -> Option<String> {
+    /// Why the try before failed, and what it had read when it said so.
+    fn earlier_failure(&self, state: &RunState) -> Option<(String, Vec<Label>)> {
         let earlier = self.attempt.checked_sub(1)?;
-        let state = self.engine.journal.state();
         let failure = state
             .attempts
             .get(&(self.task.task_id.clone(), earlier))?
             .failure
             .as_ref()?;
-        Some(format!("{}: {}", failure.0.as_str(), failure.1))
+        let labels = state.attempt_labels(&self.task.task_id, earlier);
+        Some((format!("{}: {}", failure.0.as_str(), failure.1), labels))
     }
 
     async fn converse(&self, conversation: &mut Conversation, role: &Role, view: &View) -> Outcome<Turn> {
@@ -234,7 +258,9 @@ impl Attempt {
         let known = self.engine.journal.state().tool_step(&place).cloned();
         let result = match known.map(|step| (step.tool, step.result)) {
             Some((_, Some(done))) => self.finished_step(done).await?,
-            Some((tool, None)) if self.left_the_view(&tool) => self.outcome_unknown(&place, conversation, call).await?,
+            Some((tool, None)) if self.left_the_view(&tool, &place) => {
+                self.outcome_unknown(&place, conversation, call).await?
+            }
             _ => self.live_step(&place, conversation, role, view, call).await?,
         };
         Ok(CallResult {
@@ -251,12 +277,16 @@ impl Attempt {
         Ok((model_text(&bytes), done.is_error, done.labels))
     }
 
-    fn left_the_view(&self, tool: &str) -> bool {
-        self.engine
-            .ports
-            .gateway
-            .definition(tool)
-            .is_none_or(|definition| definition.reach != Reach::Confined)
+    /// Whether the act may have reached more than the view: by what the tool is, or because a program had a network.
+    fn left_the_view(&self, tool: &str, place: &StepRef) -> bool {
+        let definition = self.engine.ports.gateway.definition(tool);
+        let state = self.engine.journal.state();
+        let ran = state
+            .tool_step(place)
+            .is_some_and(|step| step.needs.iter().any(|need| need.starts_with("run:")));
+        drop(state);
+        definition.is_none_or(|definition| definition.reach != Reach::Confined)
+            || (ran && self.engine.has_network(place))
     }
 
     async fn live_step(
@@ -268,7 +298,12 @@ impl Attempt {
         call: &ToolCallPart,
     ) -> Outcome<(String, bool, Vec<Label>)> {
         let engine = &self.engine;
-        engine.pause_gate(&self.cancel).await?;
+        engine.step_gate(place, &self.cancel).await?;
+        let live = engine.steps.begin(&place.task_id, &self.cancel);
+        if engine.is_given_up(place) {
+            return self.give_up(place, conversation, call).await;
+        }
+        let asked = call;
         let call = ToolCall {
             run_id: engine.spec.run_id.clone(),
             project_id: engine.spec.project_id.clone(),
@@ -281,16 +316,97 @@ impl Attempt {
             view: view.clone(),
             project_path: engine.spec.project_path.clone(),
             labels: conversation.labels.clone(),
-            sources: Vec::new(),
-            file_labels: Vec::new(),
+            sources: self.sources(conversation),
+            file_labels: conversation.file_labels.clone(),
             head: self.head,
         };
         let step = engine
             .ports
             .gateway
-            .call(call, Arc::clone(&engine.approver), self.cancel.clone())
+            .call(call, Arc::clone(&engine.approver), live.token())
+            .await;
+        match step {
+            Ok(step) => Ok((step.text, step.is_error, step.labels)),
+            Err(fault) if fault.code == ErrorCode::Canceled && live.is_given_up() => {
+                self.give_up_act(place, conversation, asked, view).await
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn sources(&self, conversation: &Conversation) -> Vec<String> {
+        if conversation.labels.is_empty() {
+            return Vec::new();
+        }
+        let state = self.engine.journal.state();
+        state.sources(&self.task.task_id, self.attempt)
+    }
+
+    /// A person interrupted before the act began: it never does.
+    async fn give_up(
+        &self,
+        place: &StepRef,
+        conversation: &Conversation,
+        call: &ToolCallPart,
+    ) -> Outcome<(String, bool, Vec<Label>)> {
+        let engine = &self.engine;
+        let content = interrupted_content();
+        let text = content.to_string();
+        let refused = Fact::ToolRefused {
+            tool: call.tool.clone(),
+            call_id: call.call_id.clone(),
+            request_hash: canonical_hash(&json!({ "tool": call.tool, "arguments": call.arguments }))?,
+            arguments_hash: engine.keep(&call.arguments).await?,
+            summary: preview(&call.tool),
+            code: ErrorCode::Canceled,
+            decision: None,
+            result_hash: engine.keep(&content).await?,
+            preview: preview(&text),
+        };
+        engine
+            .journal
+            .note_at(conversation.actor.clone(), place, refused)
             .await?;
-        Ok((step.text, step.is_error, step.labels))
+        Ok((text, true, Vec::new()))
+    }
+
+    /// A person interrupted in the middle of the act: what it has changed so far is what it changed.
+    async fn give_up_act(
+        &self,
+        place: &StepRef,
+        conversation: &Conversation,
+        call: &ToolCallPart,
+        view: &View,
+    ) -> Outcome<(String, bool, Vec<Label>)> {
+        let engine = &self.engine;
+        let requested = engine.journal.state().tool_step(place).map(|step| step.needs.clone());
+        let Some(needs) = requested else {
+            return self.give_up(place, conversation, call).await;
+        };
+        let changes = engine.ports.views.changed(view.view_id.clone(), None).await?;
+        let change_set_hash = match changes.is_empty() {
+            true => None,
+            false => Some(engine.keep(&changes).await?),
+        };
+        let content = interrupted_content();
+        let text = content.to_string();
+        let finished = Fact::ToolFinished {
+            tool: call.tool.clone(),
+            call_id: call.call_id.clone(),
+            result_hash: engine.keep(&content).await?,
+            change_set_hash,
+            is_error: true,
+            duration_ms: 0,
+            labels: provenance::labels_of_needs(&needs),
+            artifacts: Vec::new(),
+            preview: preview(&text),
+            interrupted: true,
+        };
+        engine
+            .journal
+            .note_at(conversation.actor.clone(), place, finished)
+            .await?;
+        Ok((text, true, provenance::labels_of_needs(&needs)))
     }
 
     /// The core went down while the act was under way: a person says what happened, and that is the step's result.
@@ -401,6 +517,7 @@ impl Attempt {
             },
             paths,
             preview: preview(text),
+            labels: conversation.labels.clone(),
         })
     }
 
@@ -420,6 +537,10 @@ impl Attempt {
             .map(|file| file.path)
             .collect())
     }
+}
+
+fn interrupted_content() -> serde_json::Value {
+    json!({ "error": { "code": ErrorCode::Canceled, "message": INTERRUPTED } })
 }
 
 fn unmet(check: &Check, text: &str, present: &[String]) -> Option<String> {

@@ -4,18 +4,20 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use openwrap_contracts::Outcome;
 use openwrap_contracts::canonical::{canonical_bytes, sha256_hex};
-use openwrap_contracts::event::{Fact, FailureNote};
+use openwrap_contracts::event::{Event, Fact, FailureNote};
 use openwrap_contracts::identity::{Actor, Label, Origin, Source, StepRef, join_labels};
 use openwrap_contracts::limits::{MODEL_OUTPUT_TOKENS, TOOL_CALLS_PER_ANSWER_MAX};
 use openwrap_contracts::model::{
     Message, MessageRole, ModelAnswer, ModelCall, ModelReply, ModelRequest, Part, ToolCallPart, ToolOffer, Usage,
 };
-use openwrap_contracts::ports::CancellationToken;
+use openwrap_contracts::ports::{CancellationToken, Told};
 use openwrap_contracts::tool::preview;
+use openwrap_contracts::{ErrorCode, Outcome};
 
 use crate::engine::Engine;
+use crate::prompt;
+use crate::steering::INTERRUPTED;
 
 /// A conversation in progress.
 pub struct Conversation {
@@ -25,6 +27,8 @@ pub struct Conversation {
     pub actor: Actor,
     pub cancel: CancellationToken,
     pub labels: Vec<Label>,
+    /// Files of the view that labelled work wrote.
+    pub file_labels: Vec<(String, Vec<Label>)>,
     request: ModelRequest,
     canonical: CanonicalRequest,
 }
@@ -101,6 +105,7 @@ impl Conversation {
             actor: opening.actor,
             cancel: opening.cancel,
             labels,
+            file_labels: Vec::new(),
             request: ModelRequest {
                 route: opening.route,
                 system: opening.system,
@@ -112,35 +117,113 @@ impl Conversation {
         }
     }
 
-    /// One model step.
+    /// One model step that ends with an answer; steps a person interrupts before it are counted.
     ///
     /// # Errors
     /// `MODEL_*` and what `Models::complete` says; `CANCELED`; storage faults.
     pub async fn ask(&mut self) -> Outcome<ModelAnswer> {
-        let request = self.canonical.of(&self.request)?;
-        let request_hash = sha256_hex(&request);
-        let known = self.engine.journal.state().model_answer(&self.place, &request_hash);
-        let mut answer: ModelAnswer = match known {
-            Some(hash) => self.engine.kept(&hash).await?,
-            None => self.call(request, &request_hash).await?,
+        let mut answer = loop {
+            if !self.engine.journal.state().is_finished(&self.place) {
+                self.engine.step_gate(&self.place, &self.cancel).await?;
+            }
+            self.hear().await?;
+            let request = self.canonical.of(&self.request)?;
+            let request_hash = sha256_hex(&request);
+            let (known, given_up) = {
+                let state = self.engine.journal.state();
+                let known = state.model_answer(&self.place, &request_hash);
+                (known, state.was_interrupted(&self.place))
+            };
+            let answer: Option<ModelAnswer> = match known {
+                Some(hash) => Some(self.engine.kept(&hash).await?),
+                None if given_up => None,
+                None => self.call(request, &request_hash).await?,
+            };
+            self.place.step += 1;
+            if let Some(answer) = answer {
+                break answer;
+            }
         };
         answer.tool_calls.truncate(TOOL_CALLS_PER_ANSWER_MAX);
-        self.place.step += 1;
         self.request
             .messages
             .push(assistant(&self.request.route, &answer, &self.labels));
         Ok(answer)
     }
 
-    async fn call(&self, request: Vec<u8>, request_hash: &str) -> Outcome<ModelAnswer> {
+    /// Takes in what was said since the last step; the step before which it is heard is noted.
+    async fn hear(&mut self) -> Outcome<()> {
+        let (mut told, fresh, replayed) = match self.engine.approver.messages(&self.place) {
+            Some(recorded) => (Vec::new(), recorded, true),
+            None => {
+                let state = self.engine.journal.state();
+                let fresh = if state.is_finished(&self.place) {
+                    Vec::new()
+                } else {
+                    state.to_tell(&self.place)
+                };
+                (state.seen_at(&self.place), fresh, false)
+            }
+        };
+        if !fresh.is_empty() {
+            let events = fresh.iter().flat_map(|told| self.heard(told, replayed)).collect();
+            openwrap_contracts::ports::Ledger::append(&*self.engine.journal, events).await?;
+        }
+        told.extend(fresh);
+        if told.is_empty() {
+            return Ok(());
+        }
+        let parts = told.into_iter().map(|told| {
+            self.labels = join_labels(&self.labels, &told.labels);
+            prompt::told(told)
+        });
+        let message = Message {
+            role: MessageRole::User,
+            parts: parts.collect(),
+        };
+        self.request.messages.push(message);
+        Ok(())
+    }
+
+    /// A replay notes what was said as well: its record needs it.
+    fn heard(&self, told: &Told, replayed: bool) -> Vec<Event> {
+        let journal = &self.engine.journal;
+        let mut events = Vec::with_capacity(2);
+        if replayed {
+            let actor = if told.by_core {
+                Actor::core("replay")
+            } else {
+                Actor::person("replay")
+            };
+            let sent = Fact::MessageSent {
+                message_id: told.message_id.clone(),
+                text: told.text.clone(),
+                interrupt: false,
+                labels: told.labels.clone(),
+            };
+            events.push(journal.event_at(actor, &self.place, sent));
+        }
+        let seen = Fact::MessageSeen {
+            message_id: told.message_id.clone(),
+        };
+        events.push(journal.event_at(self.actor.clone(), &self.place, seen));
+        events
+    }
+
+    /// None: a person interrupted, and the step is over without an answer.
+    async fn call(&self, request: Vec<u8>, request_hash: &str) -> Outcome<Option<ModelAnswer>> {
         let engine = &self.engine;
-        engine.pause_gate(&self.cancel).await?;
+        let step = engine.steps.begin(&self.place.task_id, &self.cancel);
         let route = self.request.route.clone();
         let requested = Fact::ModelRequested {
             route: route.clone(),
             request_hash: request_hash.to_owned(),
         };
         self.note_with(request, requested).await?;
+        if engine.journal.state().is_interrupted(&self.place) {
+            // Said between the look and the beginning of the step.
+            engine.steps.interrupt(Some(&self.place.task_id));
+        }
         let call = ModelCall {
             run_id: engine.spec.run_id.clone(),
             step: self.place.clone(),
@@ -149,14 +232,24 @@ impl Conversation {
         let reply = engine
             .ports
             .models
-            .complete(call, Arc::clone(&engine.ports.text), self.cancel.clone())
+            .complete(call, Arc::clone(&engine.ports.text), step.token())
             .await;
         if self.cancel.is_cancelled() {
             return Err(openwrap_contracts::Fault::canceled());
         }
-        match &reply {
-            Ok(reply) => self.finished(request_hash, reply).await?,
+        let given_up = step.is_given_up() || engine.approver.interrupted(&self.place);
+        match reply {
+            Ok(reply) => {
+                self.finished(request_hash, &reply).await?;
+                Ok(Some(reply.answer))
+            }
             Err(fault) => {
+                let code = if given_up { ErrorCode::Canceled } else { fault.code };
+                let message = if given_up {
+                    INTERRUPTED.to_owned()
+                } else {
+                    fault.message.clone()
+                };
                 let failed = Fact::ModelFinished {
                     route,
                     request_hash: request_hash.to_owned(),
@@ -166,15 +259,12 @@ impl Conversation {
                     tries: 1,
                     tool_calls: 0,
                     preview: String::new(),
-                    error: Some(FailureNote {
-                        code: fault.code,
-                        message: fault.message.clone(),
-                    }),
+                    error: Some(FailureNote { code, message }),
                 };
                 engine.journal.note_at(self.actor.clone(), &self.place, failed).await?;
+                if given_up { Ok(None) } else { Err(fault) }
             }
         }
-        reply.map(|reply| reply.answer)
     }
 
     async fn finished(&self, request_hash: &str, reply: &ModelReply) -> Outcome<()> {

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::journal::Journal;
 use crate::message::Message;
 use crate::state::{ANSWER, ApprovalState, PLANNER, RunState};
+use crate::steering::{INTERRUPTED, Steps};
 
 /// What holds for every step of a run, whatever is granted.
 #[derive(Debug, Clone)]
@@ -32,7 +33,13 @@ pub struct Desk {
     ids: Arc<dyn Ids>,
     rules: Rules,
     actor: mpsc::UnboundedSender<Message>,
-    waiters: Mutex<HashMap<String, Vec<oneshot::Sender<Decision>>>>,
+    waiters: Mutex<HashMap<String, Vec<Waiter>>>,
+    steps: Arc<Steps>,
+}
+
+struct Waiter {
+    step: StepRef,
+    answer: oneshot::Sender<Decision>,
 }
 
 /// How often, and how long each time, an answer waits for the fold to know its question.
@@ -59,7 +66,14 @@ impl Desk {
             rules,
             actor,
             waiters: Mutex::new(HashMap::new()),
+            steps: Arc::default(),
         })
+    }
+
+    /// The steps under way, for the engine that begins them.
+    #[must_use]
+    pub fn steps(&self) -> Arc<Steps> {
+        Arc::clone(&self.steps)
     }
 
     /// Takes a person's answer.
@@ -84,7 +98,7 @@ impl Desk {
         }
         self.journal.append(events).await?;
         for waiter in self.take_waiters(approval_id) {
-            let _ = waiter.send(decision.clone());
+            let _ = waiter.answer.send(decision.clone());
         }
         Ok(())
     }
@@ -167,7 +181,7 @@ impl Desk {
         Ok(())
     }
 
-    fn take_waiters(&self, approval_id: &str) -> Vec<oneshot::Sender<Decision>> {
+    fn take_waiters(&self, approval_id: &str) -> Vec<Waiter> {
         self.waiters
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -175,11 +189,45 @@ impl Desk {
             .unwrap_or_default()
     }
 
-    fn wait_for(&self, approval_id: &str) -> oneshot::Receiver<Decision> {
-        let (sender, receiver) = oneshot::channel();
+    fn wait_for(&self, approval_id: &str, step: &StepRef) -> oneshot::Receiver<Decision> {
+        let (answer, receiver) = oneshot::channel();
         let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
-        waiters.entry(approval_id.to_owned()).or_default().push(sender);
+        let step = step.clone();
+        waiters
+            .entry(approval_id.to_owned())
+            .or_default()
+            .push(Waiter { step, answer });
         receiver
+    }
+
+    /// A person interrupted the one that waits here: it goes on with a "no", and so is the question answered when
+    /// nobody else waits for it.
+    async fn leave(&self, approval_id: &str, step: &StepRef) -> Outcome<Decision> {
+        let nobody = {
+            let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
+            match waiters.get_mut(approval_id) {
+                Some(waiting) => {
+                    waiting.retain(|waiter| waiter.step != *step);
+                    waiting.is_empty()
+                }
+                // Answered just now: the answer stands in the ledger, but the step was given up.
+                None => false,
+            }
+        };
+        let decision = Decision {
+            allow: false,
+            scope: Scope::Once,
+            reason: Some(INTERRUPTED.to_owned()),
+        };
+        if nobody {
+            self.take_waiters(approval_id);
+            let fact = Fact::ApprovalResolved {
+                approval_id: approval_id.to_owned(),
+                decision: decision.clone(),
+            };
+            self.journal.note_at(Actor::core("desk"), step, fact).await?;
+        }
+        Ok(decision)
     }
 
     async fn question_id(&self, step: &StepRef, mut question: Question) -> Outcome<String> {
@@ -215,7 +263,7 @@ impl Desk {
             Known::Pending(approval_id) => approval_id,
             Known::New => self.question_id(step, question).await?,
         };
-        let answer = self.wait_for(&approval_id);
+        let answer = self.wait_for(&approval_id, step);
         // Answered between the look and the wait: the fold knows.
         let answered = self
             .journal
@@ -229,14 +277,21 @@ impl Desk {
         if scheduled {
             self.tell(Message::Waiting {
                 step: step.clone(),
-                approval_id,
+                approval_id: approval_id.clone(),
             })?;
         }
-        let decision = tokio::select! {
-            () = cancel.cancelled() => return Err(Fault::canceled()),
-            decision = answer => decision.map_err(|_| Fault::canceled())?,
+        tokio::select! {
+            () = cancel.cancelled() => {}
+            decision = answer => {
+                let decision = decision.map_err(|_| Fault::canceled())?;
+                return self.settled(step, decision, scheduled, cancel).await;
+            }
+        }
+        let Some(attempt) = self.steps.given_up(&step.task_id) else {
+            return Err(Fault::canceled());
         };
-        self.settled(step, decision, scheduled, cancel).await
+        let decision = self.leave(&approval_id, step).await?;
+        self.settled(step, decision, scheduled, &attempt).await
     }
 
     /// An answer goes on only with a slot. One that was there already needs it as well: after a restart the schedule may still
@@ -257,8 +312,17 @@ impl Desk {
     async fn slot_again(&self, step: &StepRef, cancel: &CancellationToken) -> Outcome<()> {
         let (go, granted) = oneshot::channel();
         self.tell(Message::Ready { step: step.clone(), go })?;
+        tokio::pin!(granted);
         tokio::select! {
-            () = cancel.cancelled() => Err(Fault::canceled()),
+            () = cancel.cancelled() => {}
+            granted = &mut granted => return granted.map_err(|_| Fault::canceled()),
+        }
+        // An interruption ends the step, not the wait for a slot.
+        let Some(attempt) = self.steps.given_up(&step.task_id) else {
+            return Err(Fault::canceled());
+        };
+        tokio::select! {
+            () = attempt.cancelled() => Err(Fault::canceled()),
             granted = granted => granted.map_err(|_| Fault::canceled()),
         }
     }
@@ -287,6 +351,10 @@ fn known_answer(state: &RunState, step: &StepRef, question: &Question) -> Known 
         match &approval.decision {
             Some(decision) if own => return Known::Answered(decision.clone()),
             Some(decision) if stands(decision, approval, step, question) => return Known::Answered(decision.clone()),
+            // The very same act, seen word for word and allowed for longer than this step: it is asked once.
+            Some(decision) if same && decision.allow && in_scope(decision, approval, step) => {
+                return Known::Answered(decision.clone());
+            }
             None if own => return Known::Pending(id.clone()),
             None if same && !approval.withdrawn => pending = Some(id.clone()),
             _ => {}
@@ -297,12 +365,16 @@ fn known_answer(state: &RunState, step: &StepRef, question: &Question) -> Known 
 
 /// A "no" for the task or run goes on answering the same need; a "yes" is a grant already.
 fn stands(decision: &Decision, approval: &ApprovalState, step: &StepRef, question: &Question) -> bool {
-    let in_scope = match decision.scope {
+    let needs = !question.adds.is_empty() && approval.question.adds == question.adds;
+    in_scope(decision, approval, step) && !decision.allow && needs
+}
+
+fn in_scope(decision: &Decision, approval: &ApprovalState, step: &StepRef) -> bool {
+    match decision.scope {
         Scope::Once => false,
         Scope::Task => approval.step.task_id == step.task_id,
         Scope::Run => true,
-    };
-    in_scope && !decision.allow && !question.adds.is_empty() && approval.question.adds == question.adds
+    }
 }
 
 impl Approver for Desk {

@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use openwrap_contracts::change::{ChangeSet, Manifest, Node};
+use openwrap_contracts::event::Fact;
 use openwrap_contracts::grant::ApprovePolicy;
+use openwrap_contracts::identity::{Actor, Label, StepRef};
 use openwrap_contracts::ports::{
     Approver, Blobs, CancellationToken, Clock, Gateway, Ids, Ledger, Models, TextSink, Views,
 };
+use openwrap_contracts::session::{HandBack, SessionKind, Sessions};
 use openwrap_contracts::tool::FileEntry;
 use openwrap_contracts::workflow::Workflow;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
@@ -18,6 +21,9 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::journal::Journal;
+use crate::prompt;
+use crate::state::{ANSWER, PLANNER};
+use crate::steering::Steps;
 
 /// The ports a run needs; `runtime` fills them.
 #[derive(Clone)]
@@ -30,6 +36,8 @@ pub struct Ports {
     pub text: Arc<dyn TextSink>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
+    /// Live terminals and browsers; none in a replay.
+    pub sessions: Option<Arc<dyn Sessions>>,
 }
 
 /// What a run is asked to do.
@@ -58,6 +66,7 @@ pub struct Engine {
     pub approver: Arc<dyn Approver>,
     pub cancel: CancellationToken,
     pub paused: watch::Receiver<bool>,
+    pub steps: Arc<Steps>,
 }
 
 impl Engine {
@@ -71,6 +80,59 @@ impl Engine {
             () = cancel.cancelled() => Err(Fault::canceled()),
             open = paused.wait_for(|paused| !*paused) => open.map(|_| ()).map_err(|_| Fault::canceled()),
         }
+    }
+
+    /// Waits while the run is paused or a person drives a session of the task. What they handed back is noted as a message to the attempt.
+    ///
+    /// # Errors
+    /// `CANCELED`; as `Ledger::append`.
+    pub async fn step_gate(&self, place: &StepRef, cancel: &CancellationToken) -> Outcome<()> {
+        self.pause_gate(cancel).await?;
+        let Some(sessions) = &self.ports.sessions else {
+            return Ok(());
+        };
+        if place.task_id == PLANNER || place.task_id == ANSWER {
+            return Ok(());
+        }
+        let gate = sessions.gate(&self.spec.run_id, &place.task_id, cancel.clone());
+        let handed = gate.await?;
+        if !handed.is_empty() {
+            let note = |back: HandBack| {
+                let fact = Fact::MessageSent {
+                    message_id: self.ports.ids.fresh("msg"),
+                    text: prompt::handed_back(&back),
+                    interrupt: false,
+                    labels: self.handed_labels(&back, place),
+                };
+                self.journal.event_at(Actor::core("sessions"), place, fact)
+            };
+            self.journal.append(handed.into_iter().map(note).collect()).await?;
+        }
+        // A pause that came meanwhile holds as well.
+        self.pause_gate(cancel).await
+    }
+
+    /// A page's words are the web's, whoever drove there; so may be what a terminal's programs print when they have a network.
+    fn handed_labels(&self, back: &HandBack, place: &StepRef) -> Vec<Label> {
+        match back.kind {
+            SessionKind::Browser => vec![Label::Web],
+            SessionKind::Terminal if self.has_network(place) => vec![Label::Web],
+            SessionKind::Terminal | SessionKind::File => Vec::new(),
+        }
+    }
+
+    /// Whether programs of the step may reach anything.
+    #[must_use]
+    pub fn has_network(&self, place: &StepRef) -> bool {
+        let grants = self.approver.grants(place);
+        grants.iter().any(|grant| grant.capability.starts_with("net:"))
+    }
+
+    /// Whether the tool step that is about to begin is given up before it does: somebody interrupted, or did in the recorded run.
+    #[must_use]
+    pub fn is_given_up(&self, place: &StepRef) -> bool {
+        let recorded = self.approver.interrupted(place) && self.approver.observed(place).is_none();
+        recorded || self.journal.state().is_interrupted(place)
     }
 
     /// Keeps a value's canonical JSON; returns its hash.

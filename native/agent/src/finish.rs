@@ -7,7 +7,7 @@ use bytes::Bytes;
 use openwrap_contracts::canonical::{canonical_bytes, canonical_hash, sha256_hex};
 use openwrap_contracts::change::{ChangeSet, Node};
 use openwrap_contracts::event::{Fact, FailureNote};
-use openwrap_contracts::identity::Actor;
+use openwrap_contracts::identity::{Actor, StepRef};
 use openwrap_contracts::record::{
     AttemptRecord, DeliverableRecord, InputPlace, InputRecord, PlanVersionRecord, RunRecord, StepKind, StepRecord,
     TaskRecord,
@@ -89,11 +89,13 @@ pub async fn answer(engine: Arc<Engine>) -> Outcome<String> {
     let mut results = Vec::new();
     let retired = retired_results(&engine.journal.state());
     for (task_id, title, result_hash) in retired {
+        let text = engine.kept_text(&result_hash).await?;
+        let labels = engine.journal.state().result_labels(&task_id, &text);
         results.push(NamedResult {
             task_id,
             title,
-            text: engine.kept_text(&result_hash).await?,
-            labels: Vec::new(),
+            text,
+            labels,
         });
     }
     let delivered = deliverables(&engine).await?;
@@ -264,7 +266,7 @@ fn record(
         project_hash: state.project_hash.clone(),
         workflow_hash: state.workflow_hash.clone(),
         plan_versions: plan_versions(&state)?,
-        inputs: inputs(&state)?,
+        inputs: inputs(&state, order.tasks.iter())?,
         tasks: tasks?,
         deliverables: delivered
             .iter()
@@ -295,8 +297,70 @@ fn plan_versions(state: &RunState) -> Outcome<Vec<PlanVersionRecord>> {
         .collect()
 }
 
-/// Answers of people outside the steps of a task: to plans and to edits of their own.
-fn inputs(state: &RunState) -> Outcome<Vec<InputRecord>> {
+/// What came from people outside the decisions of steps: the run this one follows, answers to plans and to edits of their own, what they
+/// said, and which steps they interrupted.
+fn inputs<'a>(
+    state: &RunState,
+    tasks: impl Iterator<Item = &'a openwrap_workforce::conductor::TaskRecord>,
+) -> Outcome<Vec<InputRecord>> {
+    let mut inputs = Vec::new();
+    if let Some(follows) = &state.follows {
+        inputs.push(InputRecord {
+            at: InputPlace::Retired { retired: 0 },
+            kind: "follows".to_owned(),
+            hash: follows.context_hash.clone(),
+        });
+    }
+    inputs.extend(decisions(state)?);
+    let planner = state.plans.iter().map(|plan| (PLANNER.to_owned(), plan.version));
+    let mut planner: Vec<_> = planner.collect();
+    planner.sort_unstable();
+    let attempts = tasks.flat_map(|task| {
+        let task_id = task.task_id.clone();
+        task.attempts
+            .iter()
+            .map(move |attempt| (task_id.clone(), attempt.attempt))
+    });
+    for (task_id, attempt) in planner.into_iter().chain(attempts).chain([(ANSWER.to_owned(), 1)]) {
+        inputs.extend(steering(state, &task_id, attempt)?);
+    }
+    Ok(inputs)
+}
+
+/// What one attempt was told, by step.
+fn steering(state: &RunState, task_id: &str, attempt: u32) -> Outcome<Vec<InputRecord>> {
+    let Some(known) = state.attempts.get(&(task_id.to_owned(), attempt)) else {
+        return Ok(Vec::new());
+    };
+    let mut steps: std::collections::BTreeSet<u32> = known.seen.iter().map(|(step, _)| *step).collect();
+    steps.extend(&known.interrupted);
+    let mut inputs = Vec::new();
+    for step in steps {
+        let place = StepRef {
+            task_id: task_id.to_owned(),
+            attempt,
+            step,
+        };
+        for told in state.seen_at(&place) {
+            let kind = if told.by_core { "hand_back" } else { "message" };
+            inputs.push(InputRecord {
+                at: InputPlace::Step(place.clone()),
+                kind: kind.to_owned(),
+                hash: canonical_hash(&json!({ "text": told.text, "labels": told.labels }))?,
+            });
+        }
+        if known.interrupted.contains(&step) {
+            inputs.push(InputRecord {
+                at: InputPlace::Step(place),
+                kind: "interrupt".to_owned(),
+                hash: canonical_hash(&json!({ "interrupted": true }))?,
+            });
+        }
+    }
+    Ok(inputs)
+}
+
+fn decisions(state: &RunState) -> Outcome<Vec<InputRecord>> {
     let mut inputs = Vec::new();
     let mut approvals: Vec<_> = state.approvals.values().collect();
     approvals.sort_by(|a, b| a.step.cmp(&b.step));
@@ -356,8 +420,17 @@ fn task_record(
 fn steps(attempt: Option<&AttemptState>) -> Outcome<Vec<StepRecord>> {
     let Some(attempt) = attempt else { return Ok(Vec::new()) };
     let mut records = Vec::with_capacity(attempt.steps.len());
-    for step in attempt.steps.values() {
+    for (number, step) in &attempt.steps {
         let record = match step {
+            StepState::Model {
+                request_hash,
+                result_hash: None,
+            } if attempt.interrupted.contains(number) => StepRecord {
+                kind: StepKind::Model,
+                request_hash: request_hash.clone(),
+                decision: None,
+                result_hash: canonical_hash(&json!({ "interrupted": true }))?,
+            },
             StepState::Model {
                 request_hash,
                 result_hash: Some(result_hash),

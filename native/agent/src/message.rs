@@ -1,10 +1,12 @@
 //! What reaches a run's engine.
 
 use openwrap_contracts::fault::Fault;
-use openwrap_contracts::identity::{Actor, StepRef};
+use openwrap_contracts::identity::{Actor, Label, StepRef};
 use openwrap_contracts::ports::CommitOutcome;
 use openwrap_contracts::{ErrorCode, Outcome};
 use tokio::sync::oneshot;
+
+use crate::steering::NewMessage;
 
 /// One message to the engine.
 pub enum Message {
@@ -39,6 +41,12 @@ pub enum Message {
         actor: Actor,
         done: oneshot::Sender<Outcome<()>>,
     },
+    /// A person says something; answered when it is noted and its interruptions are under way.
+    Steer {
+        actor: Actor,
+        message: NewMessage,
+        done: oneshot::Sender<Outcome<()>>,
+    },
     Stop {
         actor: Actor,
         reason: String,
@@ -61,6 +69,7 @@ pub enum AttemptEnd {
         change_set_hash: String,
         paths: Vec<String>,
         preview: String,
+        labels: Vec<Label>,
     },
     Failed {
         code: ErrorCode,

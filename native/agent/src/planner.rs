@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use openwrap_contracts::event::{Event, Fact};
 use openwrap_contracts::grant::{ApprovePolicy, EffectiveDecision, Grant, Holder, Question, QuestionKind, Risk, Scope};
-use openwrap_contracts::identity::{Actor, StepRef};
+use openwrap_contracts::identity::{Actor, StepRef, join_labels};
 use openwrap_contracts::limits::{PLAN_TASKS_MAX, PLAN_VERSIONS_MAX};
 use openwrap_contracts::plan::Plan;
 use openwrap_contracts::tool::FileEntry;
@@ -13,8 +13,9 @@ use openwrap_contracts::{ErrorCode, Fault, Outcome};
 
 use crate::conversation::{CallResult, Conversation, Opening};
 use crate::engine::Engine;
+use crate::follow::FollowContext;
 use crate::message::Planned;
-use crate::prompt::{self, PLAN_SUBMIT};
+use crate::prompt::{self, Before, PLAN_SUBMIT};
 use crate::state::PLANNER;
 
 /// Times a planner may correct a plan that does not hold.
@@ -123,8 +124,8 @@ async fn opening(engine: &Arc<Engine>, version: u32) -> Outcome<Conversation> {
         .role(&workflow.stages.plan)
         .ok_or_else(|| Fault::internal("the workflow has no planner"))?;
     let files = project_files(engine).await?;
-    let happened = happened(engine).await?;
-    let message = prompt::planner_message(&engine.spec.goal, &engine.spec.run_date, &files, happened.as_deref());
+    let before = before(engine).await?;
+    let message = prompt::planner_message(&engine.spec.goal, &engine.spec.run_date, &files, &before);
     Ok(Conversation::new(
         Arc::clone(engine),
         Opening {
@@ -151,6 +152,30 @@ async fn project_files(engine: &Engine) -> Outcome<Vec<FileEntry>> {
         )
     };
     engine.files(&base_hash, &layers).await
+}
+
+/// The earlier run, what happened in this one, and the labels of both.
+async fn before(engine: &Engine) -> Outcome<Before> {
+    let earlier = earlier(engine).await?;
+    let happened = happened(engine).await?;
+    let told = earlier
+        .as_ref()
+        .map(|earlier| earlier.labels.clone())
+        .unwrap_or_default();
+    let labels = join_labels(&told, &engine.journal.state().planner_labels());
+    Ok(Before {
+        earlier,
+        happened,
+        labels,
+    })
+}
+
+async fn earlier(engine: &Engine) -> Outcome<Option<FollowContext>> {
+    let follows = engine.journal.state().follows.clone();
+    match follows {
+        Some(follows) => engine.kept(&follows.context_hash).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Why a further plan is wanted, with what has settled so far.
@@ -267,11 +292,17 @@ fn check_dependencies(plan: &Plan) -> Outcome<()> {
 }
 
 async fn decide(engine: &Engine, version: u32) -> Outcome<EffectiveDecision> {
-    if engine.approver.policy() != ApprovePolicy::Ask {
+    let before = before(engine).await?;
+    let policy = engine.approver.policy();
+    if policy != ApprovePolicy::Ask {
+        let reason = match policy {
+            ApprovePolicy::Bundle => widened(engine, version, &before)?,
+            ApprovePolicy::All | ApprovePolicy::Ask => None,
+        };
         return Ok(EffectiveDecision {
-            allow: true,
+            allow: reason.is_none(),
             asked: false,
-            reason: None,
+            reason,
         });
     }
     let question = {
@@ -288,7 +319,7 @@ async fn decide(engine: &Engine, version: u32) -> Outcome<EffectiveDecision> {
             why: proposed.plan.summary.clone(),
             if_no: "Nothing starts. With a reason, the planner tries again.".to_owned(),
             adds: bundle,
-            labels: Vec::new(),
+            labels: before.labels,
             tool: None,
             arguments_hash: Some(proposed.plan_hash.clone()),
             scopes: vec![Scope::Once],
@@ -298,11 +329,46 @@ async fn decide(engine: &Engine, version: u32) -> Outcome<EffectiveDecision> {
         step: QUESTION_STEP,
         ..place(version)
     };
-    let decision = engine.approver.ask(step, question, engine.cancel.clone()).await?;
+    let live = engine.steps.begin(PLANNER, &engine.cancel);
+    let decision = engine.approver.ask(step, question, live.token()).await?;
     if !decision.allow && decision.reason.is_none() {
         return Err(Fault::new(ErrorCode::PermissionDenied, "the plan was not accepted"));
     }
     Ok(decision)
+}
+
+/// Nobody looks at this plan. Made after reading text from outside, it may reach no further than what a person gave before.
+fn widened(engine: &Engine, version: u32, before: &Before) -> Outcome<Option<String>> {
+    if before.labels.is_empty() {
+        return Ok(None);
+    }
+    let gateway = &engine.ports.gateway;
+    let state = engine.journal.state();
+    let mut given: BTreeSet<String> = before
+        .earlier
+        .iter()
+        .flat_map(|earlier| earlier.bundle.clone())
+        .collect();
+    for plan in state.plans.iter().filter(|plan| plan.accepted.is_some()) {
+        given.extend(gateway.bundle(&plan.plan)?);
+    }
+    let typed = state.grants.iter().filter(|grant| grant.grant_id.starts_with("given-"));
+    given.extend(typed.map(|grant| grant.capability.clone()));
+    let proposed = state.plans.iter().find(|plan| plan.version == version);
+    let proposed = proposed.ok_or_else(|| Fault::internal("the proposed plan is not known"))?;
+    let confined = |capability: &str| capability.starts_with("read:") || capability.starts_with("write:");
+    let wider: Vec<String> = gateway
+        .bundle(&proposed.plan)?
+        .into_iter()
+        .filter(|capability| !confined(capability) && !given.contains(capability))
+        .map(|capability| format!("`{capability}`"))
+        .collect();
+    Ok((!wider.is_empty()).then(|| {
+        format!(
+            "it was made after reading text from outside, and asks for more than was given before: {}",
+            wider.join(", ")
+        )
+    }))
 }
 
 /// What an earlier version granted ends with it, also for a task whose id the new version has again.

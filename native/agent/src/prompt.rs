@@ -2,13 +2,17 @@
 
 use std::fmt::Write as _;
 
-use openwrap_contracts::identity::{Label, Origin, Source};
+use openwrap_contracts::identity::{Label, Origin, Source, join_labels};
 use openwrap_contracts::limits::PROMPT_FILES_MAX;
 use openwrap_contracts::model::{Message, MessageRole, Part, ToolOffer, wire_name};
 use openwrap_contracts::plan::{Plan, PlanTask};
+use openwrap_contracts::ports::Told;
+use openwrap_contracts::session::{HandBack, SessionKind};
 use openwrap_contracts::tool::FileEntry;
 use openwrap_contracts::workflow::{Role, Workflow};
 use serde_json::{Value, json};
+
+use crate::follow::FollowContext;
 
 /// The planner's tool.
 pub const PLAN_SUBMIT: &str = "plan.submit";
@@ -21,6 +25,17 @@ pub struct NamedResult {
     pub task_id: String,
     pub title: String,
     pub text: String,
+    pub labels: Vec<Label>,
+}
+
+/// What a planner is shown beside the goal and the files.
+#[derive(Debug, Clone, Default)]
+pub struct Before {
+    /// The run this goal goes on from.
+    pub earlier: Option<FollowContext>,
+    /// Why a further plan is wanted, with what has settled so far.
+    pub happened: Option<String>,
+    /// Of all of it.
     pub labels: Vec<Label>,
 }
 
@@ -49,13 +64,20 @@ pub fn planner_system(role: &Role, workflow: &Workflow) -> String {
 
 /// First message of the planner.
 #[must_use]
-pub fn planner_message(goal: &str, run_date: &str, files: &[FileEntry], happened: Option<&str>) -> Message {
+pub fn planner_message(goal: &str, run_date: &str, files: &[FileEntry], before: &Before) -> Message {
     let mut text = format!("# Goal\n{goal}\n\n# Run date\n{run_date}\n");
+    if let Some(earlier) = &before.earlier {
+        let _ = write!(text, "\n# Earlier goal\n{}\n", earlier.goal);
+        if let Some(answer) = &earlier.answer {
+            let _ = write!(text, "\n# Its answer\n{}\n", answer.trim_end());
+        }
+        push_files(&mut text, "Files it delivered", &earlier.files);
+    }
     push_files(&mut text, "Project files", files);
-    if let Some(happened) = happened {
+    if let Some(happened) = &before.happened {
         let _ = write!(text, "\n# What happened\n{happened}\n");
     }
-    user(text, Vec::new())
+    user(text, before.labels.clone())
 }
 
 /// First message of a worker.
@@ -67,6 +89,7 @@ pub fn worker_message(
     results: &[NamedResult],
     files: &[FileEntry],
     earlier: Option<&str>,
+    labels: &[Label],
 ) -> Message {
     let mut text = format!(
         "# Goal\n{goal}\n\n# Your task\nid: {}\ntitle: {}\n",
@@ -92,10 +115,7 @@ pub fn worker_message(
     }
     let _ = write!(text, "\n# Run date\n{run_date}\n");
     push_files(&mut text, "Project files", files);
-    let labels = results.iter().fold(Vec::new(), |all, result| {
-        openwrap_contracts::identity::join_labels(&all, &result.labels)
-    });
-    user(text, labels)
+    user(text, labels_of(results, labels))
 }
 
 /// Message of the final answer; it sees everything, retired.
@@ -112,7 +132,57 @@ pub fn answer_message(goal: &str, results: &[NamedResult], delivered: &[FileEntr
         );
     }
     push_files(&mut text, "Delivered files", delivered);
-    user(text, Vec::new())
+    user(text, labels_of(results, &[]))
+}
+
+fn labels_of(results: &[NamedResult], more: &[Label]) -> Vec<Label> {
+    results
+        .iter()
+        .fold(more.to_vec(), |all, result| join_labels(&all, &result.labels))
+}
+
+/// What a person did while they drove a session.
+#[must_use]
+pub fn handed_back(back: &HandBack) -> String {
+    let what = match back.kind {
+        SessionKind::Terminal => "terminal",
+        SessionKind::Browser => "browser",
+        SessionKind::File => "file view",
+    };
+    let mut text = format!("# The person took over the {what} and hands it back\n");
+    let changed = back.changed.trim();
+    let changed = if changed.is_empty() {
+        "Nothing changed."
+    } else {
+        changed
+    };
+    let _ = writeln!(text, "{changed}");
+    if let Some(note) = &back.note {
+        let _ = writeln!(text, "Their note: {note}");
+    }
+    text
+}
+
+/// What a worker is told in the middle of its work.
+#[must_use]
+pub fn told(told: Told) -> Part {
+    let (source, name, text) = if told.by_core {
+        (Source::Core, "hand_back", told.text)
+    } else {
+        (
+            Source::Person,
+            "message",
+            format!("# Message from the person\n{}", told.text),
+        )
+    };
+    Part::Text {
+        text,
+        origin: Origin {
+            source,
+            name: name.to_owned(),
+        },
+        labels: told.labels,
+    }
 }
 
 fn push_files(text: &mut String, title: &str, files: &[FileEntry]) {

@@ -9,7 +9,7 @@ use openwrap_contracts::grant::{ApprovePolicy, Decision, EffectiveDecision, Gran
 use openwrap_contracts::identity::{Actor, StepRef};
 use openwrap_contracts::model::{ModelCall, ModelReply, Usage};
 use openwrap_contracts::ports::{
-    Approver, Blobs, CancellationToken, Ledger, Models, ObservedResult, Tail, Task, TextSink,
+    Approver, Blobs, CancellationToken, Ledger, Models, ObservedResult, Tail, Task, TextSink, Told,
 };
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use tokio::sync::broadcast;
@@ -201,6 +201,9 @@ impl Models for RecordedModels {
                     .diverge(&call.step, "another model request than was recorded"));
             }
             let Some(result_hash) = result_hash else {
+                if self.recorded.state.was_interrupted(&call.step) {
+                    return Err(Fault::canceled());
+                }
                 return Err(self.recorded_failure(&call.step));
             };
             let bytes = self.recorded.blobs.get(result_hash).await?;
@@ -336,6 +339,14 @@ impl Approver for RecordedApprover {
             approval.question.kind == QuestionKind::Conflict && approval.step == *step && approval.decision.is_some()
         })?;
         Some(asked.question.exact.lines().map(str::to_owned).collect())
+    }
+
+    fn messages(&self, step: &StepRef) -> Option<Vec<Told>> {
+        Some(self.recorded.state.seen_at(step))
+    }
+
+    fn interrupted(&self, step: &StepRef) -> bool {
+        self.recorded.state.was_interrupted(step)
     }
 
     fn ledger(&self) -> Arc<dyn Ledger> {

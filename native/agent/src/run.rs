@@ -1,5 +1,7 @@
 //! The engine of one run: one task that owns the conductor, notes every input before it counts, and carries out its effects.
 
+mod commands;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,6 +128,9 @@ impl Run {
     async fn take_up(&mut self) -> Outcome<()> {
         let inputs = schedule::recorded_inputs(&self.engine)?;
         for (at, input) in inputs {
+            if self.conductor.is_finished() && matches!(input, Input::Pause | Input::Resume) {
+                continue;
+            }
             self.conductor.apply(input, at)?;
         }
         let (paused, stopping, refused) = {
@@ -202,6 +207,16 @@ impl Run {
                 let outcome = self.resume(actor).await;
                 let _ = done.send(outcome.clone());
                 outcome
+            }
+            Message::Steer { actor, message, done } => {
+                let outcome = self.steer(actor, message).await;
+                let broken = outcome
+                    .as_ref()
+                    .err()
+                    .filter(|fault| fault.code == ErrorCode::StorageFailed)
+                    .cloned();
+                let _ = done.send(outcome);
+                broken.map_or(Ok(()), Err)
             }
             Message::Stop { actor, reason, done } => {
                 self.stops.push(done);
@@ -504,6 +519,7 @@ impl Run {
                 change_set_hash,
                 paths,
                 preview,
+                labels,
             } => {
                 let changed_paths = paths.iter().cloned().collect();
                 (
@@ -513,7 +529,7 @@ impl Run {
                         change_set_hash,
                         paths,
                         preview,
-                        labels: Vec::new(),
+                        labels,
                     },
                     Input::AttemptCompleted {
                         task_id,
@@ -597,18 +613,19 @@ impl Run {
     }
 
     async fn need_replan(&mut self, cause: ReplanCause) -> Outcome<()> {
-        let reason = match cause {
-            ReplanCause::TaskFailed { task_id, code, message } => {
-                format!("Task {task_id} failed: {}: {message}", code.as_str())
-            }
-            ReplanCause::Messages { .. } => "The person sent a message.".to_owned(),
-        };
         let asked = self.engine.journal.state().replan_reason.is_some();
         if !asked {
-            self.engine
-                .journal
-                .note(Actor::core("workforce"), Fact::ReplanRequested { reason })
-                .await?;
+            match cause {
+                ReplanCause::TaskFailed { task_id, code, message } => {
+                    let reason = format!("Task {task_id} failed: {}: {message}", code.as_str());
+                    self.note_task(&task_id, Fact::ReplanRequested { reason }).await?;
+                }
+                ReplanCause::Messages { .. } => {
+                    let reason = "The person sent a message.".to_owned();
+                    let fact = Fact::ReplanRequested { reason };
+                    self.engine.journal.note(Actor::core("workforce"), fact).await?;
+                }
+            }
         }
         self.spawn_planner();
         Ok(())
@@ -656,40 +673,6 @@ impl Run {
                 }
             }
         });
-    }
-
-    async fn pause(&mut self, actor: Actor) -> Outcome<()> {
-        if *self.pause.borrow() || self.ending.is_some() {
-            return Ok(());
-        }
-        let at = self.engine.journal.note(actor, Fact::RunPaused {}).await?;
-        self.pause.send_replace(true);
-        self.feed(Input::Pause, at).await
-    }
-
-    async fn resume(&mut self, actor: Actor) -> Outcome<()> {
-        if !*self.pause.borrow() || self.ending.is_some() {
-            return Ok(());
-        }
-        let at = self.engine.journal.note(actor, Fact::RunResumed {}).await?;
-        self.pause.send_replace(false);
-        self.feed(Input::Resume, at).await
-    }
-
-    /// Everything under way ends; nothing starts any more.
-    async fn stop(&mut self, reason: &str) -> Outcome<()> {
-        self.engine.cancel.cancel();
-        self.ending = Some(Ending::canceled());
-        self.deferred.clear();
-        let at = self.engine.journal.now_ms();
-        self.feed(
-            Input::Stop {
-                status: FinalStatus::Canceled,
-                reason: reason.to_owned(),
-            },
-            at,
-        )
-        .await
     }
 
     fn fail(&mut self, fault: &Fault) {

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use openwrap_contracts::event::{BaseNote, Event, Fact};
+use openwrap_contracts::event::{BaseNote, Event, Fact, FollowNote};
 use openwrap_contracts::fault::ErrorCode;
 use openwrap_contracts::grant::{ApprovePolicy, Decision, EffectiveDecision, Grant, Question};
 use openwrap_contracts::identity::{Label, StepRef};
 use openwrap_contracts::plan::{Plan, PlanTask};
 use openwrap_contracts::run::RunStatus;
+
+use crate::steering::Sent;
 
 /// The planner's pseudo-task; its attempt is the plan version it works on.
 pub const PLANNER: &str = "planner";
@@ -39,6 +41,11 @@ pub struct RunState {
     pub run_digest: Option<String>,
     pub record_hash: Option<String>,
     pub replan_reason: Option<String>,
+    /// The task whose failure asks for a further plan.
+    pub replan_task: Option<String>,
+    pub follows: Option<FollowNote>,
+    /// What people said, in order.
+    pub sent: Vec<Sent>,
 }
 
 #[derive(Debug, Clone)]
@@ -64,6 +71,10 @@ pub struct AttemptState {
     pub head: bool,
     pub steps: BTreeMap<u32, StepState>,
     pub failure: Option<(ErrorCode, String)>,
+    /// Messages by the step that was the first to see them, in order.
+    pub seen: Vec<(u32, String)>,
+    /// Steps a person gave up.
+    pub interrupted: BTreeSet<u32>,
 }
 
 #[derive(Debug, Clone)]
@@ -102,6 +113,8 @@ pub struct CompletedTask {
     pub result_hash: String,
     pub change_set_hash: String,
     pub paths: Vec<String>,
+    /// What the attempt had read when it ended.
+    pub labels: Vec<Label>,
 }
 
 #[derive(Debug, Clone)]
@@ -170,6 +183,7 @@ impl RunState {
         self.apply_plan(event);
         self.apply_permission(event);
         self.apply_pace(event);
+        self.apply_steering(event);
         let Some(task_id) = event.task_id.clone() else { return };
         let attempt = event.attempt.unwrap_or(0);
         let place = StepRef {
@@ -196,8 +210,9 @@ impl RunState {
                 approve,
                 project_hash,
                 workflow_hash,
-                ..
+                follows,
             } => {
+                self.follows.clone_from(follows);
                 self.goal.clone_from(goal);
                 self.run_date.clone_from(run_date);
                 self.model.clone_from(model);
@@ -253,6 +268,7 @@ impl RunState {
                     plan.accepted = Some(accepted);
                 }
                 self.replan_reason = None;
+                self.replan_task = None;
                 self.scheduling
                     .push((event.at, Scheduling::PlanAccepted { version: *version }));
             }
@@ -264,7 +280,10 @@ impl RunState {
                 self.replan_reason = Some(format!("The person said no to the plan: {reason}"));
             }
             Fact::PlanRefused { message } => self.refused = Some(message.clone()),
-            Fact::ReplanRequested { reason } => self.replan_reason = Some(reason.clone()),
+            Fact::ReplanRequested { reason } => {
+                self.replan_reason = Some(reason.clone());
+                self.replan_task.clone_from(&event.task_id);
+            }
             _ => {}
         }
     }
@@ -378,6 +397,7 @@ impl RunState {
                 result_hash,
                 change_set_hash,
                 paths,
+                labels,
                 ..
             } => {
                 let done = CompletedTask {
@@ -385,6 +405,7 @@ impl RunState {
                     result_hash: result_hash.clone(),
                     change_set_hash: change_set_hash.clone(),
                     paths: paths.clone(),
+                    labels: labels.clone(),
                 };
                 self.completed.insert(task_id.clone(), done);
                 Scheduling::Completed {

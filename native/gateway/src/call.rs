@@ -49,6 +49,8 @@ pub(crate) struct Permission {
     /// What the changes of the act may touch.
     pub writes: Vec<Capability>,
     pub denies: Vec<Capability>,
+    /// A program the act starts may reach something.
+    pub networked: bool,
 }
 
 /// Why a call never ran.
@@ -240,6 +242,7 @@ impl ToolGatewayCore {
             }
         };
         let held = capabilities_held(&grants, &call.run_id, &call.step.task_id, self.clock.now_ms());
+        let networked = self.networks.is_some() && held.iter().any(|held| matches!(held, Capability::Net(_)));
         let writes = writes_of(held, &needs, policy);
         Ok(Answer::Go(Permission {
             needs,
@@ -247,6 +250,7 @@ impl ToolGatewayCore {
             decision,
             writes,
             denies,
+            networked,
         }))
     }
 
@@ -340,11 +344,13 @@ fn denied(call: &ToolCall, code: ErrorCode, reason: String) -> Answer {
 
 fn said_no(missing: &[Capability], decision: EffectiveDecision) -> Answer {
     let named: Vec<String> = missing.iter().map(|need| format!("`{need}`")).collect();
+    let what = if named.is_empty() {
+        "this act".to_owned()
+    } else {
+        named.join(", ")
+    };
     Answer::Refused(Refusal {
-        fault: Fault::new(
-            ErrorCode::PermissionDenied,
-            format!("a person did not allow {}", named.join(", ")),
-        ),
+        fault: Fault::new(ErrorCode::PermissionDenied, format!("a person did not allow {what}")),
         decision: Some(decision),
     })
 }

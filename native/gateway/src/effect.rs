@@ -15,15 +15,16 @@ use openwrap_contracts::ports::{Approver, CancellationToken, ObservedResult, Too
 use openwrap_contracts::spawn::Network;
 use openwrap_contracts::tool::{Artifact, Repeatability, ToolOutput, ToolStep, Writes, model_text, preview};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
-use openwrap_grants::{Capability, refused_writes};
+use openwrap_grants::refused_writes;
 use serde_json::Value;
 
 use crate::call::{Papers, Permission, ToolGatewayCore};
 use crate::outcome::{error_content, refused_content, rendered};
 use crate::paths::Shown;
+use crate::provenance::{Seen, labels_of};
 
 /// How long a tool may take to stop once it was told to; then it is dropped.
-const CANCEL_GRACE: Duration = Duration::from_secs(5);
+const CANCEL_GRACE: Duration = Duration::from_millis(150);
 
 /// One permitted call.
 pub(crate) struct Effect<'a> {
@@ -51,15 +52,17 @@ struct Finished {
 impl Effect<'_> {
     pub async fn run(mut self, mut call: ToolCall) -> Outcome<ToolStep> {
         self.request(&call).await?;
+        let interrupted = self.approver.interrupted(&call.step);
         let recorded = match self.tool.definition().repeat {
-            Repeatability::Observed => self.approver.observed(&call.step),
-            Repeatability::Deterministic => None,
+            Repeatability::Deterministic if !interrupted => None,
+            // How far a step came that was given up is a matter of timing, whatever the tool.
+            Repeatability::Deterministic | Repeatability::Observed => self.approver.observed(&call.step),
         };
         let finished = match recorded {
             Some(result) => self.recorded(&call, result).await?,
             None => self.live(&mut call).await?,
         };
-        self.finish(&call, finished).await
+        self.finish(&call, finished, interrupted).await
     }
 
     /// On disk before anything happens.
@@ -99,7 +102,7 @@ impl Effect<'_> {
             change_set_hash: recorded.change_set_hash,
             is_error: recorded.is_error,
             duration_ms: 0,
-            labels: join_labels(&recorded.labels, &self.own_labels()),
+            labels: recorded.labels,
             artifacts: Vec::new(),
         })
     }
@@ -124,7 +127,7 @@ impl Effect<'_> {
             change_set_hash,
             is_error,
             duration_ms: u32::try_from(took).unwrap_or(if took < 0 { 0 } else { u32::MAX }),
-            labels: join_labels(&output.labels, &self.own_labels()),
+            labels: join_labels(&output.labels, &self.own_labels(call)),
             artifacts: output.artifacts,
             text,
         })
@@ -155,8 +158,13 @@ impl Effect<'_> {
 
     fn network(&self, call: &ToolCall) -> Network {
         let networks = self.core.networks.as_ref();
+        let approver = if call.labels.is_empty() {
+            Arc::clone(&self.approver)
+        } else {
+            Arc::new(Seen(Arc::clone(&self.approver)))
+        };
         networks.map_or(Network::None, |networks| {
-            networks.of_step(&call.run_id, &call.step, &call.tool, Arc::clone(&self.approver))
+            networks.of_step(&call.run_id, &call.step, &call.tool, approver)
         })
     }
 
@@ -206,17 +214,12 @@ impl Effect<'_> {
     }
 
     /// Labels that follow from what the call reached, whatever the tool says.
-    fn own_labels(&self) -> Vec<Label> {
-        let label = |need: &Capability| match need {
-            Capability::Net(_) | Capability::Browser(_) => Some(Label::Web),
-            Capability::Mcp { .. } => Some(Label::Mcp),
-            _ => None,
-        };
-        let labels: Vec<Label> = self.permission.needs.iter().filter_map(label).collect();
-        join_labels(&labels, &[])
+    fn own_labels(&self, call: &ToolCall) -> Vec<Label> {
+        let Permission { needs, networked, .. } = &self.permission;
+        labels_of(needs, &call.file_labels, *networked)
     }
 
-    async fn finish(&self, call: &ToolCall, finished: Finished) -> Outcome<ToolStep> {
+    async fn finish(&self, call: &ToolCall, finished: Finished, interrupted: bool) -> Outcome<ToolStep> {
         let fact = Fact::ToolFinished {
             tool: call.tool.clone(),
             call_id: call.call_id.clone(),
@@ -227,7 +230,7 @@ impl Effect<'_> {
             labels: finished.labels.clone(),
             artifacts: finished.artifacts,
             preview: preview(&finished.text),
-            interrupted: false,
+            interrupted,
         };
         self.note_with(finished.content, call, fact).await?;
         Ok(ToolStep {

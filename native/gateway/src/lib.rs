@@ -6,6 +6,7 @@ mod effect;
 mod guest;
 mod outcome;
 mod paths;
+mod provenance;
 mod question;
 mod registry;
 

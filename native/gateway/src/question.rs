@@ -12,9 +12,12 @@ const FACTS_SHOWN_MAX: usize = 3;
 /// Bytes of the exact act in a question; the event that holds it has a limit too.
 const EXACT_BYTES_MAX: usize = 64 * 1024;
 
-/// `missing` is sorted and not empty.
+/// `missing` is sorted; empty for an act that needs nothing and cannot be undone.
 pub fn question(call: &ToolCall, summary: &str, arguments_hash: &str, missing: &[Capability], risk: Risk) -> Question {
     let mut acts: Vec<String> = missing.iter().take(FACTS_SHOWN_MAX).map(act).collect();
+    if missing.is_empty() {
+        acts.push(format!("use {}", visible::fact(&call.tool)));
+    }
     if missing.len() > FACTS_SHOWN_MAX {
         acts.push(format!("{} more", missing.len() - FACTS_SHOWN_MAX));
     }
@@ -24,7 +27,7 @@ pub fn question(call: &ToolCall, summary: &str, arguments_hash: &str, missing: &
         risk,
         sentence: format!("Let {} {}?", visible::line(&call.role), joined(&acts)),
         exact: exact(summary),
-        why: why(call, missing),
+        why: why(call, missing, risk),
         if_no: "It is not done. The worker reads your reason and goes on without it.".to_owned(),
         adds: missing.iter().map(ToString::to_string).collect(),
         labels: call.labels.clone(),
@@ -70,16 +73,26 @@ fn joined(acts: &[String]) -> String {
     }
 }
 
-fn why(call: &ToolCall, missing: &[Capability]) -> String {
+fn why(call: &ToolCall, missing: &[Capability], risk: Risk) -> String {
     let mut why = format!(
-        "Task {} wants to use {}, and the approved plan does not cover this.",
+        "Task {} wants to use {}",
         visible::fact(&call.step.task_id),
         visible::fact(&call.tool)
     );
-    if !call.labels.is_empty() {
+    let labelled = !call.labels.is_empty();
+    why.push_str(match (risk, labelled) {
+        (Risk::CannotBeUndone, true) => ", which cannot be undone.",
+        (_, true) => ", and the approved plan does not name this word for word.",
+        (_, false) => ", and the approved plan does not cover this.",
+    });
+    if labelled {
         let read: Vec<&str> = call.labels.iter().map(|label| source_of(*label)).collect();
         why.push_str(" The worker has read text from ");
         why.push_str(&read.join(" and "));
+        let sources: Vec<String> = call.sources.iter().map(|source| visible::fact(source)).collect();
+        if !sources.is_empty() {
+            why.push_str(&format!(" ({})", sources.join(", ")));
+        }
         why.push_str(", so only what you saw word for word goes on without asking.");
     }
     if missing.iter().any(|need| matches!(need, Capability::Run(_))) {

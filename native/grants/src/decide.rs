@@ -6,6 +6,7 @@ use openwrap_contracts::identity::{Label, StepRef};
 use openwrap_contracts::protected::protected_name;
 
 use crate::capability::Capability;
+use crate::host::HostPattern;
 
 /// Everything a decision depends on.
 pub struct DecideInput<'a> {
@@ -34,7 +35,7 @@ pub enum Verdict {
         answered: bool,
     },
     Ask {
-        /// What no grant covers, sorted.
+        /// What no grant covers, sorted. Empty only for an act that needs nothing and cannot be undone.
         missing: Vec<Capability>,
         risk: Risk,
     },
@@ -54,9 +55,10 @@ pub fn decide(input: &DecideInput) -> Verdict {
     let mut grant_ids: Vec<String> = Vec::new();
     let mut missing = Vec::new();
     let mut answered = false;
+    let unseen = !input.labels.is_empty() && input.irreversible;
     for need in input.needs {
         let mut covering = live.iter().filter(|(_, capability)| {
-            capability.covers(need) && (!needs_verbatim(need, input) || is_verbatim(capability, need))
+            !unseen && capability.covers(need) && (!needs_verbatim(need, input) || is_verbatim(capability, need))
         });
         // What the plan gave comes first, so that the decision does not depend on when a person answered something else.
         let first = covering.clone().find(|(grant, _)| grant.approval_id.is_none());
@@ -70,7 +72,7 @@ pub fn decide(input: &DecideInput) -> Verdict {
             None => missing.push(need.clone()),
         }
     }
-    if missing.is_empty() {
+    if missing.is_empty() && !unseen {
         return Verdict::Allow { grant_ids, answered };
     }
     missing.sort_unstable();
@@ -83,10 +85,14 @@ pub fn decide(input: &DecideInput) -> Verdict {
         },
         ApprovePolicy::Bundle => Verdict::Deny {
             code: ErrorCode::PermissionDenied,
-            reason: format!(
-                "only what the plan's bundle holds is allowed in this run, and it does not hold {}",
-                listed(&missing)
-            ),
+            reason: if unseen {
+                "it cannot be undone, the worker has read text from outside, and nobody is asked in this run".to_owned()
+            } else {
+                format!(
+                    "only what the plan's bundle holds is allowed in this run, and it does not hold {}",
+                    listed(&missing)
+                )
+            },
         },
     }
 }
@@ -174,13 +180,60 @@ fn is_in_force(grant: &Grant, run_id: &str, task_id: &str, now: i64) -> bool {
     held && grant.expires_at.is_none_or(|until| now < until)
 }
 
-/// In a context with labels, what leaves the view or cannot be undone must have been seen by a person word for word.
+/// In a context with labels, what leaves the view must have been seen by a person word for word. An act that cannot be undone is
+/// always asked about there: a capability shows neither whom it is sent to nor what.
 fn needs_verbatim(need: &Capability, input: &DecideInput) -> bool {
-    !input.labels.is_empty() && (input.irreversible || !need.is_confined())
+    !input.labels.is_empty() && !need.is_confined()
 }
 
+/// A person saw this very thing. Who reads a host without a port thinks of its web ports.
 fn is_verbatim(capability: &Capability, need: &Capability) -> bool {
-    !capability.is_pattern() && capability == need
+    match (capability, need) {
+        (Capability::Net(grant), Capability::Net(need)) => {
+            grant.host == need.host
+                && match grant.port {
+                    Some(_) => grant.port == need.port,
+                    None => need.port.is_some_and(|port| WEB_PORTS.contains(&port)),
+                }
+                && grant.is_one_host()
+        }
+        (capability, need) => !capability.is_pattern() && capability == need,
+    }
+}
+
+/// The ports of http and https.
+const WEB_PORTS: [u16; 2] = [80, 443];
+
+/// Grants as the programs of a labelled step may use them: hosts that a person saw word for word, at the ports that were named. The
+/// rest is as it was.
+#[must_use]
+pub fn seen_reach(grants: Vec<Grant>) -> Vec<Grant> {
+    let mut seen = Vec::with_capacity(grants.len());
+    for grant in grants {
+        let Ok(Capability::Net(host)) = Capability::parse(&grant.capability) else {
+            seen.push(grant);
+            continue;
+        };
+        match host.port {
+            _ if !host.is_one_host() => {}
+            None if host.is_loopback() => {}
+            Some(_) => seen.push(grant),
+            None => {
+                let at = |port: u16| {
+                    let host = HostPattern {
+                        host: host.host.clone(),
+                        port: Some(port),
+                    };
+                    Grant {
+                        capability: Capability::Net(host).to_string(),
+                        ..grant.clone()
+                    }
+                };
+                seen.extend(WEB_PORTS.map(at));
+            }
+        }
+    }
+    seen
 }
 
 fn risk_of(missing: &[Capability], irreversible: bool) -> Risk {

@@ -9,4 +9,6 @@ pub mod visible;
 
 pub use bundle::{bundle_of, grants_of_decision, narrowed, task_bundle};
 pub use capability::Capability;
-pub use decide::{DecideInput, Verdict, capabilities_held, capabilities_of, decide, denied_writes, refused_writes};
+pub use decide::{
+    DecideInput, Verdict, capabilities_held, capabilities_of, decide, denied_writes, refused_writes, seen_reach,
+};

@@ -6,6 +6,7 @@ use openwrap_contracts::grant::{ApprovePolicy, Decision, Grant, Holder, Question
 use openwrap_contracts::identity::{Label, StepRef};
 use openwrap_grants::{
     Capability, DecideInput, Verdict, capabilities_held, decide, denied_writes, grants_of_decision, refused_writes,
+    seen_reach,
 };
 use proptest::prelude::*;
 
@@ -186,7 +187,23 @@ fn in_a_labelled_context_only_what_was_seen_word_for_word_leaves_the_view() {
     };
     assert!(labelled(&["net:a.example.org:443"], &["net:a.example.org:443"]));
     assert!(!labelled(&["net:a.example.org:443"], &["net:*.example.org:443"]));
-    assert!(!labelled(&["net:a.example.org:443"], &["net:a.example.org"]));
+    assert!(
+        labelled(&["net:a.example.org:443"], &["net:a.example.org"]),
+        "a host is named for its web ports"
+    );
+    assert!(!labelled(&["net:a.example.org:22"], &["net:a.example.org"]));
+    assert!(
+        !labelled(&["net:a.example.org"], &["net:a.example.org"]),
+        "every port is a wider scope"
+    );
+    assert!(labelled(
+        &["browser:https://a.example.org"],
+        &["browser:https://a.example.org"]
+    ));
+    assert!(!labelled(
+        &["browser:https://a.example.org"],
+        &["browser:https://*.example.org"]
+    ));
     assert!(labelled(&["run:node"], &["run:node"]));
     assert!(!labelled(&["run:node"], &["run:*"]));
     assert!(!labelled(&["mcp:s/t"], &["mcp:s/*"]));
@@ -202,7 +219,37 @@ fn in_a_labelled_context_only_what_was_seen_word_for_word_leaves_the_view() {
         }
     );
     act.grants = vec![grant("write:out/a.csv")];
-    assert!(act.allows());
+    assert!(!act.allows(), "a capability shows neither whom it is for nor what");
+    act.needs.clear();
+    assert!(matches!(act.verdict(), Verdict::Ask { missing, .. } if missing.is_empty()));
+    act.policy = ApprovePolicy::Bundle;
+    assert!(matches!(act.verdict(), Verdict::Deny { .. }));
+}
+
+#[test]
+fn programs_of_a_labelled_step_reach_what_was_seen() {
+    let reach = |grants: &[&str]| -> Vec<String> {
+        let grants = grants.iter().map(|text| grant(text)).collect();
+        seen_reach(grants).into_iter().map(|grant| grant.capability).collect()
+    };
+    assert_eq!(
+        reach(&[
+            "read:.",
+            "net:a.example.org:22",
+            "net:b.example.org",
+            "net:*.example.org",
+            "net:localhost",
+            "net:localhost:80",
+            "net:*"
+        ]),
+        [
+            "read:.",
+            "net:a.example.org:22",
+            "net:b.example.org:80",
+            "net:b.example.org:443",
+            "net:localhost:80"
+        ]
+    );
 }
 
 #[test]
@@ -370,6 +417,36 @@ proptest! {
         prop_assert!(before || !after);
         case.denies = parsed(&[rule]);
         prop_assert!(after || !case.allows());
+    }
+
+    /// Whatever stands in the bundle: with a label, an act leaves the view only as it was seen, and an act inside never asks more.
+    #[test]
+    fn a_label_asks_for_exactly_what_was_not_seen(
+        needs in prop::collection::vec(text(), 1..4), grants in prop::collection::vec(text(), 0..6), irreversible in any::<bool>(),
+    ) {
+        let mut case = Case::new(&needs, &grants);
+        case.irreversible = irreversible;
+        let before = case.allows();
+        case.labels = vec![Label::Web];
+        let web = |need: &Capability, grant: &Capability| match (need, grant) {
+            (Capability::Net(need), Capability::Net(grant)) => {
+                need.host == grant.host && grant.port.is_none() && matches!(need.port, Some(80 | 443))
+            }
+            _ => false,
+        };
+        let held: Vec<Capability> = case.grants.iter().map(|grant| Capability::parse(&grant.capability).unwrap()).collect();
+        let seen = |need: &Capability| {
+            need.is_confined() || held.iter().any(|grant| (grant == need && !grant.is_pattern()) || web(need, grant))
+        };
+        prop_assert_eq!(case.allows(), before && !irreversible && case.needs.iter().all(seen));
+    }
+
+    #[test]
+    fn a_narrowed_reach_never_widens(grants in prop::collection::vec(text(), 0..6), need in text()) {
+        let need = Capability::parse(&need).unwrap();
+        let covers = |grants: Vec<Grant>| grants.iter().any(|grant| Capability::parse(&grant.capability).unwrap().covers(&need));
+        let grants: Vec<Grant> = grants.iter().map(|text| grant(text)).collect();
+        prop_assert!(!covers(seen_reach(grants.clone())) || covers(grants));
     }
 
     #[test]

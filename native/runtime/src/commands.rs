@@ -82,6 +82,10 @@ async fn begin(call: &Call<'_>, params: RunCreateParams) -> Outcome<Value> {
         return written(&known);
     }
     let model = core.chosen_model(&params.model).await?;
+    let follows = match &params.follows {
+        Some(follows) => Some(crate::steering::follow_note(core, &project.project_id, follows).await?),
+        None => None,
+    };
     core.runs
         .create(NewRun {
             run_id: run_id.clone(),
@@ -93,6 +97,7 @@ async fn begin(call: &Call<'_>, params: RunCreateParams) -> Outcome<Value> {
             slots,
             approve: params.approve,
             allow: allow?,
+            follows,
             actor: call.actor.clone(),
         })
         .await?;
@@ -140,23 +145,7 @@ pub(crate) async fn stop(call: &Call<'_>) -> Outcome<Value> {
 async fn stop_once(call: &Call<'_>, run_id: &str) -> Outcome<Value> {
     let core = call.core;
     let run = core.run(run_id).await?;
-    if run.phase == RunPhase::Finished {
-        return Err(Fault::new(
-            ErrorCode::InvalidState,
-            format!("run {} has ended", run.number),
-        ));
-    }
-    let reason = "a person stopped it".to_owned();
-    let quiet_after_ms = if core.runs.is_live(run_id) {
-        let (quiet, _) = tokio::join!(
-            core.runs.stop(run_id, call.actor.clone(), reason),
-            core.spawner.kill_run(run_id)
-        );
-        quiet?
-    } else {
-        core.runs.end_idle(&run, call.actor.clone(), reason).await?;
-        0
-    };
+    let quiet_after_ms = crate::steering::stop_run(call, &run).await?;
     let state = core.runs.state(run_id).await?;
     let mut effects: Vec<String> = Vec::new();
     for task in &state.retired {

@@ -185,6 +185,7 @@ impl Core {
             text: Arc::clone(&text) as _,
             clock: Arc::clone(&clock),
             ids,
+            sessions: None,
         };
         let runs = Runs::new(ports.clone(), Arc::new(config.workflow.clone())).await?;
         let closing = CancellationToken::new();

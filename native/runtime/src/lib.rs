@@ -15,6 +15,7 @@ mod rehearsal;
 mod replaying;
 mod requests;
 mod runs;
+mod steering;
 pub mod stream;
 mod system;
 mod vision;

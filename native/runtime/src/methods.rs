@@ -66,6 +66,8 @@ pub(crate) async fn dispatch(core: &Arc<Core>, name: &str, params: &str, credent
         "run.pause" => crate::commands::pause(&call).await,
         "run.resume" => crate::commands::resume(&call).await,
         "run.stop" => crate::commands::stop(&call).await,
+        "run.stop_all" => crate::steering::stop_all(&call).await,
+        "run.steer" => crate::steering::steer(&call).await,
         "run.undo" => crate::commands::undo(&call).await,
         "run.replay" => crate::commands::replay(&call).await,
         "run.record" => crate::inspect::record(&call).await,

@@ -22,6 +22,9 @@ pub struct OverviewFold {
     sandbox: Option<SandboxReport>,
     /// Plan size by run, counted anew with each accepted version.
     retired: BTreeMap<String, u32>,
+    /// What a paused run does when it goes on.
+    #[serde(default)]
+    paused: BTreeMap<String, RunPhase>,
 }
 
 impl OverviewFold {
@@ -97,9 +100,12 @@ impl OverviewFold {
                     run.tasks_total = run.tasks_retired.saturating_add(new);
                 }
             }
-            Fact::PlanAccepted { .. } | Fact::RunResumed {} => run.phase = RunPhase::Working,
+            Fact::PlanAccepted { .. } => run.phase = RunPhase::Working,
+            Fact::RunResumed {} => run.phase = self.paused.remove(run_id).unwrap_or(RunPhase::Working),
             Fact::PlanRejected { .. } | Fact::ReplanRequested { .. } => run.phase = RunPhase::Planning,
-            Fact::RunPaused {} => run.phase = RunPhase::Paused,
+            Fact::RunPaused {} => {
+                self.paused.insert(run_id.clone(), run.phase);
+            }
             Fact::RunStopping { .. } => run.phase = RunPhase::Stopping,
             Fact::TaskRetired { .. } => {
                 let retired = self.retired.entry(run_id.clone()).or_default();
@@ -130,6 +136,19 @@ impl OverviewFold {
             }
             Fact::UndoFinished { .. } => run.undone = true,
             _ => {}
+        }
+        // What goes on behind a pause (a question answered, an answer come back) shows when it ends.
+        if let Some(behind) = self.paused.get_mut(run_id) {
+            match run.phase {
+                RunPhase::Stopping | RunPhase::Finished => {
+                    self.paused.remove(run_id);
+                }
+                RunPhase::Paused => {}
+                phase => {
+                    *behind = phase;
+                    run.phase = RunPhase::Paused;
+                }
+            }
         }
     }
 

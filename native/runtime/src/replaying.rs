@@ -78,6 +78,7 @@ impl Replay {
         let mut ports = self.ports.clone();
         ports.models = RecordedModels::new(Arc::clone(recorded)) as Arc<dyn Models>;
         ports.ledger = Arc::clone(journal) as Arc<dyn Ledger>;
+        ports.sessions = None;
         let (_, paused) = watch::channel(false);
         let rules = Rules {
             policy: self.approve,
@@ -101,6 +102,7 @@ impl Replay {
             approver: RecordedApprover::new(Arc::clone(recorded), Arc::clone(journal), rules) as Arc<dyn Approver>,
             cancel: stop,
             paused,
+            steps: Arc::default(),
         }
     }
 
@@ -113,7 +115,7 @@ impl Replay {
             approve: self.approve,
             project_hash: self.state.project_hash.clone(),
             workflow_hash: self.state.workflow_hash.clone(),
-            follows: None,
+            follows: self.state.follows.clone(),
         };
         let actor = openwrap_contracts::identity::Actor::core("replay");
         let mut events = vec![journal.event(actor.clone(), created)];

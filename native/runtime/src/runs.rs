@@ -12,7 +12,8 @@ use openwrap_agent::journal::Journal;
 use openwrap_agent::message::Message;
 use openwrap_agent::run::Run;
 use openwrap_agent::state::RunState;
-use openwrap_contracts::event::{Event, Fact, FailureNote};
+use openwrap_agent::steering::NewMessage;
+use openwrap_contracts::event::{Event, Fact, FailureNote, FollowNote};
 use openwrap_contracts::grant::{ApprovePolicy, Decision, Grant, Holder};
 use openwrap_contracts::identity::{Actor, StepRef};
 use openwrap_contracts::limits::{PAGE_EVENTS_MAX, RUNS_MAX};
@@ -54,6 +55,7 @@ pub struct NewRun {
     pub slots: u32,
     pub approve: ApprovePolicy,
     pub allow: Vec<String>,
+    pub follows: Option<FollowNote>,
     pub actor: Actor,
 }
 
@@ -124,7 +126,7 @@ impl Runs {
             approve: new.approve,
             project_hash,
             workflow_hash: self.workflow_hash.clone(),
-            follows: None,
+            follows: new.follows.clone(),
         };
         let journal = self.journal(&new.run_id, &new.project_id, RunState::default());
         let mut events = vec![journal.event(new.actor.clone(), created)];
@@ -196,6 +198,7 @@ impl Runs {
             approver: Arc::clone(&desk) as Arc<dyn openwrap_contracts::ports::Approver>,
             cancel: cancel.clone(),
             paused,
+            steps: desk.steps(),
         });
         let live = Live {
             outbox: outbox.clone(),
@@ -330,6 +333,22 @@ impl Runs {
     /// `INVALID_STATE`.
     pub async fn resume(&self, run_id: &str, actor: Actor) -> Outcome<()> {
         self.command(run_id, |done| Message::Resume { actor, done }).await
+    }
+
+    /// Tells the workers something.
+    ///
+    /// # Errors
+    /// `INVALID_STATE`, `NOT_FOUND` (no such task), `LIMIT_EXCEEDED`.
+    pub async fn steer(&self, run_id: &str, actor: Actor, message: NewMessage) -> Outcome<()> {
+        self.command(run_id, |done| Message::Steer { actor, message, done })
+            .await
+    }
+
+    /// Ends what runs of a run, before anything is written about it.
+    pub fn cut(&self, run_id: &str) {
+        if let Ok(live) = self.live(run_id) {
+            live.cancel.cancel();
+        }
     }
 
     /// Stops everything of the run; returns milliseconds until nothing ran any more.

@@ -38,6 +38,12 @@ impl Conductor {
         effects
     }
 
+    /// Nothing follows: every task has settled, or the run was stopped.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.finished.is_some()
+    }
+
     /// What is settled so far, in its normal form.
     #[must_use]
     pub fn record(&self) -> ConductorRecord {
