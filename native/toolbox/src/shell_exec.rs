@@ -9,7 +9,7 @@ use openwrap_contracts::limits::{
 };
 use openwrap_contracts::ports::{Task, Tool, ToolInput};
 use openwrap_contracts::spawn::{
-    Child, ExitReason, Finished, Network, PathGrant, SpawnLabel, SpawnLimits, SpawnRequest, Spawner, Stdin,
+    Child, ExitReason, Finished, PathGrant, SpawnLabel, SpawnLimits, SpawnRequest, Spawner, Stdin,
 };
 use openwrap_contracts::tool::{Reach, Repeatability, ToolDefinition, ToolOutput, Writes};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
@@ -181,8 +181,8 @@ impl ShellExec {
         let description = format!(
             "Runs one program in the project's folder and waits for its end. `command` is the program and its \
              arguments, one item each, as `[\"node\", \"months.mjs\", \"data.csv\"]`; there is no shell, so no pipes, \
-             `&&`, `*` or `$X` (for these run `[\"sh\", \"-c\", \"…\"]`). The program sees the project, has no network, and \
-             everything it started ends with it. Answers with `exitCode`, `stdout` and `stderr`; `truncated` is true \
+             `&&`, `*` or `$X` (for these run `[\"sh\", \"-c\", \"…\"]`). The program sees the project, reaches the hosts the \
+             task was granted (`net:`) and no others, and everything it started ends with it. Answers with `exitCode`, `stdout` and `stderr`; `truncated` is true \
              when a stream passed {PROCESS_OUTPUT_BYTES_MAX} bytes."
         );
         let input_schema = json!({
@@ -259,7 +259,7 @@ impl ShellExec {
             },
             inherited: Vec::new(),
             terminal: None,
-            network: Network::None,
+            network: input.network.clone(),
         })
     }
 
