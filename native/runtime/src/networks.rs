@@ -1,4 +1,5 @@
-//! What of the network the programs of a step get: the hosts its `net:` grants name, decided anew at each connection.
+//! What of the network the programs of a step get: the hosts its `net:` grants name, and for the live browser those of its
+//! `browser:` grants, decided anew at each connection.
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ impl Networks for GrantedNetworks {
             step: step.clone(),
             approver,
             clock: Arc::clone(&self.clock),
+            browses: what.starts_with("browser."),
         };
         if reach.hosts().is_empty() {
             return Network::None;
@@ -41,13 +43,17 @@ struct Reach {
     step: StepRef,
     approver: Arc<dyn Approver>,
     clock: Arc<dyn Clock>,
+    /// It is the live browser that asks.
+    browses: bool,
 }
 
 impl Reach {
     fn hosts(&self) -> Vec<HostPattern> {
         let grants = self.approver.grants(&self.step);
         let held = capabilities_held(&grants, &self.run_id, &self.step.task_id, self.clock.now_ms());
-        held.into_iter().filter_map(host_of).collect()
+        held.into_iter()
+            .filter_map(|held| host_of(held, self.browses))
+            .collect()
     }
 
     fn of(&self, target: &Target) -> Reached {
@@ -55,14 +61,21 @@ impl Reach {
         let rules: Option<Vec<Capability>> = denies.iter().map(|rule| Capability::parse(rule).ok()).collect();
         // A rule that cannot be read denies all.
         let Some(rules) = rules else { return Reached::Refused };
-        let denied: Vec<HostPattern> = rules.into_iter().filter_map(host_of).collect();
+        let denied: Vec<HostPattern> = rules
+            .into_iter()
+            .filter_map(|rule| host_of(rule, self.browses))
+            .collect();
         reached(&self.hosts(), &denied, target)
     }
 }
 
-fn host_of(capability: Capability) -> Option<HostPattern> {
+fn host_of(capability: Capability, browses: bool) -> Option<HostPattern> {
     match capability {
         Capability::Net(host) => Some(host),
+        Capability::Browser(origin) if browses => Some(HostPattern {
+            port: origin.host.port.or(Some(if origin.secure { 443 } else { 80 })),
+            host: origin.host.host,
+        }),
         _ => None,
     }
 }
@@ -121,6 +134,18 @@ fn by_name(need: &HostPattern) -> Option<HostPattern> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn an_origin_is_a_host_and_port_for_the_browser_alone() {
+        let of = |text: &str, browses| host_of(Capability::parse(text).unwrap(), browses).map(|host| host.to_string());
+        assert_eq!(of("browser:https://a.test", true).as_deref(), Some("a.test:443"));
+        assert_eq!(
+            of("browser:http://127.0.0.1:4000", true).as_deref(),
+            Some("127.0.0.1:4000")
+        );
+        assert_eq!(of("browser:https://a.test", false), None);
+        assert_eq!(of("net:a.test", true).as_deref(), Some("a.test"));
+    }
 
     #[test]
     fn grants_reach_what_they_name() {
