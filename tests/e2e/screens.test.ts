@@ -62,9 +62,10 @@ async function overflow(): Promise<number> {
   return await app.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 }
 
-async function look(name: string): Promise<void> {
-  for (const theme of THEMES) {
-    for (const width of WIDTHS) {
+/** Every theme in every width when the pictures are kept; else each theme once and each width once. */
+async function look(name: string, every = process.env.OPENWRAP_SCREENS !== undefined): Promise<void> {
+  for (const [place, theme] of THEMES.entries()) {
+    for (const width of every ? WIDTHS : [WIDTHS[place] ?? WIDTHS[0]]) {
       await app.page.setViewportSize({ width, height: HEIGHT });
       await app.screenshot(folder, name, theme, width);
       expect.soft(await overflow(), `${name} ${theme} ${width}`).toBe(0);
@@ -111,6 +112,75 @@ it("shows a run from its plan to its end", async () => {
   await app.page.getByText("analysis.xlsx").waitFor();
   await app.page.getByRole("heading", { name: "Running" }).waitFor();
   await look("now");
+  expect(app.errors).toEqual([]);
+});
+
+it("shows workforce, files, changes and tools of a run that is over", async () => {
+  const { page } = app;
+  await app.goTo("/work");
+  await page
+    .getByRole("link", { name: new RegExp(GOAL.slice(0, -1)) })
+    .last()
+    .click();
+  await page.waitForURL(/\/runs\//);
+  const run = new URL(page.url()).pathname;
+  await page.getByRole("link", { name: "Workforce" }).click();
+  const tree = page.getByRole("region", { name: "Workforce" });
+  await tree.getByText("Planner").waitFor();
+  const picture = page.getByRole("img", { name: /^Planner, coordinator, \d+ workers and 7 tasks/ });
+  expect(await picture.locator("[data-node]").count()).toBe(7);
+  expect(await tree.locator("[data-task-id]").count()).toBe(7);
+  await tree.locator("[data-task-id=clean]").click();
+  await tree.getByRole("link", { name: "Review what it changed" }).waitFor();
+  await look("workforce");
+
+  await app.goTo(`${run}/review`);
+  const changes = page.getByRole("navigation", { name: "Changed files" });
+  await changes.getByRole("button", { name: /^quality-issues\.csv/ }).click();
+  await page.getByRole("region", { name: "Changes", exact: true }).getByText("check,column,count,examples").waitFor();
+  await look("review");
+  await page.getByRole("button", { name: "Undo this file" }).click();
+  await page.getByText("1 file put back.").waitFor();
+  await changes.getByRole("button", { name: /^quality-issues\.csv.*put back/ }).waitFor();
+
+  await app.goTo(`${run}/files`);
+  await page.getByRole("button", { name: /^analysis\.xlsx/ }).click();
+  await page.getByRole("region", { name: "Table" }).getByRole("columnheader").nth(2).waitFor();
+  expect(await page.getByRole("button", { name: /^quality-issues\.csv/ }).count()).toBe(0);
+  await look("files");
+  await page.getByRole("button", { name: /^report\.md/ }).click();
+  await page.getByRole("region", { name: "Content" }).getByRole("heading").first().waitFor();
+
+  await app.goTo("/tools");
+  await page.getByText("No server yet.").waitFor();
+  await look("tools");
+  expect(app.errors).toEqual([]);
+});
+
+it("takes files, steering and a goal that goes on", async () => {
+  const { page } = app;
+  await app.goTo("/");
+  await page.locator("input[type=file]").setInputFiles({
+    name: "stations.txt",
+    mimeType: "text/plain",
+    buffer: Buffer.from("03987 Vesterhavn\n"),
+  });
+  await page.getByText("added to the project").waitFor();
+  await app.goTo("/files");
+  await page.getByRole("button", { name: /^stations\.txt/ }).click();
+  await page.getByText("03987 Vesterhavn").waitFor();
+
+  await app.goTo("/");
+  await page
+    .getByRole("link", { name: /give me a workbook\./ })
+    .first()
+    .click();
+  const steer = page.getByRole("textbox", { name: "Steer this run" });
+  await steer.fill("Name the units in every heading.");
+  await page.getByRole("button", { name: "Queue" }).click();
+  await expect.poll(() => steer.inputValue()).toBe("");
+  await page.getByRole("region", { name: "Log" }).getByText("Name the units in every heading.").waitFor();
+  await look("run-steered");
   expect(app.errors).toEqual([]);
 });
 

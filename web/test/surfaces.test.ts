@@ -13,7 +13,7 @@ import { controlled, terminalSequence } from "../src/workspace/terminal-sequence
 import { type Gesture, LONG_PRESS_MS, TouchGestures } from "../src/workspace/touch-gestures.ts";
 
 const tick = (): Promise<void> => new Promise((done) => setTimeout(done, 0));
-const fault = (code: "LEASE_LOST" | "INTERNAL", status: number): ApiFault =>
+const fault = (code: "LEASE_LOST" | "INTERNAL" | "EGRESS_DENIED", status: number): ApiFault =>
   new ApiFault({ code, message: "", hint: "" }, status);
 
 describe("surface frames", () => {
@@ -145,22 +145,24 @@ describe("input", () => {
   it("says the same number again when no answer came, and ends when the lease is lost", async () => {
     const tried: number[] = [];
     const failed: string[] = [];
-    const answers = [fault("INTERNAL", 0), undefined, fault("LEASE_LOST", 409)];
+    const answers = [fault("INTERNAL", 0), undefined, fault("EGRESS_DENIED", 403), fault("LEASE_LOST", 409)];
     const queue = new InputQueue({
       send: async (sequence) => {
         tried.push(sequence);
         const answer = answers.shift();
         if (answer) throw answer;
       },
-      failed: (lost) => failed.push(lost.code),
+      failed: (lost, over) => failed.push(`${lost.code} ${over}`),
     });
     queue.push({ kind: "text", text: "a" });
     await vi.waitFor(() => expect(tried.length).toBe(2), { timeout: 3_000 });
     queue.push({ kind: "text", text: "b" });
-    await vi.waitFor(() => expect(failed).toEqual(["LEASE_LOST"]));
+    await vi.waitFor(() => expect(failed).toEqual(["EGRESS_DENIED false"]));
     queue.push({ kind: "text", text: "c" });
+    await vi.waitFor(() => expect(failed.at(-1)).toBe("LEASE_LOST true"));
+    queue.push({ kind: "text", text: "d" });
     await tick();
-    expect(tried).toEqual([1, 1, 2]);
+    expect(tried).toEqual([1, 1, 2, 3]);
   });
 
   it("joins what says nothing more, and nothing else", () => {

@@ -84,6 +84,12 @@ function Unified(props: { rows: Row[] }): JSX.Element {
   const stretches = createMemo(() => folded(props.rows, (row) => row.kind === "same"));
   return (
     <table class="diff-table">
+      <colgroup>
+        <col class="diff-numbers" />
+        <col class="diff-numbers" />
+        <col class="diff-signs" />
+        <col />
+      </colgroup>
       <tbody>
         <For each={stretches()}>
           {(stretch) => (

@@ -12,22 +12,12 @@ import { RunOutcome } from "./run-outcome.tsx";
 import { ANSWER, PLANNER, type RunState, type Work } from "./run-state.ts";
 import { liveTasks, lowered, pending, planInReview, taskView } from "./run-view.ts";
 import { SessionLinks } from "./session-links.tsx";
-import { SteerBar } from "./steer-bar.tsx";
 import { ToolRow } from "./tool-row.tsx";
 
 /** Calls of a task shown without asking. */
 const CALLS_SHOWN = 4;
 
 export function LiveColumn(props: { run: RunState; feed: RunFeed }): JSX.Element {
-  return (
-    <div class="live-column">
-      <LivePart run={props.run} feed={props.feed} />
-      <SteerBar run={props.run} />
-    </div>
-  );
-}
-
-function LivePart(props: { run: RunState; feed: RunFeed }): JSX.Element {
   // Where there is no room, the question is a sheet over the tasks.
   const questions = createMemo(() =>
     narrow() ? [] : pending(props.run).filter((asked) => asked.question.kind !== "plan"),

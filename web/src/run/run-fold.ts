@@ -280,8 +280,10 @@ function undone(state: RunState, sequence: number, event: EventOf<"undo_finished
   }
   const back = `${event.reverted.length} ${event.reverted.length === 1 ? "file" : "files"} put back`;
   const kept = event.conflicts.length > 0 ? `; left alone, changed since: ${event.conflicts.join(", ")}` : "";
-  const title =
-    event.tasks.length === 1 ? `Undid ${state.tasks[event.tasks[0] ?? ""]?.title ?? "a task"}:` : "Undid the run:";
+  const only = event.tasks.length === 1 ? (event.tasks[0] ?? "") : undefined;
+  const name = state.tasks[only ?? ""]?.title ?? "a task";
+  const part = only !== undefined && work[only]?.undone !== true;
+  const title = only === undefined ? "Undid files of the run:" : part ? `Undid a part of ${name}:` : `Undid ${name}:`;
   const entry = { kind: "you" as const, title, detail: back + kept };
   return log({ ...state, work, files, undone: true }, sequence, event, entry);
 }

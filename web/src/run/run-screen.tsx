@@ -13,6 +13,7 @@ import { RunHeader } from "./run-header.tsx";
 import { RunLog } from "./run-log.tsx";
 import type { RunState } from "./run-state.ts";
 import { SidePane } from "./side-pane.tsx";
+import { SteerBar } from "./steer-bar.tsx";
 import { Tape } from "./tape.tsx";
 import { TaskList } from "./task-list.tsx";
 
@@ -61,7 +62,10 @@ function Run(props: { run: RunState; feed: RunFeed }): JSX.Element {
             <Tape run={props.run} />
           </Show>
           <RunLog run={props.run} />
-          <LiveColumn run={props.run} feed={props.feed} />
+          <div class="live-column">
+            <LiveColumn run={props.run} feed={props.feed} />
+            <SteerBar run={props.run} />
+          </div>
           <SidePane run={props.run} />
         </div>
       </Show>
@@ -99,7 +103,10 @@ function NarrowRun(props: { run: RunState; feed: RunFeed; planned: boolean }): J
           <SidePane run={props.run} />
         </Match>
       </Switch>
-      <QuestionSheet run={props.run} />
+      <div class="run-foot">
+        <SteerBar run={props.run} />
+        <QuestionSheet run={props.run} />
+      </div>
     </div>
   );
 }

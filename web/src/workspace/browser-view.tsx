@@ -10,6 +10,7 @@ import { FaultNotice } from "../parts/fault-notice.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Inert } from "../parts/inert.tsx";
 import type { LiveSession } from "../run/run-state.ts";
+import { duration } from "../words/format.ts";
 import { visible } from "../words/visible-text.ts";
 import { BrowserCanvas } from "./browser-canvas.tsx";
 import { controls } from "./control.ts";
@@ -43,7 +44,7 @@ export default function BrowserView(props: BrowserProps): JSX.Element {
   };
   return (
     <div class="browser-view">
-      <AddressBar view={props.view.value()} driving={props.driving} push={push} />
+      <AddressBar view={props.view.value()} driving={props.driving} pictureAt={pictures.arrivedAt()} push={push} />
       <Tabs tabs={props.view.value()?.tabs ?? []} driving={props.driving} push={push} />
       <PictureState pictures={pictures} driving={props.driving} acted={acted()} />
       <BrowserCanvas
@@ -145,6 +146,8 @@ function PictureState(props: { pictures: Pictures; driving: boolean; acted: numb
 function AddressBar(props: {
   view: BrowserSurface | undefined;
   driving: boolean;
+  /** When the newest picture arrived; 0 before the first. */
+  pictureAt: number;
   push: (input: SessionInput) => void;
 }): JSX.Element {
   const [text, setText] = createSignal("");
@@ -172,7 +175,15 @@ function AddressBar(props: {
       {step(-1, "Back", "back")}
       {step(1, "Forward", "forward")}
       {step(0, "Load again", "reload")}
-      <Show when={props.driving} fallback={<Address url={url()} />}>
+      <Show
+        when={props.driving}
+        fallback={
+          <>
+            <Address url={url()} />
+            <PictureAge at={props.pictureAt} />
+          </>
+        }
+      >
         <input
           class="field fact grow"
           type="text"
@@ -185,6 +196,16 @@ function AddressBar(props: {
         />
       </Show>
     </form>
+  );
+}
+
+/** A page that stands still sends no pictures: how long ago the last one came. */
+function PictureAge(props: { at: number }): JSX.Element {
+  const now = useNow();
+  return (
+    <Show when={props.at > 0}>
+      <span class="fact quiet picture-age">seen {duration(now() - props.at)} ago</span>
+    </Show>
   );
 }
 

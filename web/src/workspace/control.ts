@@ -39,14 +39,14 @@ class Controls {
     return this.kept.get(sessionId);
   }
 
-  async take(app: App, sessionId: string, lost: (fault: ApiFault) => void): Promise<void> {
+  async take(app: App, sessionId: string, refused: (fault: ApiFault) => void): Promise<void> {
     const lease = await app.api.session.take({ requestId: requestId(), sessionId });
     const [deeds, setDeeds] = createSignal<Deed[]>([{ at: Date.now(), words: "Took control" }]);
     const queue = new InputQueue({
       send: (sequence, inputs) => app.api.session.input({ sessionId, token: lease.token, sequence, inputs }),
-      failed: (fault) => {
-        this.drop(sessionId);
-        lost(fault);
+      failed: (fault, over) => {
+        if (over) this.drop(sessionId);
+        refused(fault);
       },
     });
     const note = (words: string): void => {

@@ -1,12 +1,12 @@
 // What the driver does, on its way to the core: in order, in batches, numbered, one request at a time.
 
-import type { SessionInput } from "@openwrap/contracts";
+import type { ErrorCode, SessionInput } from "@openwrap/contracts";
 import { ApiFault } from "@openwrap/contracts/client";
 
 export interface InputPorts {
   send: (sequence: number, inputs: SessionInput[]) => Promise<unknown>;
-  /** The lease is over, or the input cannot be delivered: nothing more is sent. */
-  failed: (fault: ApiFault) => void;
+  /** `over`: the lease has ended, or nothing can be delivered, and nothing more is sent; else only this input was refused. */
+  failed: (fault: ApiFault, over: boolean) => void;
 }
 
 /** Inputs that wait while a request is under way; beyond it the surface does not follow and newer ones are dropped. */
@@ -15,6 +15,8 @@ const WAITING_MAX = 2_000;
 const BATCH_MAX = 200;
 const TRIES_MAX = 4;
 const RETRY_MS = 300;
+/** After these there is nothing left to drive. Another refusal (an address that may not be opened) leaves the lease as it is. */
+const ENDINGS: ReadonlySet<ErrorCode> = new Set(["LEASE_LOST", "NOT_FOUND", "UNAUTHORIZED", "FORBIDDEN"]);
 
 /** Two inputs as one where the first says nothing that the second does not. */
 export function merged(first: SessionInput, second: SessionInput): SessionInput | undefined {
@@ -79,8 +81,10 @@ export class InputQueue {
           await new Promise((wait) => setTimeout(wait, RETRY_MS * tries));
           continue;
         }
-        this.end();
-        this.ports.failed(error);
+        const over = error.status === 0 || ENDINGS.has(error.code);
+        if (over) this.end();
+        this.ports.failed(error, over);
+        return;
       }
     }
   }
