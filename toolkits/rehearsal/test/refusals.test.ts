@@ -42,7 +42,7 @@ const REFUSED: [string, unknown, number, string | null][] = [
   ["an empty list of parts", messages({ role: "user", content: [] }), 400, "messages[0].content"],
   [
     "a part of another type",
-    messages({ role: "user", content: [{ type: "image_url" }] }),
+    messages({ role: "user", content: [{ type: "input_audio" }] }),
     400,
     "messages[0].content[0].type",
   ],

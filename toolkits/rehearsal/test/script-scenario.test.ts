@@ -75,6 +75,7 @@ test("a prompt of the core is read", () => {
     turn: 1,
     toolResults: [],
     tools: [],
+    pictures: [],
   });
 });
 

@@ -2,9 +2,9 @@
 // permissions. Prompts have the form of `native/agent/src/prompt.rs`.
 
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import type OpenAI from "openai";
 
 export interface PlannedTask {
@@ -39,6 +39,8 @@ export interface Job {
   files: Map<string, string>;
   /** Arguments of every `excel.create`. */
   workbooks: Record<string, unknown>[];
+  /** Arguments of every `docx.create`. */
+  documents: Record<string, unknown>[];
   /** Paths a person was asked about. */
   asked: string[];
 }
@@ -46,12 +48,13 @@ export interface Job {
 /** What a person says to a write outside the plan: yes, or why not. */
 export type Person = (path: string) => true | string;
 
-const TOOLS: OpenAI.ChatCompletionTool[] = ["file_read", "file_write", "shell_exec", "excel_create", "task_fail"].map(
-  (name) => ({
-    type: "function",
-    function: { name, parameters: { type: "object" } },
-  }),
-);
+const TOOL_NAMES =
+  "file_read file_write shell_exec excel_create docx_create note_create web_deploy media_analyzeImage browser_open browser_snapshot " +
+  "browser_extractTable browser_screenshot task_fail";
+const TOOLS: OpenAI.ChatCompletionTool[] = TOOL_NAMES.split(" ").map((name) => ({
+  type: "function",
+  function: { name, parameters: { type: "object" } },
+}));
 const PLAN_TOOL: OpenAI.ChatCompletionTool[] = [
   { type: "function", function: { name: "plan_submit", parameters: { type: "object" } } },
 ];
@@ -100,7 +103,8 @@ function filesText(title: string, folder: string): string {
 }
 
 function listed(folder: string): string[] {
-  return readdirSync(folder).sort();
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return files.map(({ parentPath, name }) => relative(folder, join(parentPath, name))).sort();
 }
 
 export function plannerMessages(goal: string, files: string, happened?: string): Messages {
@@ -125,7 +129,7 @@ export async function carryOut(
 ): Promise<Job> {
   const plan = await planOf(client, goal, filesText("Project files", project));
   if (typeof plan === "string") throw new Error(plan);
-  const job: Job = { plan, results: new Map(), answer: "", files: new Map(), workbooks: [], asked: [] };
+  const job: Job = { plan, results: new Map(), answer: "", files: new Map(), workbooks: [], documents: [], asked: [] };
   const changes = new Map<string, string>();
   try {
     for (const task of plan.tasks) {
@@ -153,6 +157,13 @@ async function finalAnswer(client: OpenAI, goal: string, job: Job): Promise<stri
     { role: "user", content },
   ];
   return (await ask(client, messages, [])).text;
+}
+
+function tableOf(html: string): { columns: string[]; rows: string[][] } {
+  const rows = [...html.matchAll(/<tr>(.*?)<\/tr>/gs)].map(([, row = ""]) =>
+    [...row.matchAll(/<t[hd][^>]*>(.*?)<\/t[hd]>/gs)].map(([, cell = ""]) => cell),
+  );
+  return { columns: rows[0] ?? [], rows: rows.slice(1) };
 }
 
 class Attempt {
@@ -213,7 +224,7 @@ class Attempt {
       case "file_read":
         return {
           path: given.path,
-          text: readFileSync(join(this.#view, String(given.path)), "utf8").slice(0, Number(given.limit)),
+          text: readFileSync(join(this.#view, String(given.path)), "utf8").slice(0, Number(given.limit ?? 65_536)),
         };
       case "file_write":
         return this.#write(String(given.path), String(given.content));
@@ -222,13 +233,39 @@ class Attempt {
       case "excel_create":
         this.#job.workbooks.push(given);
         return this.#write(String(given.path), "workbook");
+      case "docx_create":
+        this.#job.documents.push(given);
+        return this.#write(String(given.path), "document");
+      case "note_create":
+        return this.#write(`notes/${this.#task.taskId}.md`, String(given.content));
+      default:
+        return this.#beside(name, given);
+    }
+  }
+
+  /** A page, a browser and a model that looks at pictures, as small as they can be. */
+  #beside(name: string, given: Record<string, unknown>): unknown {
+    switch (name) {
+      case "web_deploy":
+        return { url: "http://127.0.0.1:4321/", files: listed(join(this.#view, String(given.path))).length, bytes: 1 };
+      case "browser_open":
+        if (given.url !== "http://127.0.0.1:4321/") throw new Error(`another address: ${String(given.url)}`);
+        return { tab: 1, url: given.url, title: "The reference", status: 200 };
+      case "browser_snapshot":
+        return { text: "heading The reference" };
+      case "browser_extractTable":
+        return tableOf(readFileSync(join(this.#view, "reference/index.html"), "utf8"));
+      case "browser_screenshot":
+        return this.#write(String(given.path), "picture");
+      case "media_analyzeImage":
+        return { text: "Rehearsal: two *lines*.", width: 8, height: 4, route: "rehearsal/rehearsal", rehearsal: true };
       default:
         throw new Error(`${this.#task.taskId}: ${name} ${JSON.stringify(given)}`);
     }
   }
 
   #write(path: string, content: string): unknown {
-    if (!this.#task.writes.includes(path)) {
+    if (!this.#task.writes.some((granted) => path === granted || path.startsWith(`${granted}/`))) {
       this.#job.asked.push(path);
       const said = this.#person(path);
       if (said !== true) {
@@ -237,6 +274,7 @@ class Attempt {
         };
       }
     }
+    mkdirSync(dirname(join(this.#view, path)), { recursive: true });
     writeFileSync(join(this.#view, path), content);
     return { path, size: content.length, checksum: "0" };
   }

@@ -4,8 +4,9 @@
 import type { Conversation } from "../conversation.ts";
 import { failed, type Scenario, type Turn } from "../scenario.ts";
 import { writeAnswer } from "./table-analysis/answer.ts";
+import { compare, lookAtPicture, readPage, serve, tellSources } from "./table-analysis/beside.ts";
 import { isFailure, isRefusal, messageOf } from "./table-analysis/outcome.ts";
-import { planFor, TASKS, tableOf } from "./table-analysis/plan.ts";
+import { lineOf, planFor, TASKS } from "./table-analysis/plan.ts";
 import { clean, extremes, groups, profile, quality } from "./table-analysis/questions.ts";
 import { writeReport } from "./table-analysis/report.ts";
 import { createWorkbook } from "./table-analysis/workbook.ts";
@@ -24,6 +25,15 @@ const WORKERS = new Map<string, Worker>([
   [TASKS.quality, quality],
   [TASKS.workbook, createWorkbook],
   [TASKS.report, writeReport],
+  [TASKS.compare, compare],
+]);
+
+/** Workers of what lies beside the table. */
+const BESIDE = new Map<string, (conversation: Conversation) => Turn>([
+  [TASKS.serve, serve],
+  [TASKS.page, readPage],
+  [TASKS.picture, lookAtPicture],
+  [TASKS.sources, tellSources],
 ]);
 
 export const tableAnalysis: Scenario = {
@@ -38,12 +48,13 @@ export const tableAnalysis: Scenario = {
 
 function work(conversation: Conversation): Turn {
   const { id, description } = conversation.task;
+  const beside = BESIDE.get(id);
   const worker = WORKERS.get(id);
-  const table = tableOf(description);
-  if (worker === undefined || table === undefined) {
+  const table = lineOf(description, "Table");
+  if (beside === undefined && (worker === undefined || table === undefined)) {
     return failed(`The rehearsal model knows no task "${id}". Add a model for plans of your own.`);
   }
   const broken = conversation.toolResults.find((result) => isFailure(result) && !isRefusal(result));
   if (broken !== undefined) return failed(`${broken.tool} failed: ${messageOf(broken)}`);
-  return worker(conversation, table);
+  return beside ? beside(conversation) : (worker?.(conversation, table ?? "") ?? failed(`Nothing to do for "${id}".`));
 }

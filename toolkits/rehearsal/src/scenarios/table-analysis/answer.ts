@@ -2,6 +2,7 @@
 
 import type { Conversation } from "../../conversation.ts";
 import type { Turn } from "../../scenario.ts";
+import { comparisonSentences } from "./beside.ts";
 import { counted, plain, shown } from "./figures.ts";
 import { FILES } from "./plan.ts";
 import { groupingOf, peakSentence } from "./questions.ts";
@@ -15,6 +16,9 @@ const ABOUT: Record<string, string> = {
   [FILES.clean]: "the cleaned table",
   [FILES.groups]: "the means of all groups",
   [FILES.issues]: "every check of the data and what it found",
+  [FILES.word]: "the same as a Word document, with a chart and pictures",
+  [FILES.comparison]: "the table beside the reference page",
+  [FILES.page]: "the reference page as the browser showed it",
 };
 
 export function writeAnswer(conversation: Conversation): Turn {
@@ -33,10 +37,17 @@ export function writeAnswer(conversation: Conversation): Turn {
     quality.refusedBecause === null
       ? ""
       : ` There is no ${FILES.issues}; the answer to that was: "${plain(quality.refusedBecause)}"`;
+  const compared = known.comparison ? comparisonSentences(known.comparison).join("\n") : "";
+  const picture =
+    known.picture === undefined
+      ? ""
+      : `${plain(known.picture.path)}${known.picture.rehearsal ? " (rehearsal, nobody has looked at it)" : ""}: ${plain(known.picture.words)}`;
   const parts = [
     `I analysed ${plain(profile.path)}: ${counted(profile.rows, "row")}, ${counted(profile.columnCount, "column")}.`,
     ranges.join("\n"),
     [`${groupingOf(groups)}:`, ...groups.peaks.slice(0, COLUMNS_TOLD).map(peakSentence)].join("\n"),
+    compared,
+    picture,
     state + refused,
     ["Files:", ...files].join("\n"),
   ];

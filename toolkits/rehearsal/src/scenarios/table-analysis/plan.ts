@@ -12,6 +12,11 @@ export const TASKS = {
   quality: "quality",
   workbook: "workbook",
   report: "report",
+  serve: "serve-reference",
+  page: "read-reference",
+  compare: "compare",
+  picture: "look-at-picture",
+  sources: "tell-sources",
 } as const;
 
 export const FILES = {
@@ -20,6 +25,9 @@ export const FILES = {
   issues: "quality-issues.csv",
   workbook: "analysis.xlsx",
   report: "report.md",
+  comparison: "comparison.csv",
+  page: "reference-page.png",
+  word: "report.docx",
 } as const;
 
 const OWN_FILES = new Set<string>(Object.values(FILES));
@@ -41,11 +49,17 @@ interface Task {
 interface Wanted {
   workbook: boolean;
   report: boolean;
+  /** A page of the project to compare with. */
+  page?: string | undefined;
+  /** A picture of the project to look at. */
+  picture?: string | undefined;
+  /** A file of the project that says where its files come from. */
+  about?: string | undefined;
 }
 
-/** The path the planner put into each task. */
-export function tableOf(description: string): string | undefined {
-  return /^Table: (.+)$/m.exec(description)?.[1];
+/** A path the planner put into a task's description, as `Table: PATH`. */
+export function lineOf(description: string, name: "Table" | "Page" | "Picture" | "About"): string | undefined {
+  return new RegExp(`^${name}: (.+)$`, "m").exec(description)?.[1];
 }
 
 export function planFor(conversation: Conversation): Turn {
@@ -55,14 +69,17 @@ export function planFor(conversation: Conversation): Turn {
   if (table === undefined) {
     return { say: "There is no table to analyse: the project has no .csv or .tsv file. Add one, then start again." };
   }
-  const wanted = wantedFrom(goal, happened);
-  if (wanted === undefined) return { say: noOtherWay(happened ?? "") };
+  const asked = wantedFrom(goal, happened);
+  if (asked === undefined) return { say: noOtherWay(happened ?? "") };
+  const wanted = { ...asked, ...besideTable(goal, files) };
+  const missing = missingFrom(goal, wanted);
+  if (missing !== undefined) return { say: missing };
   const tasks = tasksFor(table.path, wanted);
   const products = [wanted.workbook ? FILES.workbook : "", wanted.report ? FILES.report : ""]
     .filter(Boolean)
     .join(" and ");
   const summary =
-    `Reads ${table.path}, works out its figures in five tasks that run at once, then writes ${products}. ` +
+    `Reads ${table.path}, works out its figures in five tasks that run at once, ${besideWords(wanted)}then writes ${products}. ` +
     "The table itself stays as it is.";
   return {
     say: `The table is ${table.path}, ${table.size} bytes. Five questions about it can be answered at the same time.`,
@@ -81,6 +98,42 @@ function chooseTable(goal: string, files: readonly ProjectFile[]): ProjectFile |
     named ??
     tables.reduce<ProjectFile | undefined>((best, file) => (best && best.size >= file.size ? best : file), undefined)
   );
+}
+
+const PAGE_WANTED = /\b(reference|compare)\b[^.]*\bpage\b/i;
+const PICTURE_WANTED = /\b(photo|picture)\b|\blook at\b[^.]*\b(image|screenshot|chart)\b/i;
+
+/** What else of the project the goal speaks of; never a file this job made itself. */
+function besideTable(goal: string, files: readonly ProjectFile[]): Pick<Wanted, "page" | "picture" | "about"> {
+  const own = files.filter(({ path }) => !OWN_FILES.has(path) && !path.includes("*"));
+  const best = (kind: RegExp, hint: RegExp): string | undefined => {
+    const fitting = own.filter(({ path }) => kind.test(path)).map(({ path }) => path);
+    return fitting.find((path) => goal.includes(path)) ?? fitting.find((path) => hint.test(path)) ?? fitting[0];
+  };
+  const page = PAGE_WANTED.test(goal) ? best(/\.html?$/i, /reference/i) : undefined;
+  const picture = PICTURE_WANTED.test(goal) ? best(/\.(png|jpe?g|webp|gif)$/i, /photo|chart|picture/i) : undefined;
+  const told = page !== undefined || picture !== undefined;
+  return { page, picture, about: told ? own.find(({ path }) => /^readme(\.md|\.txt)?$/i.test(path))?.path : undefined };
+}
+
+/** The goal speaks of something the project does not have. */
+function missingFrom(goal: string, { page, picture }: Wanted): string | undefined {
+  const missing = [
+    PAGE_WANTED.test(goal) && page === undefined ? "no page (.html) to compare with" : "",
+    PICTURE_WANTED.test(goal) && picture === undefined ? "no picture (.png, .jpg, .webp, .gif) to look at" : "",
+  ].filter(Boolean);
+  return missing.length === 0 ? undefined : `The project has ${missing.join(" and ")}. Add it, then start again.`;
+}
+
+function besideWords({ page, picture }: Wanted): string {
+  const parts = [
+    page === undefined ? "" : `compares them with ${page}`,
+    picture === undefined ? "" : `looks at ${picture}`,
+  ];
+  return parts
+    .filter(Boolean)
+    .map((part) => `${part}, `)
+    .join("");
 }
 
 const REPORT = /\breports?\b/i;
@@ -109,11 +162,21 @@ function noOtherWay(happened: string): string {
 }
 
 function tasksFor(table: string, wanted: Wanted): Task[] {
-  const questions = questionTasks(table);
-  const tasks = [...questions];
-  if (wanted.workbook) tasks.push(workbookTask(table));
-  if (wanted.report) tasks.push(reportTask(table, wanted.workbook));
-  return tasks;
+  const [profileTask, cleanTask, groupsTask, ...others] = questionTasks(table);
+  const first = [profileTask, cleanTask, groupsTask].filter((task) => task !== undefined);
+  const { page, picture } = wanted;
+  // In this order each kind of worker has something to do while the others work.
+  return [
+    ...(page === undefined ? [] : [serveTask(page)]),
+    ...first,
+    ...(page === undefined ? [] : [pageTask(page)]),
+    ...(picture === undefined ? [] : [pictureTask(picture)]),
+    ...(page === undefined && picture === undefined ? [] : [sourcesTask(wanted.about)]),
+    ...others,
+    ...(page === undefined ? [] : [compareTask(table, page)]),
+    ...(wanted.workbook ? [workbookTask(table, wanted)] : []),
+    ...(wanted.report ? [reportTask(table, wanted)] : []),
+  ];
 }
 
 function question(table: string, taskId: string, title: string, about: string, file?: string): Task {
@@ -170,24 +233,27 @@ function questionTasks(table: string): Task[] {
   ];
 }
 
-function workbookTask(table: string): Task {
+function workbookTask(table: string, { page }: Wanted): Task {
+  const compared = page === undefined ? "" : ", the comparison with the page";
   return {
     taskId: TASKS.workbook,
     title: `Write ${FILES.workbook}`,
-    description: `Table: ${table}\nSheets: a summary with formulas, the grouped figures with charts, the cleaned data.`,
+    description: `Table: ${table}\nSheets: a summary with formulas, the grouped figures with charts${compared}, the cleaned data.`,
     role: "document",
-    dependsOn: [TASKS.profile, TASKS.clean, TASKS.groups],
+    dependsOn: [TASKS.profile, TASKS.clean, TASKS.groups, ...(page === undefined ? [] : [TASKS.compare])],
     deliverables: [{ path: FILES.workbook, description: "Workbook with data, summary and charts" }],
     checks: [{ kind: "file_exists", path: FILES.workbook }],
-    needs: [`read:${FILES.clean}`, `read:${FILES.groups}`],
+    needs: [FILES.clean, FILES.groups, ...(page === undefined ? [] : [FILES.comparison])].map((path) => `read:${path}`),
     writes: [FILES.workbook],
   };
 }
 
-function reportTask(table: string, hasWorkbook: boolean): Task {
+function reportTask(table: string, { workbook, page, picture }: Wanted): Task {
+  const whole = page !== undefined || picture !== undefined;
+  const written = [FILES.report, ...(whole ? [FILES.word] : [])];
   return {
     taskId: TASKS.report,
-    title: `Write ${FILES.report}`,
+    title: `Write ${written.join(" and ")}`,
     description: `Table: ${table}\nA summary table, findings, the state of the data, the files made.`,
     role: "document",
     dependsOn: [
@@ -196,13 +262,88 @@ function reportTask(table: string, hasWorkbook: boolean): Task {
       TASKS.groups,
       TASKS.extremes,
       TASKS.quality,
-      ...(hasWorkbook ? [TASKS.workbook] : []),
+      ...(page === undefined ? [] : [TASKS.page, TASKS.compare]),
+      ...(picture === undefined ? [] : [TASKS.picture]),
+      ...(whole ? [TASKS.sources] : []),
+      ...(workbook ? [TASKS.workbook] : []),
     ],
-    deliverables: [{ path: FILES.report, description: "Report with a table and findings" }],
-    checks: [{ kind: "file_exists", path: FILES.report }],
-    needs: [],
-    writes: [FILES.report],
+    deliverables: written.map((path) => ({ path, description: "Report with a table and findings" })),
+    checks: written.map((path) => ({ kind: "file_exists", path })),
+    needs: [...(page === undefined ? [] : [FILES.page]), ...(picture === undefined ? [] : [picture])].map(
+      (path) => `read:${path}`,
+    ),
+    writes: written,
   };
+}
+
+const PASSES_ON = { kind: "result_contains", text: "```json" };
+
+function serveTask(page: string): Task {
+  const folder = page.includes("/") ? page.slice(0, page.lastIndexOf("/")) : ".";
+  return {
+    taskId: TASKS.serve,
+    title: `Serve ${page} on this machine`,
+    description: `Page: ${page}\nServe its folder until the run ends and say at which address.`,
+    role: "developer",
+    dependsOn: [],
+    deliverables: [],
+    checks: [PASSES_ON],
+    needs: [`read:${folder}`],
+    writes: [],
+  };
+}
+
+function pageTask(page: string): Task {
+  return {
+    taskId: TASKS.page,
+    title: `Read ${page} in the browser`,
+    description: `Page: ${page}\nOpen the address that ${TASKS.serve} gives, take the page's table as data, keep a picture of it.`,
+    role: "browser",
+    dependsOn: [TASKS.serve],
+    deliverables: [{ path: FILES.page, description: "Picture of the page as it was read" }],
+    checks: [PASSES_ON, { kind: "file_exists", path: FILES.page }],
+    needs: [],
+    writes: [FILES.page],
+  };
+}
+
+function pictureTask(picture: string): Task {
+  return {
+    taskId: TASKS.picture,
+    title: `Look at ${picture}`,
+    description: `Picture: ${picture}\nSay what it shows, and keep that as a note.`,
+    role: "multi-modal",
+    dependsOn: [],
+    deliverables: [],
+    checks: [PASSES_ON],
+    needs: [`read:${picture}`],
+    writes: ["notes"],
+  };
+}
+
+function sourcesTask(about: string | undefined): Task {
+  return {
+    taskId: TASKS.sources,
+    title: "Note where the files come from",
+    description: `${about === undefined ? "" : `About: ${about}\n`}Say what the project tells about the sources of its files, and keep that as a note.`,
+    role: "document",
+    dependsOn: [],
+    deliverables: [],
+    checks: [PASSES_ON],
+    needs: about === undefined ? [] : [`read:${about}`],
+    writes: ["notes"],
+  };
+}
+
+function compareTask(table: string, page: string): Task {
+  const task = question(
+    table,
+    TASKS.compare,
+    `Compare ${table} with ${page}`,
+    `Write ${FILES.comparison}: the means of the newest year, or of each group, beside those of the page, and how they differ.`,
+    FILES.comparison,
+  );
+  return { ...task, dependsOn: [TASKS.page] };
 }
 
 /** Title of the table in texts: its file name, safe in Markdown. */

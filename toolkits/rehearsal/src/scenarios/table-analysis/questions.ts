@@ -18,12 +18,12 @@ import {
   type Quality,
 } from "./scripts.ts";
 
-function run(script: string, args: readonly string[]) {
+export function run(script: string, args: readonly string[]) {
   return { tool: "shell.exec", arguments: { command: ["node", "-", ...args], stdin: script } };
 }
 
 /** What the script printed. */
-function printed<T>(conversation: Conversation, place: number): T {
+export function printed<T>(conversation: Conversation, place: number): T {
   const value = conversation.toolResults.at(place)?.value as { stdout?: string } | undefined;
   return parsed(value?.stdout ?? "") as T;
 }

@@ -2,6 +2,7 @@
 
 import type { Conversation } from "../../conversation.ts";
 import { failed, type Turn } from "../../scenario.ts";
+import type { Comparison } from "./compare-script.ts";
 import { columnLetters, counted, dataOf, resultText } from "./figures.ts";
 import { FILES, TASKS } from "./plan.ts";
 import type { Clean, Groups, Profile } from "./scripts.ts";
@@ -11,12 +12,14 @@ const CHARTS_MAX = 4;
 /** Rows a chart covers, and some air. */
 const CHART_ROWS = 19;
 const DATA = "Data";
+const COMPARISON = "Comparison";
 
 export function createWorkbook(conversation: Conversation, table: string): Turn {
   const { results, turn } = conversation;
   const profile = dataOf<Profile>(results.get(TASKS.profile));
   const clean = dataOf<Clean>(results.get(TASKS.clean));
   const groups = dataOf<Groups>(results.get(TASKS.groups));
+  const comparison = dataOf<Comparison>(results.get(TASKS.compare));
   if (profile === undefined || clean === undefined || groups === undefined) {
     return failed("The results of the earlier tasks hold no figures.");
   }
@@ -35,7 +38,12 @@ export function createWorkbook(conversation: Conversation, table: string): Turn 
         arguments: {
           path: FILES.workbook,
           title: `Analysis of ${table}`.slice(0, 255),
-          sheets: [summarySheet(profile), groupSheet(groups), { name: DATA, csv: clean.file }],
+          sheets: [
+            summarySheet(profile),
+            groupSheet(groups),
+            ...(comparison === undefined ? [] : [comparisonSheet(comparison)]),
+            { name: DATA, csv: clean.file },
+          ],
         },
       },
     ],
@@ -91,6 +99,27 @@ function groupSheet({ by, file, count, numbers, column }: Groups): object {
       ? [chart("Rows", 1, 0)]
       : numbers.slice(0, CHARTS_MAX).map((number, index) => chart(`Mean of ${number}`, index + 2, index));
   return { name, csv: file, charts };
+}
+
+/** The first column that both have, as a chart beside the figures. */
+function comparisonSheet({ file, columns, matched, by }: Comparison): object {
+  const [first] = columns;
+  if (first === undefined || matched === 0) return { name: COMPARISON, csv: file };
+  const range = (letters: string): string => `${COMPARISON}!$${letters}$2:$${letters}$${matched + 1}`;
+  const chart = {
+    type: "column",
+    title: plainTitle(`${first} beside the reference`),
+    categories: range("A"),
+    series: [
+      { name: plainTitle(first), values: range("B") },
+      { name: "Reference", values: range("C") },
+    ],
+    anchor: `${columnLetters(columns.length * 3 + 2)}2`,
+    xTitle: by === "month" ? "Month" : "Group",
+    yTitle: plainTitle(first),
+    altText: `Chart of ${counted(matched, "row")}: ${first} beside the reference page`.slice(0, 1000),
+  };
+  return { name: COMPARISON, csv: file, charts: [chart] };
 }
 
 /** What a chart takes as a title. */
