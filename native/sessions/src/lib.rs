@@ -1,0 +1,11 @@
+//! Sessions: live surfaces that workers and people share, and who drives them.
+
+pub mod manager;
+mod registry;
+mod screen;
+mod terminal;
+
+pub use manager::WorkspaceSessionManager;
+pub use registry::{SessionFrame, SessionRegistry};
+pub use screen::Screen;
+pub use terminal::Terminal;

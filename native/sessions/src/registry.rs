@@ -1,0 +1,510 @@
+//! Every live session of the installation, and who drives it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use openwrap_contracts::event::{Event, Fact};
+use openwrap_contracts::identity::{Actor, ActorKind};
+use openwrap_contracts::limits::{LEASE_IDLE_MS, SESSIONS_MAX};
+use openwrap_contracts::ports::{CancellationToken, Clock, Ids, Ledger, Task};
+use openwrap_contracts::session::{
+    HandBack, Lease, Session, SessionInput, SessionSpec, SessionStatus, Sessions, Surface, SurfaceFrame,
+};
+use openwrap_contracts::{ErrorCode, Fault, Outcome};
+use tokio::sync::{Notify, broadcast};
+
+/// Frames of all sessions a stream may be behind; then it asks for the views.
+const FRAMES_BEHIND_MAX: usize = 1_024;
+/// Closed sessions that are still listed, oldest gone first.
+const CLOSED_LISTED_MAX: usize = 64;
+
+/// A frame, and whose.
+#[derive(Debug, Clone)]
+pub struct SessionFrame {
+    pub session_id: Arc<str>,
+    pub frame: SurfaceFrame,
+}
+
+struct Entry {
+    session: Session,
+    project_id: String,
+    attempt: u32,
+    surface: Arc<dyn Surface>,
+    held: Option<Held>,
+    /// Leases so far.
+    fence: u32,
+    handed_back: Vec<HandBack>,
+    watchers: usize,
+}
+
+struct Held {
+    token: String,
+    by: Actor,
+    heard_at: i64,
+}
+
+#[derive(Default)]
+struct State {
+    entries: BTreeMap<String, Entry>,
+    /// In the order of opening.
+    order: Vec<String>,
+}
+
+/// The registry.
+pub struct SessionRegistry {
+    ledger: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    state: Mutex<State>,
+    /// A lease ended, or a session closed.
+    freed: Notify,
+    frames: broadcast::Sender<SessionFrame>,
+}
+
+impl SessionRegistry {
+    #[must_use]
+    pub fn new(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Arc<Self> {
+        Arc::new(Self {
+            ledger,
+            clock,
+            ids,
+            state: Mutex::default(),
+            freed: Notify::new(),
+            frames: broadcast::channel(FRAMES_BEHIND_MAX).0,
+        })
+    }
+
+    /// Terminal output and changes of every session from now on; pictures are taken from the surface itself.
+    #[must_use]
+    pub fn frames(&self) -> broadcast::Receiver<SessionFrame> {
+        self.frames.subscribe()
+    }
+
+    /// A session as it is, with its surface while it is open.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`.
+    pub fn look(&self, session_id: &str) -> Outcome<(Session, Option<Arc<dyn Surface>>)> {
+        let state = self.state();
+        let entry = state.entries.get(session_id).ok_or_else(|| unknown(session_id))?;
+        let open = entry.session.status != SessionStatus::Closed;
+        Ok((entry.session.clone(), open.then(|| Arc::clone(&entry.surface))))
+    }
+
+    /// One more, or one less, looks at a session's pictures.
+    pub fn watch(&self, session_id: &str, more: bool) {
+        if let Some(entry) = self.state().entries.get_mut(session_id) {
+            entry.watchers = if more {
+                entry.watchers + 1
+            } else {
+                entry.watchers.saturating_sub(1)
+            };
+            entry.surface.watched(entry.watchers, entry.held.is_some());
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn note(&self, actor: Actor, place: &Place, fact: Fact) -> Outcome<()> {
+        let event = Event {
+            at: self.clock.now_ms(),
+            actor,
+            project_id: Some(place.project_id.clone()),
+            run_id: Some(place.run_id.clone()),
+            task_id: Some(place.task_id.clone()),
+            attempt: Some(place.attempt),
+            step: None,
+            fact,
+        };
+        self.ledger.append(vec![event]).await.map(drop)
+    }
+
+    async fn open_session(&self, spec: SessionSpec, surface: Arc<dyn Surface>) -> Outcome<String> {
+        let session_id = self.ids.fresh("session");
+        let now = self.clock.now_ms();
+        let place = Place::of(&spec);
+        let opened = Fact::SessionOpened {
+            session_id: session_id.clone(),
+            kind: spec.kind,
+            title: spec.title.clone(),
+        };
+        {
+            let mut state = self.state();
+            let alive = |entry: &&Entry| {
+                entry.session.run_id == spec.run_id && entry.session.status != SessionStatus::Closed
+            };
+            if state.entries.values().filter(alive).count() >= SESSIONS_MAX {
+                return Err(Fault::new(
+                    ErrorCode::LimitExceeded,
+                    format!("{SESSIONS_MAX} sessions of this run are open; close one first"),
+                ));
+            }
+            let session = Session {
+                session_id: session_id.clone(),
+                kind: spec.kind,
+                status: SessionStatus::Active,
+                run_id: spec.run_id,
+                task_id: spec.task_id,
+                title: spec.title,
+                controller_id: None,
+                created_at: now,
+                updated_at: now,
+            };
+            let entry = Entry {
+                session,
+                project_id: spec.project_id,
+                attempt: spec.attempt,
+                surface: Arc::clone(&surface),
+                held: None,
+                fence: 0,
+                handed_back: Vec::new(),
+                watchers: 0,
+            };
+            state.order.push(session_id.clone());
+            state.entries.insert(session_id.clone(), entry);
+            state.forget_old();
+        }
+        self.forward(&session_id, &surface);
+        if let Err(fault) = self.note(Actor::core("sessions"), &place, opened).await {
+            let _ = self.close_session(&session_id, "it could not be written down").await;
+            return Err(fault);
+        }
+        Ok(session_id)
+    }
+
+    /// Hands a surface's frames on until it is gone.
+    fn forward(&self, session_id: &str, surface: &Arc<dyn Surface>) {
+        let (mut frames, all) = (surface.frames(), self.frames.clone());
+        let session_id: Arc<str> = Arc::from(session_id);
+        tokio::spawn(async move {
+            loop {
+                let frame = match frames.recv().await {
+                    Ok(SurfaceFrame::Picture(_)) => continue,
+                    Ok(frame) => frame,
+                    Err(broadcast::error::RecvError::Lagged(_)) => SurfaceFrame::Changed,
+                    Err(broadcast::error::RecvError::Closed) => return,
+                };
+                let session_id = Arc::clone(&session_id);
+                // Nobody looking is no error.
+                let _ = all.send(SessionFrame { session_id, frame });
+            }
+        });
+    }
+
+    async fn close_session(&self, session_id: &str, reason: &str) -> Outcome<()> {
+        let (surface, place) = {
+            let mut state = self.state();
+            let entry = state.entries.get_mut(session_id).ok_or_else(|| unknown(session_id))?;
+            if entry.session.status == SessionStatus::Closed {
+                return Ok(());
+            }
+            entry.session.status = SessionStatus::Closed;
+            entry.session.controller_id = None;
+            entry.session.updated_at = self.clock.now_ms();
+            entry.held = None;
+            (Arc::clone(&entry.surface), Place::of_entry(entry))
+        };
+        self.freed.notify_waiters();
+        surface.close().await;
+        let closed = Fact::SessionClosed {
+            session_id: session_id.to_owned(),
+            reason: reason.to_owned(),
+        };
+        self.note(Actor::core("sessions"), &place, closed).await
+    }
+
+    async fn take_session(&self, session_id: &str, by: Actor) -> Outcome<Lease> {
+        self.end_idle().await?;
+        let token = self.ids.fresh("lease");
+        let (lease, place, surface, watchers) = {
+            let mut state = self.state();
+            let entry = state.entries.get_mut(session_id).ok_or_else(|| unknown(session_id))?;
+            if entry.session.status == SessionStatus::Closed {
+                return Err(Fault::new(ErrorCode::InvalidState, "this session is closed"));
+            }
+            if let Some(held) = &entry.held {
+                return Err(Fault::new(
+                    ErrorCode::LeaseHeld,
+                    format!("{} drives this session", held.by.id),
+                ));
+            }
+            let now = self.clock.now_ms();
+            entry.fence += 1;
+            entry.session.status = SessionStatus::Paused;
+            entry.session.controller_id = Some(by.id.clone());
+            entry.session.updated_at = now;
+            entry.held = Some(Held {
+                token: token.clone(),
+                by: by.clone(),
+                heard_at: now,
+            });
+            let lease = Lease {
+                session_id: session_id.to_owned(),
+                token,
+                fence: entry.fence,
+            };
+            (lease, Place::of_entry(entry), Arc::clone(&entry.surface), entry.watchers)
+        };
+        // What happened before is not the person's doing.
+        let _ = surface.since_taken().await;
+        surface.watched(watchers, true);
+        let taken = Fact::ControlTaken {
+            session_id: session_id.to_owned(),
+            fence: lease.fence,
+        };
+        self.note(by, &place, taken).await?;
+        Ok(lease)
+    }
+
+    /// Ends the lease with this token; none: whichever is held.
+    async fn end_lease(&self, session_id: &str, token: Option<&str>, note: Option<String>) -> Outcome<()> {
+        let surface = {
+            let mut state = self.state();
+            let entry = state.entries.get_mut(session_id).ok_or_else(|| unknown(session_id))?;
+            entry.check(token)?;
+            Arc::clone(&entry.surface)
+        };
+        let changed = surface.since_taken().await;
+        let (by, fence, place, watchers) = {
+            let mut state = self.state();
+            let entry = state.entries.get_mut(session_id).ok_or_else(|| unknown(session_id))?;
+            // Closed or ended meanwhile: there is nothing left to give back.
+            entry.check(token)?;
+            let Some(held) = entry.held.take() else { return Ok(()) };
+            entry.session.status = SessionStatus::Active;
+            entry.session.controller_id = None;
+            entry.session.updated_at = self.clock.now_ms();
+            entry.handed_back.push(HandBack {
+                session_id: session_id.to_owned(),
+                kind: entry.session.kind,
+                note: note.clone(),
+                changed: changed.clone(),
+            });
+            (held.by, entry.fence, Place::of_entry(entry), entry.watchers)
+        };
+        surface.watched(watchers, false);
+        let fact = Fact::ControlHandedBack {
+            session_id: session_id.to_owned(),
+            fence,
+            note,
+            changed,
+        };
+        let noted = self.note(by, &place, fact).await;
+        self.freed.notify_waiters();
+        noted
+    }
+
+    /// Ends leases whose holders have said nothing for too long.
+    async fn end_idle(&self) -> Outcome<()> {
+        let now = self.clock.now_ms();
+        let limit = i64::try_from(LEASE_IDLE_MS).unwrap_or(i64::MAX);
+        let idle: Vec<(String, String)> = self
+            .state()
+            .entries
+            .iter()
+            .filter_map(|(id, entry)| {
+                let held = entry.held.as_ref().filter(|held| now - held.heard_at >= limit)?;
+                Some((id.clone(), held.token.clone()))
+            })
+            .collect();
+        for (session_id, token) in idle {
+            match self.end_lease(&session_id, Some(&token), None).await {
+                Err(fault) if fault.code != ErrorCode::LeaseLost => return Err(fault),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn type_in(&self, session_id: &str, token: &str, inputs: Vec<SessionInput>) -> Outcome<()> {
+        let surface = {
+            let mut state = self.state();
+            let entry = state.entries.get_mut(session_id).ok_or_else(|| unknown(session_id))?;
+            entry.check(Some(token))?;
+            if let Some(held) = &mut entry.held {
+                held.heard_at = self.clock.now_ms();
+            }
+            Arc::clone(&entry.surface)
+        };
+        surface.input(inputs).await
+    }
+
+    async fn pass_gate(&self, run_id: &str, task_id: &str, cancel: &CancellationToken) -> Outcome<Vec<HandBack>> {
+        loop {
+            // Before looking: what happens between the two wakes it.
+            let freed = self.freed.notified();
+            self.end_idle().await?;
+            let back = {
+                let mut state = self.state();
+                let of_task = |entry: &&mut Entry| entry.session.run_id == run_id && entry.session.task_id == task_id;
+                let mut driven = false;
+                let mut back = Vec::new();
+                for entry in state.entries.values_mut().filter(of_task) {
+                    driven |= entry.held.is_some();
+                    back.push(&mut entry.handed_back);
+                }
+                if driven {
+                    None
+                } else {
+                    Some(back.into_iter().flat_map(std::mem::take).collect())
+                }
+            };
+            if let Some(back) = back {
+                return Ok(back);
+            }
+            tokio::select! {
+                () = freed => {}
+                () = tokio::time::sleep(Duration::from_millis(LEASE_IDLE_MS / 4)) => {}
+                () = cancel.cancelled() => return Err(Fault::new(ErrorCode::Canceled, "stopped while a person drives")),
+            }
+        }
+    }
+}
+
+/// Where a session belongs.
+struct Place {
+    project_id: String,
+    run_id: String,
+    task_id: String,
+    attempt: u32,
+}
+
+impl Place {
+    fn of(spec: &SessionSpec) -> Self {
+        Self {
+            project_id: spec.project_id.clone(),
+            run_id: spec.run_id.clone(),
+            task_id: spec.task_id.clone(),
+            attempt: spec.attempt,
+        }
+    }
+
+    fn of_entry(entry: &Entry) -> Self {
+        Self {
+            project_id: entry.project_id.clone(),
+            run_id: entry.session.run_id.clone(),
+            task_id: entry.session.task_id.clone(),
+            attempt: entry.attempt,
+        }
+    }
+}
+
+impl Entry {
+    /// Whether this token's lease is in force.
+    fn check(&self, token: Option<&str>) -> Outcome<()> {
+        let in_force = match (&self.held, token) {
+            (Some(held), Some(token)) => constant_time_eq(held.token.as_bytes(), token.as_bytes()),
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if in_force {
+            return Ok(());
+        }
+        Err(Fault::new(ErrorCode::LeaseLost, "this lease is over: nothing was done"))
+    }
+}
+
+fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+}
+
+impl State {
+    fn forget_old(&mut self) {
+        let closed: Vec<String> = self
+            .order
+            .iter()
+            .filter(|id| {
+                self.entries
+                    .get(*id)
+                    .is_none_or(|entry| entry.session.status == SessionStatus::Closed)
+            })
+            .cloned()
+            .collect();
+        let surplus = closed.len().saturating_sub(CLOSED_LISTED_MAX);
+        for id in &closed[..surplus] {
+            self.entries.remove(id);
+        }
+        self.order.retain(|id| self.entries.contains_key(id));
+    }
+}
+
+fn unknown(session_id: &str) -> Fault {
+    Fault::not_found(format!("there is no session `{session_id}`"))
+}
+
+impl Sessions for SessionRegistry {
+    fn open(&self, spec: SessionSpec, surface: Arc<dyn Surface>) -> Task<'_, Outcome<String>> {
+        Box::pin(self.open_session(spec, surface))
+    }
+
+    fn surface(&self, run_id: &str, session_id: &str) -> Outcome<Arc<dyn Surface>> {
+        let (session, surface) = self.look(session_id)?;
+        surface
+            .filter(|_| session.run_id == run_id)
+            .ok_or_else(|| unknown(session_id))
+    }
+
+    fn retitle(&self, session_id: &str, title: &str) {
+        if let Some(entry) = self.state().entries.get_mut(session_id) {
+            title.clone_into(&mut entry.session.title);
+        }
+    }
+
+    fn close(&self, session_id: &str) -> Task<'_, Outcome<()>> {
+        let session_id = session_id.to_owned();
+        Box::pin(async move { self.close_session(&session_id, "closed").await })
+    }
+
+    fn close_all(&self, run_id: &str, task_id: Option<&str>) -> Task<'_, Outcome<()>> {
+        let concerned: Vec<String> = self
+            .list(Some(run_id))
+            .into_iter()
+            .filter(|session| task_id.is_none_or(|task_id| session.task_id == task_id))
+            .map(|session| session.session_id)
+            .collect();
+        Box::pin(async move {
+            // At once: one that takes long to end keeps no other alive.
+            let closing = concerned
+                .iter()
+                .map(|id| self.close_session(id, "the work it belonged to is over"));
+            futures_util::future::try_join_all(closing).await.map(drop)
+        })
+    }
+
+    fn list(&self, run_id: Option<&str>) -> Vec<Session> {
+        let state = self.state();
+        let sessions = state.order.iter().filter_map(|id| state.entries.get(id));
+        let wanted = sessions.map(|entry| entry.session.clone()).filter(|session| run_id.is_none_or(|id| session.run_id == id));
+        let (mut open, closed): (Vec<_>, Vec<_>) = wanted.partition(|session| session.status != SessionStatus::Closed);
+        open.extend(closed);
+        open
+    }
+
+    fn take(&self, session_id: &str, by: Actor) -> Task<'_, Outcome<Lease>> {
+        let session_id = session_id.to_owned();
+        Box::pin(async move {
+            if by.kind != ActorKind::Person {
+                return Err(Fault::new(ErrorCode::Forbidden, "only a person takes control"));
+            }
+            self.take_session(&session_id, by).await
+        })
+    }
+
+    fn hand_back(&self, session_id: &str, token: &str, note: Option<String>) -> Task<'_, Outcome<()>> {
+        let (session_id, token) = (session_id.to_owned(), token.to_owned());
+        Box::pin(async move { self.end_lease(&session_id, Some(&token), note).await })
+    }
+
+    fn input(&self, session_id: &str, token: &str, inputs: Vec<SessionInput>) -> Task<'_, Outcome<()>> {
+        let (session_id, token) = (session_id.to_owned(), token.to_owned());
+        Box::pin(async move { self.type_in(&session_id, &token, inputs).await })
+    }
+
+    fn gate(&self, run_id: &str, task_id: &str, cancel: CancellationToken) -> Task<'_, Outcome<Vec<HandBack>>> {
+        let (run_id, task_id) = (run_id.to_owned(), task_id.to_owned());
+        Box::pin(async move { self.pass_gate(&run_id, &task_id, &cancel).await })
+    }
+}
