@@ -3,24 +3,21 @@
 import type { Event } from "@openwrap/contracts";
 import { type Accessor, createSignal } from "solid-js";
 
-export type Pulse = "tools" | "files" | "sessions";
+/** `project`: its files; `views`: those of tasks that work. */
+export type Pulse = "tools" | "project" | "views";
 
 const OF: Partial<Record<Event["type"], Pulse>> = {
   mcp_server_added: "tools",
   mcp_server_removed: "tools",
   mcp_server_approved: "tools",
   mcp_server_changed: "tools",
-  tool_finished: "files",
-  task_completed: "files",
-  task_retired: "files",
-  task_reopened: "files",
-  task_squashed: "files",
-  undo_finished: "files",
-  file_uploaded: "files",
-  session_opened: "sessions",
-  session_closed: "sessions",
-  control_taken: "sessions",
-  control_handed_back: "sessions",
+  tool_finished: "views",
+  task_completed: "views",
+  task_reopened: "views",
+  task_squashed: "views",
+  task_retired: "project",
+  undo_finished: "project",
+  file_uploaded: "project",
 };
 
 /** Several beats within this time are one. */
@@ -47,9 +44,9 @@ export function createPulses(): Pulses {
     };
     return { count, beat };
   };
-  const made = { tools: make(), files: make(), sessions: make() };
+  const made = { tools: make(), project: make(), views: make() };
   return {
-    at: { tools: made.tools.count, files: made.files.count, sessions: made.sessions.count },
+    at: { tools: made.tools.count, project: made.project.count, views: made.views.count },
     hear: (type) => {
       const pulse = OF[type];
       if (pulse) made[pulse].beat();

@@ -3,7 +3,7 @@
 import "../styles/files.css";
 import type { TreeEntry } from "@openwrap/contracts";
 import { createEffect, createSignal, For, type JSX, on, Show } from "solid-js";
-import { useApp } from "../app/app.ts";
+import { type App, useApp } from "../app/app.ts";
 import { createRead } from "../app/read.ts";
 import { FaultNotice } from "../parts/fault-notice.tsx";
 import { Icon } from "../parts/icon.tsx";
@@ -74,6 +74,11 @@ export function FileBrowser(props: { place: FilePlace; children?: JSX.Element })
   );
 }
 
+/** Beats when files of the place may have changed. */
+export function changesOf(app: App, place: FilePlace): () => number {
+  return place.taskId === undefined ? app.pulses.at.project : app.pulses.at.views;
+}
+
 interface FolderProps {
   place: FilePlace;
   path: string;
@@ -89,7 +94,7 @@ function Folder(props: FolderProps): JSX.Element {
     () => ({ ...props.place, path: props.path }),
     (params) => app.api.file.list(params),
   );
-  createEffect(on(app.pulses.at.files, () => tree.again(), { defer: true }));
+  createEffect(on(changesOf(app, props.place), () => tree.again(), { defer: true }));
   return (
     <>
       <Show when={tree.fault()}>{(fault) => <FaultNotice fault={fault()} retry={tree.again} />}</Show>

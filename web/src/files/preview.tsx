@@ -12,7 +12,7 @@ import { Inert } from "../parts/inert.tsx";
 import { Markdown } from "../parts/markdown.tsx";
 import { counted, fileSize } from "../words/format.ts";
 import { visible } from "../words/visible-text.ts";
-import type { FilePlace } from "./file-browser.tsx";
+import { changesOf, type FilePlace } from "./file-browser.tsx";
 import { Grid } from "./grid.tsx";
 
 type Of<K extends FilePreview["kind"]> = Extract<FilePreview, { kind: K }>;
@@ -29,7 +29,7 @@ export function Preview(props: { place: FilePlace; entry: TreeEntry; close: () =
     () => ({ ...props.place, path: props.entry.path, sheet: sheet() ?? null }),
     (params) => app.api.file.preview(params),
   );
-  createEffect(on(app.pulses.at.files, () => preview.again(), { defer: true }));
+  createEffect(on(changesOf(app, props.place), () => preview.again(), { defer: true }));
   const save = createAction(async () =>
     saveAs(await app.file(props.place.projectId, props.entry.path, viewOf(props.place)), props.entry.name),
   );

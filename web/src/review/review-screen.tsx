@@ -38,7 +38,7 @@ export default function ReviewScreen(props: { runId: string; detail: string | un
     () => props.runId,
     (runId) => app.api.run.changes({ runId }),
   );
-  createEffect(on(app.pulses.at.files, () => changes.again(), { defer: true }));
+  createEffect(on([app.pulses.at.project, app.pulses.at.views], () => changes.again(), { defer: true }));
   const [layout, setLayout] = createSignal<Layout>("split");
   return (
     <main class="part" id="main">
