@@ -59,7 +59,11 @@ fn refused(answer: &Value) -> Option<Fault> {
     }
     let why = answer["refused"].as_str()?;
     let options = answer["options"].as_array().map_or_else(String::new, |options| {
-        let names: Vec<String> = options.iter().filter_map(Value::as_str).map(|name| line(name, 80)).collect();
+        let names: Vec<String> = options
+            .iter()
+            .filter_map(Value::as_str)
+            .map(|name| line(name, 80))
+            .collect();
         format!("; it has {}", names.join(", "))
     });
     Some(cannot(format!("{}{options}", line(why, 300))))
@@ -81,21 +85,30 @@ impl Browser {
             }
         };
         let (front, current) = self.with(|state| {
-            let loader = state.tab(tab).and_then(|tab| tab.loaders.get(&node.home.frame).cloned());
+            let loader = state
+                .tab(tab)
+                .and_then(|tab| tab.loaders.get(&node.home.frame).cloned());
             (state.front, loader)
         });
         if current.as_deref() != Some(node.loader.as_str()) {
-            return Err(Fault::not_found(format!("`{shown}` belongs to a page that is not shown any more"))
-                .with_hint("Take a new browser.snapshot and use a ref from it."));
+            return Err(
+                Fault::not_found(format!("`{shown}` belongs to a page that is not shown any more"))
+                    .with_hint("Take a new browser.snapshot and use a ref from it."),
+            );
         }
         if front != tab {
-            return Err(Fault::new(ErrorCode::InvalidState, format!("`{shown}` lies in tab {tab}, which is not at the front"))
-                .with_hint("Bring it to the front with browser.tabs first."));
+            return Err(Fault::new(
+                ErrorCode::InvalidState,
+                format!("`{shown}` lies in tab {tab}, which is not at the front"),
+            )
+            .with_hint("Bring it to the front with browser.tabs first."));
         }
-        self.hold(&node.home, tab, node.backend).await.map_err(|fault| match fault.code {
-            ErrorCode::ExecutionFailed => gone(),
-            _ => fault,
-        })
+        self.hold(&node.home, tab, node.backend)
+            .await
+            .map_err(|fault| match fault.code {
+                ErrorCode::ExecutionFailed => gone(),
+                _ => fault,
+            })
     }
 
     /// Presses and releases the left button on an element that is visible and on top.
@@ -139,7 +152,9 @@ impl Browser {
                     self.press_key(&tab, &Key::parse("Delete")?).await?;
                 }
             } else {
-                self.devtools.call(session, "Input.insertText", json!({ "text": text })).await?;
+                self.devtools
+                    .call(session, "Input.insertText", json!({ "text": text }))
+                    .await?;
             }
         }
         if submit {
@@ -151,8 +166,13 @@ impl Browser {
 
     async fn press_key(&self, tab: &TabHome, key: &Key) -> Outcome<()> {
         let session = Some(tab.home.session.as_str());
-        self.devtools.call(session, "Input.dispatchKeyEvent", key.event(true)).await?;
-        self.devtools.call(session, "Input.dispatchKeyEvent", key.event(false)).await.map(|_| ())
+        self.devtools
+            .call(session, "Input.dispatchKeyEvent", key.event(true))
+            .await?;
+        self.devtools
+            .call(session, "Input.dispatchKeyEvent", key.event(false))
+            .await
+            .map(|_| ())
     }
 
     pub(crate) async fn press(&self, key: &str) -> Outcome<()> {
@@ -221,7 +241,10 @@ impl Browser {
                 let element = self.element(reference).await?;
                 self.on(&element, page::TABLE, &ask(Value::Null)).await?
             }
-            None => self.in_frame(&self.front()?.home, page::TABLE, &ask(json!(index))).await?,
+            None => {
+                self.in_frame(&self.front()?.home, page::TABLE, &ask(json!(index)))
+                    .await?
+            }
         };
         if answer["missing"] == true {
             let count = answer["count"].as_u64().unwrap_or(0);
@@ -264,7 +287,10 @@ impl Browser {
             .decode(data)
             .map_err(|error| Fault::internal(format!("the browser's picture: {error}")))?;
         if bytes.len() > BROWSER_SCREENSHOT_BYTES_MAX {
-            let limit = format!("the picture has {} bytes, {BROWSER_SCREENSHOT_BYTES_MAX} are the most", bytes.len());
+            let limit = format!(
+                "the picture has {} bytes, {BROWSER_SCREENSHOT_BYTES_MAX} are the most",
+                bytes.len()
+            );
             return Err(Fault::new(ErrorCode::LimitExceeded, limit));
         }
         Ok(bytes)

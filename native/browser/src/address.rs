@@ -107,18 +107,52 @@ mod tests {
     #[test]
     fn addresses_have_one_spelling() {
         let address = Address::parse("HTTPS://Example.ORG:443/a b#c").unwrap();
-        assert_eq!((address.url.as_str(), address.origin.as_str()), ("https://example.org/a%20b#c", "https://example.org"));
-        assert_eq!(address.target, Target { host: "example.org".to_owned(), port: 443 });
-        for spelling in ["http://127.0.0.1:81/", "http://0x7f.1:81/", "http://2130706433:81", "http://0177.0.0.1:81", "http://127.1:81"] {
-            assert_eq!(Address::parse(spelling).unwrap().origin, "http://127.0.0.1:81", "{spelling}");
+        assert_eq!(
+            (address.url.as_str(), address.origin.as_str()),
+            ("https://example.org/a%20b#c", "https://example.org")
+        );
+        assert_eq!(
+            address.target,
+            Target {
+                host: "example.org".to_owned(),
+                port: 443
+            }
+        );
+        for spelling in [
+            "http://127.0.0.1:81/",
+            "http://0x7f.1:81/",
+            "http://2130706433:81",
+            "http://0177.0.0.1:81",
+            "http://127.1:81",
+        ] {
+            assert_eq!(
+                Address::parse(spelling).unwrap().origin,
+                "http://127.0.0.1:81",
+                "{spelling}"
+            );
         }
         assert_eq!(Address::parse("http://[::1]:9/").unwrap().target.host, "::1");
     }
 
     #[test]
     fn other_schemes_and_credentials_are_refused() {
-        for bad in ["file:///etc/passwd", "javascript:alert(1)", "data:text/html,x", "chrome://version", "view-source:http://a/", "ftp://a/", "a.b", "http://u:p@a/", "http://", "blob:http://a/1"] {
-            assert_eq!(Address::parse(bad).unwrap_err().code, ErrorCode::InvalidArguments, "{bad}");
+        for bad in [
+            "file:///etc/passwd",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "chrome://version",
+            "view-source:http://a/",
+            "ftp://a/",
+            "a.b",
+            "http://u:p@a/",
+            "http://",
+            "blob:http://a/1",
+        ] {
+            assert_eq!(
+                Address::parse(bad).unwrap_err().code,
+                ErrorCode::InvalidArguments,
+                "{bad}"
+            );
         }
         assert!(Address::parse(&format!("http://a/{}", "x".repeat(ADDRESS_BYTES_MAX))).is_err());
     }
@@ -127,13 +161,34 @@ mod tests {
     fn requests_without_a_host_have_no_target() {
         assert!(requested("data:text/html,x").is_none());
         assert!(requested("about:blank").is_none());
-        assert_eq!(requested("wss://A.example./x").unwrap(), Target { host: "a.example".to_owned(), port: 443 });
+        assert_eq!(
+            requested("wss://A.example./x").unwrap(),
+            Target {
+                host: "a.example".to_owned(),
+                port: 443
+            }
+        );
     }
 
     #[test]
     fn this_machine_is_known_by_every_name() {
-        for (host, expected) in [("127.0.0.2", true), ("::1", true), ("0.0.0.0", true), ("localhost", true), ("a.localhost", true), ("example.org", false), ("10.0.0.1", false)] {
-            assert_eq!(is_loopback(&Target { host: host.to_owned(), port: 80 }), expected, "{host}");
+        for (host, expected) in [
+            ("127.0.0.2", true),
+            ("::1", true),
+            ("0.0.0.0", true),
+            ("localhost", true),
+            ("a.localhost", true),
+            ("example.org", false),
+            ("10.0.0.1", false),
+        ] {
+            assert_eq!(
+                is_loopback(&Target {
+                    host: host.to_owned(),
+                    port: 80
+                }),
+                expected,
+                "{host}"
+            );
         }
     }
 }

@@ -23,6 +23,8 @@ use crate::refs::Refs;
 /// A page's size in CSS pixels.
 pub const WIDTH: u32 = 1280;
 pub const HEIGHT: u32 = 800;
+/// The empty page.
+pub const BLANK: &str = "about:blank";
 /// Things to tell that wait for the next answer; older ones go first.
 const NOTICES_MAX: usize = 20;
 /// Frames a slow watcher may be behind; only the newest matters.
@@ -131,7 +133,9 @@ impl State {
     /// The tab a session belongs to.
     pub fn tab_of(&mut self, session: &str) -> Option<&mut Tab> {
         let inner = self.inner.get(session).copied();
-        self.tabs.iter_mut().find(|tab| tab.session == session || Some(tab.number) == inner)
+        self.tabs
+            .iter_mut()
+            .find(|tab| tab.session == session || Some(tab.number) == inner)
     }
 }
 
@@ -178,16 +182,24 @@ impl Browser {
     /// First words: new tabs come paused, so that none asks for anything before it is looked after.
     pub async fn begin(&self) -> Outcome<()> {
         let attach = json!({ "autoAttach": true, "waitForDebuggerOnStart": true, "flatten": true });
-        self.devtools.call(None, "Target.setDiscoverTargets", json!({ "discover": true })).await?;
+        self.devtools
+            .call(None, "Target.setDiscoverTargets", json!({ "discover": true }))
+            .await?;
         self.devtools.call(None, "Target.setAutoAttach", attach).await?;
         let deny = json!({ "behavior": "deny", "eventsEnabled": true });
         self.devtools.call(None, "Browser.setDownloadBehavior", deny).await?;
-        let begun = self.until(Duration::from_millis(BROWSER_LOAD_MS_MAX), |state| !state.tabs.is_empty());
+        // Driven over a pipe it opens no page by itself.
+        self.devtools
+            .call(None, "Target.createTarget", json!({ "url": BLANK }))
+            .await?;
+        let begun = self.until(Duration::from_millis(BROWSER_LOAD_MS_MAX), |state| {
+            !state.tabs.is_empty()
+        });
         if begun.await {
-            return Ok(());
+            Ok(())
+        } else {
+            Err(Fault::new(ErrorCode::Timeout, "it opened no page"))
         }
-        let none = self.devtools.call(None, "Target.createTarget", json!({ "url": "about:blank" })).await;
-        none.map(|_| ())
     }
 
     /// Waits until the state is as wanted; false when the time is over or the browser has ended.
@@ -240,7 +252,9 @@ impl Browser {
                 tab.crashed = false;
             }
         });
-        let gone = self.devtools.call(Some(&tab.home.session), "Page.navigate", json!({ "url": address.url }));
+        let gone = self
+            .devtools
+            .call(Some(&tab.home.session), "Page.navigate", json!({ "url": address.url }));
         let gone = gone.await?;
         if let Some(error) = gone["errorText"].as_str() {
             return Err(self.unreached(address, error));
@@ -254,11 +268,17 @@ impl Browser {
     fn unreached(&self, address: &Address, error: &str) -> Fault {
         let refused = self.with(|state| state.refused.back().cloned());
         if let Some(host) = refused {
-            return Fault::new(ErrorCode::EgressDenied, format!("the page leads to {host}, which is not granted to this task"))
-                .with_hint("Open that address itself with browser.open, which asks for it, or do without it.");
+            return Fault::new(
+                ErrorCode::EgressDenied,
+                format!("the page leads to {host}, which is not granted to this task"),
+            )
+            .with_hint("Open that address itself with browser.open, which asks for it, or do without it.");
         }
         if error == "net::ERR_ABORTED" {
-            let message = format!("{} gave no page: a download, or nothing at all", crate::address::shown(&address.url));
+            let message = format!(
+                "{} gave no page: a download, or nothing at all",
+                crate::address::shown(&address.url)
+            );
             return Fault::new(ErrorCode::EgressFailed, message).with_hint("Downloads go nowhere; read pages instead.");
         }
         Fault::new(
@@ -278,6 +298,21 @@ impl Browser {
         }
     }
 
+    /// Reads the title of the page at the front, which the browser tells late.
+    pub(crate) async fn retitle(&self) {
+        let Ok(tab) = self.front() else { return };
+        // While a page changes it has no title to tell.
+        let title = self.in_frame(&tab.home, crate::page::TITLE, &[]).await;
+        if let Ok(Value::String(title)) = title {
+            self.with(|state| {
+                if let Some(tab) = state.tab(tab.number) {
+                    tab.title = crate::text::line(&title, 500);
+                }
+            });
+            self.news.notify_waiters();
+        }
+    }
+
     /// Waits for what an act set off.
     pub(crate) async fn settled(&self) {
         tokio::time::sleep(SETTLE).await;
@@ -293,7 +328,9 @@ impl Browser {
     pub(crate) async fn bring(&self, number: u32) -> Outcome<()> {
         let tab = self.tab(number)?;
         self.with(|state| state.front = number);
-        self.devtools.call(Some(&tab.home.session), "Page.bringToFront", json!({})).await?;
+        self.devtools
+            .call(Some(&tab.home.session), "Page.bringToFront", json!({}))
+            .await?;
         self.cast_again();
         self.tell_changed();
         Ok(())
@@ -306,10 +343,16 @@ impl Browser {
     pub(crate) async fn new_tab(&self) -> Outcome<TabHome> {
         let open = self.with(|state| state.tabs.len());
         if open >= BROWSER_TABS_MAX {
-            return Err(Fault::new(ErrorCode::LimitExceeded, format!("{BROWSER_TABS_MAX} tabs are open, the most there may be"))
-                .with_hint("Close one with browser.tabs, or use browser.navigate."));
+            return Err(Fault::new(
+                ErrorCode::LimitExceeded,
+                format!("{BROWSER_TABS_MAX} tabs are open, the most there may be"),
+            )
+            .with_hint("Close one with browser.tabs, or use browser.navigate."));
         }
-        let made = self.devtools.call(None, "Target.createTarget", json!({ "url": "about:blank" })).await?;
+        let made = self
+            .devtools
+            .call(None, "Target.createTarget", json!({ "url": BLANK }))
+            .await?;
         let target = made["targetId"].as_str().unwrap_or_default().to_owned();
         let there = self.until(Duration::from_millis(BROWSER_LOAD_MS_MAX), |state| {
             state.tabs.iter().any(|tab| tab.target == target)
@@ -319,7 +362,11 @@ impl Browser {
         }
         let number = self.with(|state| state.tabs.iter().find(|tab| tab.target == target).map(|tab| tab.number));
         let number = number.ok_or_else(crate::devtools::ended)?;
-        self.with(|state| state.notices.retain(|notice| !notice.ends_with(&format!("opened tab {number}"))));
+        self.with(|state| {
+            state
+                .notices
+                .retain(|notice| !notice.ends_with(&format!("opened tab {number}")))
+        });
         self.bring(number).await?;
         self.tab(number)
     }
@@ -331,13 +378,17 @@ impl Browser {
     pub(crate) async fn close_tab(&self, number: u32) -> Outcome<()> {
         let tab = self.tab(number)?;
         if self.with(|state| state.tabs.len()) == 1 {
-            let params = json!({ "url": "about:blank" });
-            self.devtools.call(Some(&tab.home.session), "Page.navigate", params).await?;
+            let params = json!({ "url": BLANK });
+            self.devtools
+                .call(Some(&tab.home.session), "Page.navigate", params)
+                .await?;
             return Ok(());
         }
         let params = json!({ "targetId": tab.home.frame });
         self.devtools.call(None, "Target.closeTarget", params).await?;
-        let gone = self.until(Duration::from_millis(BROWSER_LOAD_MS_MAX), |state| state.tab(number).is_none());
+        let gone = self.until(Duration::from_millis(BROWSER_LOAD_MS_MAX), |state| {
+            state.tab(number).is_none()
+        });
         if !gone.await {
             return Err(Fault::new(ErrorCode::Timeout, "the tab did not close"));
         }

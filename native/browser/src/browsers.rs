@@ -249,8 +249,13 @@ impl Browsers {
         let Ok(tab) = browser.front() else { return };
         let url = crate::address::shown(&address.url);
         let told = match browser.go(&tab, address).await {
-            Ok(()) => format!("the browser was started again and shows {url} anew: what was typed or signed in there is lost"),
-            Err(fault) => format!("the browser was started again; {url}, which it showed before, did not open: {}", fault.message),
+            Ok(()) => {
+                format!("the browser was started again and shows {url} anew: what was typed or signed in there is lost")
+            }
+            Err(fault) => format!(
+                "the browser was started again; {url}, which it showed before, did not open: {}",
+                fault.message
+            ),
         };
         browser.with(|state| state.notice(told));
     }

@@ -35,7 +35,9 @@ impl Browser {
         let (front, size) = self.with(|state| (state.front().map(|tab| tab.session.clone()), state.size));
         self.with_cast(|cast| {
             let every = if cast.driven { EVERY_DRIVEN } else { EVERY_WATCHED };
-            let wanted = front.filter(|_| cast.watchers > 0 || cast.driven).map(|session| (session, every));
+            let wanted = front
+                .filter(|_| cast.watchers > 0 || cast.driven)
+                .map(|session| (session, every));
             if wanted == cast.running {
                 return;
             }
@@ -75,16 +77,24 @@ impl Browser {
         let number = params["sessionId"].clone();
         self.devtools
             .post(Some(session), "Page.screencastFrameAck", json!({ "sessionId": number }));
-        let Value::String(data) = params["data"].take() else { return };
+        let Value::String(data) = params["data"].take() else {
+            return;
+        };
         let Ok(bytes) = STANDARD.decode(data) else { return };
         let about = &params["metadata"];
-        let pixels = |key: &str| about[key].as_f64().map_or(0, |value| value.clamp(0.0, 100_000.0) as u32);
+        let pixels = |key: &str| {
+            about[key]
+                .as_f64()
+                .map_or(0, |value| value.clamp(0.0, 100_000.0) as u32)
+        };
         let picture = Arc::new(Picture {
             media_type: "image/jpeg",
             bytes: Bytes::from(bytes),
             width: pixels("deviceWidth"),
             height: pixels("deviceHeight"),
-            taken_at: about["timestamp"].as_f64().map_or(0, |seconds| (seconds * 1000.0) as i64),
+            taken_at: about["timestamp"]
+                .as_f64()
+                .map_or(0, |seconds| (seconds * 1000.0) as i64),
         });
         let current = self.with_cast(|cast| {
             let current = cast.running.as_ref().is_some_and(|(running, _)| running == session);

@@ -299,7 +299,10 @@ mod tests {
     fn messages_come_whole_however_they_are_cut() {
         let mut splitter = Splitter::default();
         assert!(messages(&mut splitter, b"{\"id\":").is_empty());
-        assert_eq!(messages(&mut splitter, b"1}\0{}\0{"), [b"{\"id\":1}".to_vec(), b"{}".to_vec()]);
+        assert_eq!(
+            messages(&mut splitter, b"1}\0{}\0{"),
+            [b"{\"id\":1}".to_vec(), b"{}".to_vec()]
+        );
         assert_eq!(messages(&mut splitter, b"}\0"), [b"{}".to_vec()]);
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::address::{named, requested, shown};
-use crate::browser::{Browser, Tab};
+use crate::browser::{BLANK, Browser, Tab};
 use crate::devtools::DevToolsEvent;
 use crate::text::line;
 
@@ -100,8 +100,11 @@ impl Browser {
                 number,
                 target: target.clone(),
                 session: session.clone(),
-                url: text(info, "url").to_owned(),
-                title: text(info, "title").to_owned(),
+                url: match text(info, "url") {
+                    "" => BLANK.to_owned(),
+                    url => url.to_owned(),
+                },
+                title: String::new(),
                 loading: false,
                 crashed: false,
                 loaders: std::collections::HashMap::new(),
@@ -110,14 +113,18 @@ impl Browser {
             Some(state.size)
         });
         let Some((width, height)) = number else {
-            self.devtools.post(None, "Target.closeTarget", json!({ "targetId": target }));
+            self.devtools
+                .post(None, "Target.closeTarget", json!({ "targetId": target }));
             return;
         };
         self.look_after(&session);
         let tell = |method: &str, params: Value| self.devtools.post(Some(&session), method, params);
         tell("Emulation.setDeviceMetricsOverride", metrics(width, height));
         tell("Emulation.setFocusEmulationEnabled", json!({ "enabled": true }));
-        tell("Page.setInterceptFileChooserDialog", json!({ "enabled": true, "cancel": true }));
+        tell(
+            "Page.setInterceptFileChooserDialog",
+            json!({ "enabled": true, "cancel": true }),
+        );
         self.let_run(&session);
         self.cast_again();
         self.tell_changed();
@@ -133,7 +140,8 @@ impl Browser {
     }
 
     fn let_run(&self, session: &str) {
-        self.devtools.post(Some(session), "Runtime.runIfWaitingForDebugger", json!({}));
+        self.devtools
+            .post(Some(session), "Runtime.runIfWaitingForDebugger", json!({}));
     }
 
     fn detached(&self, session: &str) {
@@ -157,6 +165,7 @@ impl Browser {
         let target = text(info, "targetId");
         let changed = self.with(|state| {
             let tab = state.tabs.iter_mut().find(|tab| tab.target == target)?;
+            // Until a page has a title of its own, the browser shows its address.
             tab.title = line(text(info, "title"), 500);
             Some(())
         });
@@ -226,9 +235,16 @@ impl Browser {
     fn dialog(&self, session: &str, params: &Value) {
         let kind = text(params, "type");
         let accept = matches!(kind, "alert" | "beforeunload");
-        self.devtools
-            .post(Some(session), "Page.handleJavaScriptDialog", json!({ "accept": accept }));
-        let answer = if accept { "it was closed" } else { "it was answered with no" };
+        self.devtools.post(
+            Some(session),
+            "Page.handleJavaScriptDialog",
+            json!({ "accept": accept }),
+        );
+        let answer = if accept {
+            "it was closed"
+        } else {
+            "it was answered with no"
+        };
         let message = line(text(params, "message"), 300);
         self.with(|state| state.notice(format!("the page showed a dialog ({kind}): \"{message}\"; {answer}")));
     }
@@ -237,14 +253,20 @@ impl Browser {
     fn request_paused(&self, session: &str, params: &Value) {
         let id = text(params, "requestId");
         let url = text(&params["request"], "url");
-        let inline = ["data:", "blob:", "about:"].iter().any(|scheme| url.starts_with(scheme));
+        let inline = ["data:", "blob:", "about:"]
+            .iter()
+            .any(|scheme| url.starts_with(scheme));
         let target = requested(url);
         let fine = inline || target.as_ref().is_some_and(|target| self.reach.permits(target));
         if fine {
-            self.devtools.post(Some(session), "Fetch.continueRequest", json!({ "requestId": id }));
+            self.devtools
+                .post(Some(session), "Fetch.continueRequest", json!({ "requestId": id }));
             return;
         }
-        let what = target.map_or_else(|| shown(url.split(':').next().unwrap_or_default()), |target| named(&target));
+        let what = target.map_or_else(
+            || shown(url.split(':').next().unwrap_or_default()),
+            |target| named(&target),
+        );
         self.with(|state| state.refuse(what));
         let refusal = json!({ "requestId": id, "errorReason": "BlockedByClient" });
         self.devtools.post(Some(session), "Fetch.failRequest", refusal);

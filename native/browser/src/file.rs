@@ -56,7 +56,8 @@ pub fn picture_path(path: &str) -> Outcome<String> {
 /// # Errors
 /// `PATH_OUTSIDE` for a link on the way, `STORAGE_FAILED`.
 pub fn write_picture(root: &Path, path: &str, bytes: &[u8], owner: Option<(u32, u32)>) -> Outcome<Artifact> {
-    let size = u32::try_from(bytes.len()).map_err(|_| Fault::new(ErrorCode::LimitExceeded, "the picture is too large"))?;
+    let size =
+        u32::try_from(bytes.len()).map_err(|_| Fault::new(ErrorCode::LimitExceeded, "the picture is too large"))?;
     let failed = |error: Errno| match error {
         Errno::LOOP | Errno::NOTDIR => Fault::new(
             ErrorCode::PathOutside,
@@ -122,14 +123,26 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         assert_eq!(picture_path("./a//b.PNG").unwrap(), "a/b.PNG");
-        for bad in ["../a.png", "/a.png", "~/a.png", "a.txt", ".png", "", "a/.openwrap-tmp-1.png", "a\0.png"] {
+        for bad in [
+            "../a.png",
+            "/a.png",
+            "~/a.png",
+            "a.txt",
+            ".png",
+            "",
+            "a/.openwrap-tmp-1.png",
+            "a\0.png",
+        ] {
             assert!(picture_path(bad).is_err(), "{bad}");
         }
         let artifact = write_picture(&root, "shots/one.png", b"png", None).unwrap();
         assert_eq!((artifact.size, artifact.path.as_str()), (3, "shots/one.png"));
         assert_eq!(std::fs::read(root.join("shots/one.png")).unwrap(), b"png");
         std::os::unix::fs::symlink("/tmp", root.join("link")).unwrap();
-        assert_eq!(write_picture(&root, "link/x.png", b"png", None).unwrap_err().code, ErrorCode::PathOutside);
+        assert_eq!(
+            write_picture(&root, "link/x.png", b"png", None).unwrap_err().code,
+            ErrorCode::PathOutside
+        );
         std::os::unix::fs::symlink("/etc/hostname", root.join("shots/two.png")).unwrap();
         write_picture(&root, "shots/two.png", b"png", None).unwrap();
         assert!(!root.join("shots/two.png").is_symlink());

@@ -30,7 +30,9 @@ const FULL: &[&str] = &[
 pub enum Found {
     Program(PathBuf),
     /// No usable one; the full browser that is there.
-    Nothing { full: Option<PathBuf> },
+    Nothing {
+        full: Option<PathBuf>,
+    },
 }
 
 fn is_program(path: &Path) -> bool {

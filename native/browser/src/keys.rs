@@ -66,7 +66,10 @@ impl Key {
     pub fn parse(text: &str) -> Outcome<Self> {
         let mut modifiers = 0;
         let mut rest = text;
-        while let Some((word, after)) = rest.split_once('+').filter(|(word, after)| !word.is_empty() && !after.is_empty()) {
+        while let Some((word, after)) = rest
+            .split_once('+')
+            .filter(|(word, after)| !word.is_empty() && !after.is_empty())
+        {
             modifiers |= match word {
                 "Alt" => modifier::ALT,
                 "Control" | "Ctrl" => modifier::CONTROL,
@@ -84,7 +87,11 @@ impl Key {
         let mut chars = rest.chars();
         match (chars.next(), chars.next()) {
             (Some(c), None) if !c.is_control() => {
-                let shown = if modifiers & modifier::SHIFT == 0 { c.to_string() } else { c.to_uppercase().collect() };
+                let shown = if modifiers & modifier::SHIFT == 0 {
+                    c.to_string()
+                } else {
+                    c.to_uppercase().collect()
+                };
                 Ok(Self::of(&shown, &code_of(c), modifiers))
             }
             _ => Err(unknown(text)),
@@ -143,7 +150,10 @@ impl Key {
 }
 
 fn unknown(text: &str) -> Fault {
-    let names: Vec<&str> = NAMED.iter().map(|(key, ..)| if *key == " " { "Space" } else { key }).collect();
+    let names: Vec<&str> = NAMED
+        .iter()
+        .map(|(key, ..)| if *key == " " { "Space" } else { key })
+        .collect();
     Fault::invalid(format!(
         "`{}` is no key: write one character or one of {}, with Control+, Shift+, Alt+ or Meta+ before it",
         crate::text::line(text, 60),
@@ -161,8 +171,11 @@ fn code_of(c: char) -> String {
 
 fn windows_of(code: &str, key: &str) -> u32 {
     let letter = code.strip_prefix("Key").or_else(|| code.strip_prefix("Digit"));
-    let c = letter.and_then(|rest| rest.chars().next()).or_else(|| key.chars().next());
-    c.filter(char::is_ascii_alphanumeric).map_or(0, |c| u32::from(c.to_ascii_uppercase()))
+    let c = letter
+        .and_then(|rest| rest.chars().next())
+        .or_else(|| key.chars().next());
+    c.filter(char::is_ascii_alphanumeric)
+        .map_or(0, |c| u32::from(c.to_ascii_uppercase()))
 }
 
 #[cfg(test)]
@@ -173,9 +186,15 @@ mod tests {
     #[test]
     fn keys_are_events_as_a_keyboard_makes_them() {
         let enter = Key::parse("Enter").unwrap().event(true);
-        assert_eq!((enter["type"].as_str(), enter["text"].as_str()), (Some("keyDown"), Some("\r")));
+        assert_eq!(
+            (enter["type"].as_str(), enter["text"].as_str()),
+            (Some("keyDown"), Some("\r"))
+        );
         let all = Key::parse("Control+a").unwrap().event(true);
-        assert_eq!((all["type"].as_str(), all["commands"][0].as_str()), (Some("rawKeyDown"), Some("selectAll")));
+        assert_eq!(
+            (all["type"].as_str(), all["commands"][0].as_str()),
+            (Some("rawKeyDown"), Some("selectAll"))
+        );
         assert_eq!(all["windowsVirtualKeyCode"], 65);
         assert_eq!(Key::parse("Shift+b").unwrap().key, "B");
         assert_eq!(Key::parse("+").unwrap().event(true)["text"], "+");

@@ -156,8 +156,18 @@ const SILENT: &[&str] = &[
 
 /// Roles inside a line of text.
 const INLINE: &[&str] = &[
-    "strong", "emphasis", "code", "subscript", "superscript", "mark", "insertion", "deletion", "time", "Abbr", "Ruby",
-    "RubyAnnotation", "LabelText",
+    "strong",
+    "emphasis",
+    "code",
+    "subscript",
+    "superscript",
+    "mark",
+    "insertion",
+    "deletion",
+    "time",
+    "Abbr",
+    "Ruby",
+    "RubyAnnotation",
 ];
 
 /// The lines of a page, and whether all of it is there.
@@ -245,7 +255,8 @@ impl AxNode {
     }
 
     fn is(&self, name: &str) -> bool {
-        self.property(name).is_some_and(|value| value == true || value == "true")
+        self.property(name)
+            .is_some_and(|value| value == true || value == "true")
     }
 
     fn is_acted_on(&self) -> bool {
@@ -270,14 +281,21 @@ impl AxNode {
                 Some(Value::Bool(true)) => details.push_str(&format!(", {state}")),
                 Some(Value::String(value)) if value == "true" => details.push_str(&format!(", {state}")),
                 Some(Value::String(value)) if value == "mixed" => details.push_str(&format!(", partly {state}")),
+                // A list that is closed is no news.
+                Some(_) if is_list(self.role()) => {}
                 Some(_) => details.push_str(&format!(", not {state}")),
                 None => {}
             }
         }
-        if self.property("invalid").is_some_and(|value| value != "false" && value != false) {
+        if self
+            .property("invalid")
+            .is_some_and(|value| value != "false" && value != false)
+        {
             details.push_str(", invalid");
         }
-        details.strip_prefix(", ").map_or_else(String::new, |details| format!(" ({details})"))
+        details
+            .strip_prefix(", ")
+            .map_or_else(String::new, |details| format!(" ({details})"))
     }
 }
 
@@ -310,6 +328,12 @@ impl<'a> Writer<'_> {
                 }
             }
             "InlineTextBox" | "LineBreak" | "ListMarker" => {}
+            "LabelText" => {
+                self.flush();
+                // A field in its label has the label's text as its name.
+                let named = holds_field(node, &trees[visit.tree]);
+                children(told || named, depth, trees, stack);
+            }
             _ if INLINE.contains(&role) && !node.is_acted_on() => children(told, depth, trees, stack),
             "row" => {
                 self.flush();
@@ -326,8 +350,7 @@ impl<'a> Writer<'_> {
                 self.flush();
                 let deeper = self.announce(visit, &trees[visit.tree]);
                 let named = NAMED_BY_CONTENT.contains(&role) && (1..=NAME_BYTES_MAX).contains(&node.name().len());
-                let is_list = matches!(role, "combobox" | "ComboBoxMenuButton" | "ComboBoxSelect" | "listbox");
-                if !is_list {
+                if !is_list(role) {
                     children(told || named, depth + usize::from(deeper), trees, stack);
                 }
                 self.enter_frame(visit, trees, stack);
@@ -337,7 +360,10 @@ impl<'a> Writer<'_> {
 
     /// The document inside a frame's element.
     fn enter_frame(&mut self, visit: Visit<'a>, trees: &mut Vec<Indexed<'a>>, stack: &mut Vec<Visit<'a>>) {
-        let inner = visit.node.backend.and_then(|backend| trees[visit.tree].tree.frames.get(&backend));
+        let inner = visit
+            .node
+            .backend
+            .and_then(|backend| trees[visit.tree].tree.frames.get(&backend));
         if let Some(inner) = inner {
             enter(inner, trees, stack, visit.depth + 1);
         }
@@ -375,7 +401,7 @@ impl<'a> Writer<'_> {
             text.push_str(&value);
         }
         text.push_str(&node.details());
-        if matches!(role, "combobox" | "ComboBoxMenuButton" | "ComboBoxSelect" | "listbox") {
+        if is_list(role) {
             text.push_str(&options(node, trees));
         }
         self.put(visit.depth, &text);
@@ -431,7 +457,9 @@ fn child_nodes<'a, 't>(
     node: &'a AxNode,
     trees: &'t Indexed<'a>,
 ) -> impl DoubleEndedIterator<Item = &'a AxNode> + use<'a, 't> {
-    node.child_ids.iter().filter_map(|id| trees.by_id.get(id.as_str()).copied())
+    node.child_ids
+        .iter()
+        .filter_map(|id| trees.by_id.get(id.as_str()).copied())
 }
 
 /// What a cell says; none when it holds something to act on beside its text.
@@ -466,7 +494,10 @@ fn options<'a>(list: &'a AxNode, trees: &Indexed<'a>) -> String {
         if matches!(node.role(), "option" | "menuitem" | "MenuListOption") {
             if names.len() < OPTIONS_SHOWN {
                 let mark = if node.is("selected") { "*" } else { "" };
-                names.push(format!("{mark}{}", line(node.name.value.as_str().unwrap_or_default(), 100)));
+                names.push(format!(
+                    "{mark}{}",
+                    line(node.name.value.as_str().unwrap_or_default(), 100)
+                ));
             } else {
                 more += 1;
             }
@@ -479,6 +510,22 @@ fn options<'a>(list: &'a AxNode, trees: &Indexed<'a>) -> String {
         (false, 0) => format!(" [{}]", names.join("; ")),
         (false, more) => format!(" [{}; {more} more]", names.join("; ")),
     }
+}
+
+fn holds_field<'a>(label: &'a AxNode, trees: &Indexed<'a>) -> bool {
+    let mut stack: Vec<&AxNode> = vec![label];
+    while let Some(node) = stack.pop() {
+        if node.is_acted_on() && !node.name().is_empty() {
+            return true;
+        }
+        stack.extend(child_nodes(node, trees));
+    }
+    false
+}
+
+/// Its options are shown in its own line.
+fn is_list(role: &str) -> bool {
+    matches!(role, "combobox" | "ComboBoxMenuButton" | "ComboBoxSelect" | "listbox")
 }
 
 fn shown_role(role: &str) -> &str {
@@ -525,7 +572,12 @@ mod tests {
 
     #[test]
     fn parts_are_within_the_limit_and_together_everything() {
-        let text = format!("{}\n\"quoted\"\n{}\u{e4}\u{4e2d}\n{}", "a".repeat(30), "b".repeat(250), "c\n".repeat(40));
+        let text = format!(
+            "{}\n\"quoted\"\n{}\u{e4}\u{4e2d}\n{}",
+            "a".repeat(30),
+            "b".repeat(250),
+            "c\n".repeat(40)
+        );
         let mut all = String::new();
         let mut offset = 0;
         while offset < text.len() {

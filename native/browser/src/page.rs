@@ -19,6 +19,7 @@ pub const SCROLL: &str = include_str!("scripts/scroll.js");
 pub const BOX: &str = include_str!("scripts/box.js");
 pub const HAS_TEXT: &str = "function (text) { return (document.body?.innerText ?? '').includes(text); }";
 pub const ALL_TEXT: &str = "function (max) { return (document.body?.innerText ?? '').slice(0, max); }";
+pub const TITLE: &str = "function () { return document.title.slice(0, 2000); }";
 pub const STATUS: &str = "function () { return performance.getEntriesByType('navigation')[0]?.responseStatus ?? 0; }";
 
 /// A document's frame and the DevTools session that reaches it.
@@ -60,7 +61,10 @@ impl Browser {
     pub async fn hold(&self, home: &FrameHome, tab: u32, backend: i64) -> Outcome<Element> {
         let world = self.world(home).await?;
         let params = json!({ "backendNodeId": backend, "executionContextId": world, "objectGroup": OBJECTS });
-        let node = self.devtools.call(Some(&home.session), "DOM.resolveNode", params).await?;
+        let node = self
+            .devtools
+            .call(Some(&home.session), "DOM.resolveNode", params)
+            .await?;
         let object = node["object"]["objectId"].as_str();
         Ok(Element {
             home: home.clone(),
@@ -97,7 +101,10 @@ impl Browser {
         if let Some(thrown) = answer.get("exceptionDetails") {
             let what = thrown["exception"]["description"].as_str().or(thrown["text"].as_str());
             let what = crate::text::line(what.unwrap_or_default(), 200);
-            return Err(Fault::new(ErrorCode::ExecutionFailed, format!("the page could not be read: {what}")));
+            return Err(Fault::new(
+                ErrorCode::ExecutionFailed,
+                format!("the page could not be read: {what}"),
+            ));
         }
         Ok(answer["result"]["value"].clone())
     }

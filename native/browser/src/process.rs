@@ -148,9 +148,8 @@ impl Place {
 /// As [`Spawner::spawn`]; `STORAGE_FAILED`.
 pub async fn start(start: Start<'_>, owner: Option<(u32, u32)>) -> Outcome<Started> {
     start.place.make(owner)?;
-    let pipe = || {
-        pipe_with(PipeFlags::CLOEXEC).map_err(|error| Fault::internal(format!("no pipe for the browser: {error}")))
-    };
+    let pipe =
+        || pipe_with(PipeFlags::CLOEXEC).map_err(|error| Fault::internal(format!("no pipe for the browser: {error}")));
     let (commands, to) = pipe()?;
     let (from, messages) = pipe()?;
     let (home, temp, profile) = (start.place.home(), start.place.temp(), start.place.profile());
@@ -159,7 +158,6 @@ pub async fn start(start: Start<'_>, owner: Option<(u32, u32)>) -> Outcome<Start
     if !start.own_sandbox {
         args.push("--no-sandbox".to_owned());
     }
-    args.push("about:blank".to_owned());
     let request = SpawnRequest {
         program: start.program.to_string_lossy().into_owned(),
         args,
@@ -187,7 +185,8 @@ pub async fn start(start: Start<'_>, owner: Option<(u32, u32)>) -> Outcome<Start
     };
     let child = start.spawner.spawn(request).await?;
     for end in [&from, &to] {
-        rustix::io::ioctl_fionbio(end, true).map_err(|error| Fault::internal(format!("the browser's pipe: {error}")))?;
+        rustix::io::ioctl_fionbio(end, true)
+            .map_err(|error| Fault::internal(format!("the browser's pipe: {error}")))?;
     }
     Ok(Started { child, from, to })
 }

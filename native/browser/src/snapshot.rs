@@ -55,7 +55,9 @@ impl Browser {
             answer["cursor"] = json!(format!("{}:{end}", snapshot.number));
             answer["bytesLeft"] = json!(snapshot.text.len() - end);
         } else if !snapshot.whole {
-            answer["cut"] = json!(format!("the page goes on; {BROWSER_PAGE_BYTES_MAX} bytes of it are read"));
+            answer["cut"] = json!(format!(
+                "the page goes on; {BROWSER_PAGE_BYTES_MAX} bytes of it are read"
+            ));
         }
         answer
     }
@@ -78,6 +80,7 @@ impl Browser {
 
     /// Reads all of a page anew.
     pub(crate) async fn read(&self, tab: &TabHome) -> Outcome<Snapshot> {
+        self.retitle().await;
         let (text, whole) = match self.trees(tab).await {
             Ok(tree) => self.with(|state| {
                 let refs = &mut state.refs;
@@ -89,7 +92,10 @@ impl Browser {
                 let max = json!(BROWSER_PAGE_BYTES_MAX);
                 let text = self.in_frame(&tab.home, crate::page::ALL_TEXT, &[max]).await?;
                 let text = text.as_str().unwrap_or_default();
-                (format!("This page is too large for refs; its text alone:\n{text}\n"), text.len() < BROWSER_PAGE_BYTES_MAX)
+                (
+                    format!("This page is too large for refs; its text alone:\n{text}\n"),
+                    text.len() < BROWSER_PAGE_BYTES_MAX,
+                )
             }
             Err(fault) => return Err(fault),
         };
@@ -149,11 +155,16 @@ impl Browser {
         let frames = self.frames(tab).await?;
         self.with(|state| {
             if let Some(tab) = state.tab(tab.number) {
-                let known = frames.iter().map(|frame| (frame.home.frame.clone(), frame.loader.clone()));
+                let known = frames
+                    .iter()
+                    .map(|frame| (frame.home.frame.clone(), frame.loader.clone()));
                 tab.loaders.extend(known);
             }
         });
-        let main = frames.iter().position(|frame| frame.home == tab.home).ok_or_else(crate::devtools::ended)?;
+        let main = frames
+            .iter()
+            .position(|frame| frame.home == tab.home)
+            .ok_or_else(crate::devtools::ended)?;
         self.tree(&frames, main).await
     }
 
@@ -162,7 +173,10 @@ impl Browser {
             let frame = &frames[at];
             let params = json!({ "frameId": frame.home.frame });
             let session = Some(frame.home.session.as_str());
-            let mut answer = self.devtools.call(session, "Accessibility.getFullAXTree", params).await?;
+            let mut answer = self
+                .devtools
+                .call(session, "Accessibility.getFullAXTree", params)
+                .await?;
             let nodes: Vec<AxNode> = serde_json::from_value(answer["nodes"].take())
                 .map_err(|error| Fault::internal(format!("the accessibility tree: {error}")))?;
             let mut inner = HashMap::new();
@@ -188,7 +202,10 @@ impl Browser {
     /// The element that holds a frame, by its number in the frame around it.
     async fn owner_of(&self, around: &FrameHome, frame: &str) -> Outcome<i64> {
         let params = json!({ "frameId": frame });
-        let owner = self.devtools.call(Some(&around.session), "DOM.getFrameOwner", params).await?;
+        let owner = self
+            .devtools
+            .call(Some(&around.session), "DOM.getFrameOwner", params)
+            .await?;
         owner["backendNodeId"]
             .as_i64()
             .ok_or_else(|| Fault::internal("the browser named no frame element"))
@@ -207,7 +224,10 @@ impl Browser {
         while let Some(frame) = inside
             && let Some(parent) = &frame.parent
         {
-            let around = frames.iter().find(|other| other.home.frame == *parent).ok_or_else(crate::acts::gone)?;
+            let around = frames
+                .iter()
+                .find(|other| other.home.frame == *parent)
+                .ok_or_else(crate::acts::gone)?;
             let owner = self.owner_of(&around.home, &frame.home.frame).await?;
             let element = self.hold(&around.home, tab.number, owner).await?;
             let arguments = [json!(point.0), json!(point.1)];

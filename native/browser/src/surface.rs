@@ -64,7 +64,10 @@ impl Browser {
                 button,
                 clicks,
                 modifiers,
-            } => tell("Input.dispatchMouseEvent", pointer(act, (x, y), button, clicks, modifiers)?),
+            } => tell(
+                "Input.dispatchMouseEvent",
+                pointer(act, (x, y), button, clicks, modifiers)?,
+            ),
             SessionInput::Wheel { x, y, delta_x, delta_y } => {
                 let params = json!({ "type": "mouseWheel", "x": x, "y": y, "deltaX": delta_x, "deltaY": delta_y });
                 tell("Input.dispatchMouseEvent", params);
@@ -83,7 +86,10 @@ impl Browser {
         if step == 0 {
             self.devtools.call(session, "Page.reload", json!({})).await?;
         } else {
-            let history = self.devtools.call(session, "Page.getNavigationHistory", json!({})).await?;
+            let history = self
+                .devtools
+                .call(session, "Page.getNavigationHistory", json!({}))
+                .await?;
             let at = history["currentIndex"].as_i64().unwrap_or(0) + i64::from(step.signum());
             let entry = usize::try_from(at).ok().and_then(|at| history["entries"].get(at));
             let Some(entry) = entry else {
@@ -93,7 +99,9 @@ impl Browser {
                 ));
             };
             let params = json!({ "entryId": entry["id"] });
-            self.devtools.call(session, "Page.navigateToHistoryEntry", params).await?;
+            self.devtools
+                .call(session, "Page.navigateToHistoryEntry", params)
+                .await?;
         }
         self.settled().await;
         Ok(())
@@ -101,7 +109,11 @@ impl Browser {
 
     fn resize(&self, width: u32, height: u32) -> Outcome<()> {
         if !SIDE.contains(&width) || !SIDE.contains(&height) {
-            return Err(Fault::invalid(format!("a page is {} to {} pixels wide and high", SIDE.start(), SIDE.end())));
+            return Err(Fault::invalid(format!(
+                "a page is {} to {} pixels wide and high",
+                SIDE.start(),
+                SIDE.end()
+            )));
         }
         let sessions: Vec<String> = self.with(|state| {
             state.size = (width, height);
@@ -109,7 +121,8 @@ impl Browser {
         });
         for session in sessions {
             let metrics = crate::events::metrics(width, height);
-            self.devtools.post(Some(&session), "Emulation.setDeviceMetricsOverride", metrics);
+            self.devtools
+                .post(Some(&session), "Emulation.setDeviceMetricsOverride", metrics);
         }
         self.cast_anew();
         self.tell_changed();
@@ -156,16 +169,24 @@ impl Browser {
             told.push(format!("Fields changed: {}.", changed.join("; ")));
         }
         let (url, title) = self.with(|state| {
-            state.front().map_or_else(Default::default, |tab| (shown(&tab.url), line(&tab.title, 200)))
+            state
+                .front()
+                .map_or_else(Default::default, |tab| (shown(&tab.url), line(&tab.title, 200)))
         });
-        told.push(format!("The browser now shows {url} \"{title}\". Take a new browser.snapshot: refs may be old."));
+        told.push(format!(
+            "The browser now shows {url} \"{title}\". Take a new browser.snapshot: refs may be old."
+        ));
         told.join(" ")
     }
 
     async fn seen(&self) -> Outcome<SurfaceView> {
+        self.retitle().await;
         let front = self.front();
         let text = match &front {
-            Ok(tab) => self.read(tab).await.map(|read| part(&read.text, 0, BROWSER_TEXT_BYTES_MAX).0.to_owned()),
+            Ok(tab) => self
+                .read(tab)
+                .await
+                .map(|read| part(&read.text, 0, BROWSER_TEXT_BYTES_MAX).0.to_owned()),
             Err(fault) => Err(fault.clone()),
         };
         if !self.is_alive() {
@@ -173,7 +194,9 @@ impl Browser {
         }
         self.with(|state| {
             let front = state.front;
-            let (url, title) = state.front().map_or_else(Default::default, |tab| (shown(&tab.url), line(&tab.title, 200)));
+            let (url, title) = state
+                .front()
+                .map_or_else(Default::default, |tab| (shown(&tab.url), line(&tab.title, 200)));
             Ok(SurfaceView::Browser {
                 url,
                 title,
@@ -209,7 +232,10 @@ fn told_field(field: &Value) -> String {
     if field["secret"] == true {
         return format!("\"{label}\" (secret, not shown)");
     }
-    format!("\"{label}\" is now \"{}\"", line(field["value"].as_str().unwrap_or_default(), 200))
+    format!(
+        "\"{label}\" is now \"{}\"",
+        line(field["value"].as_str().unwrap_or_default(), 200)
+    )
 }
 
 fn pointer(act: PointerAct, at: (f64, f64), button: u8, clicks: u8, modifiers: u8) -> Outcome<Value> {

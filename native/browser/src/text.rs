@@ -53,7 +53,10 @@ mod tests {
     #[test]
     fn json_bytes_are_those_of_the_encoder() {
         for text in ["plain", "a\"b\\c\nd\te\u{1}", "\u{e4}\u{4e2d}"] {
-            assert_eq!(json_bytes(text) + 2, serde_json::to_string(text).map_or(0, |json| json.len()));
+            assert_eq!(
+                json_bytes(text) + 2,
+                serde_json::to_string(text).map_or(0, |json| json.len())
+            );
         }
     }
 }

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::address::Address;
-use crate::browser::Browser;
+use crate::browser::{BLANK, Browser};
 use crate::browsers::Browsers;
 use crate::file::{picture_path, write_picture};
 use crate::page;
@@ -278,7 +278,10 @@ impl Act {
                 }),
                 vec!["ref", "values"],
             ),
-            Self::Press => (json!({ "key": { "type": "string", "minLength": 1, "maxLength": 60 } }), vec!["key"]),
+            Self::Press => (
+                json!({ "key": { "type": "string", "minLength": 1, "maxLength": 60 } }),
+                vec!["key"],
+            ),
             Self::Scroll => (
                 json!({
                     "ref": reference, "to": { "enum": ["top", "bottom"] },
@@ -342,7 +345,11 @@ impl BrowserTool {
         if let Act::Screenshot = self.act {
             return self.screenshot(&browser, input).await;
         }
-        let mut answer = self.act_on(&browser, &input.arguments).await.map_err(|fault| told(&browser, fault))?;
+        let mut answer = self
+            .act_on(&browser, &input.arguments)
+            .await
+            .map_err(|fault| told(&browser, fault))?;
+        browser.retitle().await;
         if let (Value::Object(answer), Value::Object(standing)) = (&mut answer, browser.standing()) {
             for (key, value) in standing {
                 answer.entry(key).or_insert(value);
@@ -357,7 +364,11 @@ impl BrowserTool {
                 let address = Address::parse(&self.read::<AtAddress>(arguments)?.url)?;
                 visit(browser, &address, self.act == Act::Open).await
             }
-            Act::Snapshot => browser.snapshot(self.read::<Reading>(arguments)?.cursor.as_deref()).await,
+            Act::Snapshot => {
+                browser
+                    .snapshot(self.read::<Reading>(arguments)?.cursor.as_deref())
+                    .await
+            }
             Act::Click => {
                 let Clicking { r#ref, double } = self.read(arguments)?;
                 browser.click(&r#ref, 1 + u32::from(double)).await?;
@@ -450,7 +461,7 @@ fn told(browser: &Browser, fault: Fault) -> Fault {
 async fn visit(browser: &Browser, address: &Address, anew: bool) -> Outcome<Value> {
     browser.reach.open(&address.target);
     let front = browser.front();
-    let empty = browser.with(|state| state.front().is_some_and(|tab| tab.url == "about:blank"));
+    let empty = browser.with(|state| state.front().is_some_and(|tab| tab.url == BLANK));
     let tab = match front {
         Ok(front) if !anew || empty => front,
         // A crashed page is replaced by the one asked for.
@@ -460,10 +471,12 @@ async fn visit(browser: &Browser, address: &Address, anew: bool) -> Outcome<Valu
     browser.go(&tab, address).await?;
     // A page whose status cannot be read has none to tell.
     let status = browser.in_frame(&tab.home, page::STATUS, &[]).await.ok();
-    Ok(match status.filter(|status| status.as_u64().is_some_and(|status| status > 0)) {
-        Some(status) => json!({ "status": status }),
-        None => json!({}),
-    })
+    Ok(
+        match status.filter(|status| status.as_u64().is_some_and(|status| status > 0)) {
+            Some(status) => json!({ "status": status }),
+            None => json!({}),
+        },
+    )
 }
 
 async fn tabs(browser: &Browser, Tabbing { act, tab }: Tabbing) -> Outcome<Value> {
@@ -503,7 +516,10 @@ impl Tool for BrowserTool {
                 let address = Address::parse(&self.read::<AtAddress>(arguments)?.url)?;
                 vec![format!("browser:{}", address.origin)]
             }
-            Act::Screenshot => vec![format!("write:{}", picture_path(&self.read::<Picturing>(arguments)?.path)?)],
+            Act::Screenshot => vec![format!(
+                "write:{}",
+                picture_path(&self.read::<Picturing>(arguments)?.path)?
+            )],
             _ => Vec::new(),
         })
     }
@@ -515,7 +531,11 @@ impl Tool for BrowserTool {
             Act::Snapshot => "read the page".to_owned(),
             Act::Click => format!("click {}", text("ref")),
             Act::Type => format!("type {:?} into {}", text("text"), text("ref")),
-            Act::Select => format!("choose {} in {}", line(&arguments["values"].to_string(), 500), text("ref")),
+            Act::Select => format!(
+                "choose {} in {}",
+                line(&arguments["values"].to_string(), 500),
+                text("ref")
+            ),
             Act::Press => format!("press {}", text("key")),
             Act::Scroll => "scroll the page".to_owned(),
             Act::Wait => "wait for the page".to_owned(),
