@@ -1,0 +1,211 @@
+//! Live sessions on the wire.
+//!
+//! On the event stream, without id: `event: terminal`, data `{sessionId, offset, bytes}` (base64; `offset` counts the session's bytes before
+//! these), and `event: session_changed`, data `{sessionId}`: frames were left out or the view changed otherwise, so it is asked for again.
+//!
+//! Pictures have a stream of their own (`GET /api/sessions/pictures?sessionId=`): for each two lengths of four bytes, big-endian, of a head and
+//! of a body; the head, JSON `{mediaType, width, height, takenAt}`; the body, the picture. A body of no bytes only says that the stream
+//! lives. The newest picture wins: a reader that is slow misses the ones between.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use openwrap_contracts::method::{
+    HandBackParams, MethodAccess, SessionCommand, SessionInputParams, SessionList, SessionListParams, SessionParams,
+    SessionView,
+};
+use openwrap_contracts::ports::CancellationToken;
+use openwrap_contracts::session::{Picture, Sessions, Surface, SurfaceFrame};
+use openwrap_contracts::{ErrorCode, Fault, Outcome};
+use openwrap_sessions::{SessionFrame, SessionRegistry};
+use serde_json::{Value, json};
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::core::{Core, read_credentials};
+use crate::methods::{Call, caller, done, written};
+use crate::stream::Delivery;
+
+/// A person's note to the worker, in bytes.
+const NOTE_BYTES_MAX: usize = 4_096;
+/// Inputs of one request.
+const INPUTS_MAX: usize = 512;
+/// Without a picture for this long the stream says that it lives.
+const QUIET: Duration = Duration::from_secs(10);
+/// Wait before a reader that is full is tried again.
+const FULL_WAIT: Duration = Duration::from_millis(5);
+
+/// Takes one frame of the picture stream.
+pub type PictureSink = Arc<dyn Fn(&[u8]) -> Delivery + Send + Sync>;
+
+pub(crate) fn list(call: &Call<'_>) -> Outcome<Value> {
+    let params: SessionListParams = call.read()?;
+    written(&SessionList {
+        sessions: call.core.sessions.list(params.run_id.as_deref()),
+    })
+}
+
+pub(crate) async fn view(call: &Call<'_>) -> Outcome<Value> {
+    let params: SessionParams = call.read()?;
+    let (session, surface) = call.core.sessions.look(&params.session_id)?;
+    let view = match surface {
+        Some(surface) => Some(surface.view().await?),
+        None => None,
+    };
+    written(&SessionView { session, view })
+}
+
+pub(crate) async fn take(call: &Call<'_>) -> Outcome<Value> {
+    let params: SessionCommand = call.read()?;
+    let work = async { written(&call.core.sessions.take(&params.session_id, call.actor.clone()).await?) };
+    once(call, "session.take", &params.request_id, work).await
+}
+
+pub(crate) async fn hand_back(call: &Call<'_>) -> Outcome<Value> {
+    let params: HandBackParams = call.read()?;
+    let note = params.note.map(|note| note.trim().to_owned()).filter(|note| !note.is_empty());
+    if note.as_ref().is_some_and(|note| note.len() > NOTE_BYTES_MAX) {
+        return Err(Fault::invalid(format!("note: at most {NOTE_BYTES_MAX} bytes")));
+    }
+    let work = async {
+        let sessions = &call.core.sessions;
+        sessions.hand_back(&params.session_id, &params.token, note).await?;
+        done(call)
+    };
+    once(call, "session.hand_back", &params.request_id, work).await
+}
+
+async fn once(
+    call: &Call<'_>,
+    method: &'static str,
+    request_id: &str,
+    work: impl Future<Output = Outcome<Value>>,
+) -> Outcome<Value> {
+    call.core
+        .requests
+        .once(caller(&call.actor), method, request_id, work)
+        .await
+}
+
+pub(crate) async fn input(call: &Call<'_>) -> Outcome<Value> {
+    let params: SessionInputParams = call.read()?;
+    if params.inputs.len() > INPUTS_MAX {
+        return Err(Fault::invalid(format!("inputs: at most {INPUTS_MAX} in one request")));
+    }
+    let sessions = &call.core.sessions;
+    sessions
+        .input_in_order(&params.session_id, &params.token, params.sequence, params.inputs)
+        .await?;
+    done(call)
+}
+
+pub(crate) async fn close(call: &Call<'_>) -> Outcome<Value> {
+    let params: SessionCommand = call.read()?;
+    let work = async {
+        call.core.sessions.close(&params.session_id).await?;
+        done(call)
+    };
+    once(call, "session.close", &params.request_id, work).await
+}
+
+/// One frame of the event stream; None: pictures go elsewhere.
+pub(crate) fn frame_text(frame: &SessionFrame) -> Option<String> {
+    let session_id = json!(&*frame.session_id);
+    let mut text = String::new();
+    let _ = match &frame.frame {
+        SurfaceFrame::Terminal { offset, bytes } => write!(
+            text,
+            "event: terminal\ndata: {{\"sessionId\":{session_id},\"offset\":{offset},\"bytes\":\"{}\"}}\n\n",
+            STANDARD.encode(bytes)
+        ),
+        SurfaceFrame::Changed => write!(
+            text,
+            "event: session_changed\ndata: {{\"sessionId\":{session_id}}}\n\n"
+        ),
+        SurfaceFrame::Picture(_) => return None,
+    };
+    Some(text)
+}
+
+/// What a stream that fell behind is told: every open session's view is asked for again.
+pub(crate) fn all_changed(sessions: &SessionRegistry) -> String {
+    sessions.list(None).iter().fold(String::new(), |mut text, session| {
+        let session_id = json!(session.session_id);
+        let _ = write!(
+            text,
+            "event: session_changed\ndata: {{\"sessionId\":{session_id}}}\n\n"
+        );
+        text
+    })
+}
+
+impl Core {
+    /// Feeds the pictures of a session to a sink until the returned token is cancelled, the session closes, or nobody takes them.
+    ///
+    /// # Errors
+    /// `UNAUTHORIZED`, `NOT_FOUND`, `INVALID_STATE` for a session that is closed.
+    pub fn watch_pictures(&self, session_id: &str, credentials: &str, sink: PictureSink) -> Outcome<CancellationToken> {
+        self.access
+            .authorize(&read_credentials(credentials)?, MethodAccess::Watch)?;
+        let (_, surface) = self.sessions.look(session_id)?;
+        let surface = surface.ok_or_else(|| Fault::new(ErrorCode::InvalidState, "this session is closed"))?;
+        let closed = self.closing.child_token();
+        let (sessions, session_id, ended) = (Arc::clone(&self.sessions), session_id.to_owned(), closed.clone());
+        tokio::spawn(async move {
+            sessions.watch(&session_id, true);
+            tokio::select! {
+                () = ended.cancelled() => {}
+                () = send_pictures(&surface, &sink) => {}
+            }
+            sessions.watch(&session_id, false);
+        });
+        Ok(closed)
+    }
+}
+
+async fn send_pictures(surface: &Arc<dyn Surface>, sink: &PictureSink) {
+    let mut frames = surface.frames();
+    let mut newest: Option<Arc<Picture>> = None;
+    loop {
+        let frame = match &newest {
+            // Not taken yet: a newer one takes its place meanwhile.
+            Some(_) => tokio::time::timeout(FULL_WAIT, frames.recv()).await,
+            None => tokio::time::timeout(QUIET, frames.recv()).await,
+        };
+        match frame {
+            Ok(Ok(SurfaceFrame::Picture(picture))) => newest = Some(picture),
+            Ok(Ok(_) | Err(RecvError::Lagged(_))) => continue,
+            Ok(Err(RecvError::Closed)) => return,
+            Err(_) if newest.is_none() => {
+                if sink(&[0; 8]) == Delivery::Gone {
+                    return;
+                }
+                continue;
+            }
+            Err(_) => {}
+        }
+        if let Some(picture) = newest.take() {
+            match sink(&picture_bytes(&picture)) {
+                Delivery::Taken => {}
+                Delivery::Full => newest = Some(picture),
+                Delivery::Gone => return,
+            }
+        }
+    }
+}
+
+fn picture_bytes(picture: &Picture) -> Vec<u8> {
+    let head = json!({
+        "mediaType": picture.media_type, "width": picture.width, "height": picture.height, "takenAt": picture.taken_at,
+    })
+    .to_string();
+    let length = |bytes: usize| u32::try_from(bytes).unwrap_or(0).to_be_bytes();
+    let mut bytes = Vec::with_capacity(8 + head.len() + picture.bytes.len());
+    bytes.extend(length(head.len()));
+    bytes.extend(length(picture.bytes.len()));
+    bytes.extend(head.into_bytes());
+    bytes.extend_from_slice(&picture.bytes);
+    bytes
+}
