@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use openwrap_contracts::limits::{
-    MCP_CALL_MS_MAX, MCP_DEFINITIONS_BYTES_MAX, MCP_LOG_BYTES_MAX, MCP_START_MS_MAX, MCP_TOOLS_MAX,
-};
+use openwrap_contracts::limits::{MCP_DEFINITIONS_BYTES_MAX, MCP_LOG_BYTES_MAX, MCP_TOOLS_MAX};
 use openwrap_contracts::ports::{CancellationToken, Task};
 use openwrap_contracts::spawn::{Child, ChildControl, OutputStream};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
@@ -19,6 +17,7 @@ use rmcp::service::{ClientInitializeError, PeerRequestOptions, RequestHandle, Ru
 use serde_json::Value;
 
 use crate::inert::{visible, visible_line};
+use crate::servers::Waits;
 use crate::transport::{Pipes, Watch};
 
 /// Characters of a server's own words in a fault.
@@ -32,6 +31,7 @@ pub struct Connection {
     control: Arc<dyn ChildControl>,
     watch: Arc<Watch>,
     log: Arc<Log>,
+    waits: Waits,
 }
 
 /// The end of a standard error.
@@ -62,7 +62,7 @@ fn client() -> ClientConfig {
 }
 
 /// Shakes hands with a started child, which is ended when that fails.
-pub fn connect(child: Child) -> Task<'static, Outcome<Connection>> {
+pub fn connect(child: Child, waits: Waits) -> Task<'static, Outcome<Connection>> {
     Box::pin(async move {
         let Child {
             stdout,
@@ -85,11 +85,7 @@ pub fn connect(child: Child) -> Task<'static, Outcome<Connection>> {
             bound.kill();
         });
         let pipes = Pipes::new(stdin, stdout.chunks, Arc::clone(&watch));
-        let shaken = tokio::time::timeout(
-            Duration::from_millis(MCP_START_MS_MAX),
-            rmcp::service::serve_client(client(), pipes),
-        )
-        .await;
+        let shaken = tokio::time::timeout(waits.start, rmcp::service::serve_client(client(), pipes)).await;
         let fault = match shaken {
             Ok(Ok(service)) => {
                 return Ok(Connection {
@@ -97,12 +93,16 @@ pub fn connect(child: Child) -> Task<'static, Outcome<Connection>> {
                     control,
                     watch,
                     log,
+                    waits,
                 });
             }
             Ok(Err(error)) => handshake_failed(&error, &watch),
             Err(_) => Fault::new(
                 ErrorCode::Timeout,
-                format!("the server did not answer within {MCP_START_MS_MAX} ms of its start"),
+                format!(
+                    "the server did not answer within {} ms of its start",
+                    waits.start.as_millis()
+                ),
             ),
         };
         watch.cut("it did not come up");
@@ -155,11 +155,14 @@ impl Connection {
             self.watch.calm();
             // Before the question: what changes while it is answered is asked for again.
             self.watch.stale.store(false, Ordering::Release);
-            let read = tokio::time::timeout(Duration::from_millis(MCP_START_MS_MAX), self.pages()).await;
+            let read = tokio::time::timeout(self.waits.start, self.pages()).await;
             read.unwrap_or_else(|_| {
                 Err(Fault::new(
                     ErrorCode::Timeout,
-                    format!("the server did not list its tools within {MCP_START_MS_MAX} ms"),
+                    format!(
+                        "the server did not list its tools within {} ms",
+                        self.waits.start.as_millis()
+                    ),
                 ))
             })
         })
@@ -208,13 +211,13 @@ impl Connection {
         let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
         Box::pin(async move {
             self.watch.calm();
-            let deadline = tokio::time::Instant::now() + Duration::from_millis(MCP_CALL_MS_MAX);
+            let deadline = tokio::time::Instant::now() + self.waits.call;
             let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
             let mut handle = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(Fault::canceled()),
                 asked = self.ask(request) => asked?,
-                () = tokio::time::sleep_until(deadline) => return Err(too_slow()),
+                () = tokio::time::sleep_until(deadline) => return Err(self.too_slow()),
             };
             let answered = tokio::select! {
                 biased;
@@ -222,7 +225,7 @@ impl Connection {
                 answer = &mut handle.rx => Some(answer.unwrap_or(Err(ServiceError::TransportClosed))),
                 () = tokio::time::sleep_until(deadline) => {
                     unwanted(handle).await;
-                    return Err(too_slow());
+                    return Err(self.too_slow());
                 }
             };
             let Some(answer) = answered else {
@@ -271,6 +274,13 @@ impl Connection {
         }
     }
 
+    fn too_slow(&self) -> Fault {
+        Fault::new(
+            ErrorCode::Timeout,
+            format!("the tool did not answer within {} ms", self.waits.call.as_millis()),
+        )
+    }
+
     /// Whether it said that its tools changed since they were last read.
     pub fn is_stale(&self) -> bool {
         self.watch.stale.load(Ordering::Acquire)
@@ -302,13 +312,6 @@ impl Connection {
 
 fn misspoke(what: &str) -> Fault {
     Fault::new(ErrorCode::ExecutionFailed, format!("the server: {what}"))
-}
-
-fn too_slow() -> Fault {
-    Fault::new(
-        ErrorCode::Timeout,
-        format!("the tool did not answer within {MCP_CALL_MS_MAX} ms"),
-    )
 }
 
 /// Tells the server that nobody waits any more; one that does not read is left alone.

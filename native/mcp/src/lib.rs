@@ -16,4 +16,4 @@ mod transport;
 
 pub use definition::{Offered, OfferedTool};
 pub use names::{check_server, check_server_id};
-pub use servers::{Known, McpConfig, McpServers, Watcher};
+pub use servers::{Known, McpConfig, McpServers, NewServer, Waits, Watcher};

@@ -63,6 +63,11 @@ pub fn check_server(server: &McpServer) -> Outcome<()> {
     }
     for variable in &server.env {
         check_variable(&variable.name)?;
+        if variable.value.starts_with("secret:provider:") {
+            return Err(Fault::invalid(
+                "keys of model providers are for models only; store a secret of its own for the server",
+            ));
+        }
     }
     path_grants(server).map(|_| ())
 }

@@ -15,6 +15,7 @@ use crate::connection::{Connection, connect};
 use crate::folders::{self, Folders};
 use crate::names::{VIEW, path_grants, works_in_view};
 use crate::result::Shown;
+use crate::servers::Waits;
 
 /// Ended when idle or with its run or view, not by the clock.
 const LIFETIME_MS: u64 = 7 * 24 * 3_600_000;
@@ -42,6 +43,7 @@ pub struct Place<'a> {
     /// Name of this process's folder.
     pub name: String,
     pub owner: Option<(u32, u32)>,
+    pub waits: Waits,
 }
 
 pub struct Process {
@@ -138,7 +140,7 @@ async fn begin(
         network: Network::None,
     };
     let child = place.spawner.spawn(request).await?;
-    Ok((connect(child).await?, programs))
+    Ok((connect(child, place.waits).await?, programs))
 }
 
 fn program_of(command: &str, node: &Path) -> String {

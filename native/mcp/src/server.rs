@@ -17,6 +17,9 @@ use crate::definition::Offered;
 use crate::process::{Place, Process, Scope, named, start};
 use crate::servers::{McpConfig, Watcher};
 
+/// Starts tried for one call, where the process ends before it can be asked.
+const STARTS_MAX: usize = 2;
+
 /// What every server works with.
 pub struct Parts {
     pub config: McpConfig,
@@ -47,18 +50,23 @@ struct State {
     approved: Option<Arc<Offered>>,
     /// As of the last look.
     offered: Option<Arc<Offered>>,
-    /// Hash of other definitions than were approved: nothing is usable until a person looked.
-    changed: Option<String>,
+    /// It was seen to offer other definitions than were approved: nothing is usable until a person looked.
+    changed: bool,
     error: Option<String>,
     log: String,
 }
 
 impl Server {
-    pub fn new(kept: McpServer, approved: Option<Arc<Offered>>, changed: Option<String>, parts: Arc<Parts>) -> Self {
+    pub fn new(
+        kept: McpServer,
+        approved: Option<Arc<Offered>>,
+        changed: Option<Arc<Offered>>,
+        parts: Arc<Parts>,
+    ) -> Self {
         let state = State {
-            offered: approved.clone(),
+            changed: changed.is_some(),
+            offered: changed.or_else(|| approved.clone()),
             approved,
-            changed,
             ..State::default()
         };
         Self {
@@ -81,13 +89,9 @@ impl Server {
         self.processes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The definitions in force: approved by a person, and still what the server offers as far as is known.
-    pub fn in_force(&self) -> Option<Arc<Offered>> {
-        let state = self.state();
-        if state.changed.is_some() {
-            return None;
-        }
-        state.approved.clone()
+    /// The definitions a person approved, whatever the server offers since.
+    pub fn approved_tools(&self) -> Option<Arc<Offered>> {
+        self.state().approved.clone()
     }
 
     /// As a person sees it.
@@ -97,7 +101,7 @@ impl Server {
             .values()
             .any(|entry| entry.get().is_some_and(|running| !running.process.connection.is_over()));
         let state = self.state();
-        let waits = state.changed.is_some() || (state.approved.is_none() && state.offered.is_some());
+        let waits = state.changed || (state.approved.is_none() && state.offered.is_some());
         let status = match () {
             () if waits => McpStatus::WaitsForApproval,
             () if running => McpStatus::Running,
@@ -181,6 +185,7 @@ impl Server {
                 work: parts.config.work.join("mcp/homes"),
                 name: parts.ids.fresh("home"),
                 owner: parts.config.owner,
+                waits: parts.config.waits,
             },
         )
         .await?;
@@ -203,7 +208,7 @@ impl Server {
     /// `DEFINITION_CHANGED`; what a start can fail with.
     pub async fn process(self: &Arc<Self>, scope: &Scope, view: &View) -> Outcome<Arc<Running>> {
         let approved = self.approved()?;
-        loop {
+        for _ in 0..STARTS_MAX {
             let entry = {
                 let mut entries = self.entries();
                 // One that ended by itself makes room for a fresh one.
@@ -236,13 +241,15 @@ impl Server {
                 }
             }
         }
+        let fault = Fault::new(ErrorCode::ExecutionFailed, "it ends as soon as it has started");
+        Err(named(self.id(), fault))
     }
 
     fn approved(&self) -> Outcome<Arc<Offered>> {
         let state = self.state();
-        match (&state.approved, &state.changed) {
-            (Some(approved), None) => Ok(Arc::clone(approved)),
-            (Some(_), Some(_)) => Err(self.changed_fault()),
+        match (&state.approved, state.changed) {
+            (Some(approved), false) => Ok(Arc::clone(approved)),
+            (Some(_), true) => Err(self.changed_fault()),
             (None, _) => Err(Fault::new(
                 ErrorCode::DefinitionChanged,
                 format!("nobody has approved the tools of the MCP server `{}` yet", self.id()),
@@ -271,11 +278,11 @@ impl Server {
         }
         {
             let mut state = self.state();
-            state.changed = Some(offered.hash.clone());
+            state.changed = true;
             state.offered = Some(Arc::clone(&offered));
             state.log = running.process.connection.log();
         }
-        self.parts.watcher.changed(self.id(), &offered.hash).await?;
+        self.parts.watcher.changed(self.id(), offered).await?;
         Err(self.changed_fault())
     }
 
@@ -379,7 +386,7 @@ impl Server {
         let mut state = self.state();
         state.approved = Some(Arc::clone(&offered));
         state.offered = Some(offered);
-        state.changed = None;
+        state.changed = false;
         state.error = None;
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use openwrap_contracts::limits::{MCP_PROCESSES_MAX, MCP_SERVERS_MAX};
+use openwrap_contracts::limits::{MCP_CALL_MS_MAX, MCP_PROCESSES_MAX, MCP_SERVERS_MAX, MCP_START_MS_MAX};
 use openwrap_contracts::mcp::{McpServer, McpServerState};
 use openwrap_contracts::ports::{Ids, Task, Tool, Vault};
 use openwrap_contracts::spawn::Spawner;
@@ -27,15 +28,33 @@ pub struct McpConfig {
     pub node: PathBuf,
     /// Whose the homes are; none: the core's own.
     pub owner: Option<(u32, u32)>,
+    pub waits: Waits,
+}
+
+/// How long a server may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Waits {
+    /// From its start to the handshake, and again to its definitions.
+    pub start: Duration,
+    pub call: Duration,
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self {
+            start: Duration::from_millis(MCP_START_MS_MAX),
+            call: Duration::from_millis(MCP_CALL_MS_MAX),
+        }
+    }
 }
 
 /// Is told when a server offers something else than was approved.
 pub trait Watcher: Send + Sync {
-    /// The server's tools are refused already; answers when the fact is on disk.
+    /// The server's tools are refused already; answers when the fact and the definitions are on disk.
     ///
     /// # Errors
     /// `STORAGE_FAILED`.
-    fn changed(&self, server_id: &str, definitions_hash: &str) -> Task<'_, Outcome<()>>;
+    fn changed(&self, server_id: &str, offered: Arc<Offered>) -> Task<'_, Outcome<()>>;
 }
 
 /// A server as the ledger knows it.
@@ -43,8 +62,8 @@ pub struct Known {
     pub server: McpServer,
     /// The definitions a person approved.
     pub approved: Option<Offered>,
-    /// Hash of others it was seen to offer since.
-    pub changed: Option<String>,
+    /// Others it was seen to offer since, which nobody approved yet.
+    pub changed: Option<Offered>,
 }
 
 /// The servers, their processes, and the tools of those in force.
@@ -91,7 +110,8 @@ impl McpServers {
     pub fn restore(&self, known: Vec<Known>) {
         let servers = known.into_iter().map(|known| {
             let approved = known.approved.map(Arc::new);
-            let server = Server::new(known.server, approved, known.changed, Arc::clone(&self.parts));
+            let changed = known.changed.map(Arc::new);
+            let server = Server::new(known.server, approved, changed, Arc::clone(&self.parts));
             (server.kept.server_id.clone(), Arc::new(server))
         });
         let servers = servers.collect();
@@ -117,12 +137,13 @@ impl McpServers {
         built_in.iter().flat_map(BuiltIn::tools).collect()
     }
 
-    /// Tools in force, by server and name.
+    /// Tools a person approved, by server and name. Those of a server that changed since stay, so that what is offered to a model does
+    /// not depend on when that was found out; a call of them is refused.
     #[must_use]
     pub fn tools(&self) -> Vec<Arc<dyn Tool>> {
         let mut tools: Vec<Arc<dyn Tool>> = Vec::new();
         for server in self.map().values() {
-            if let Some(offered) = server.in_force() {
+            if let Some(offered) = server.approved_tools() {
                 let made = offered.tools.iter().map(|tool| McpTool::of_server(server, tool));
                 tools.extend(made.map(|tool| Arc::new(tool) as Arc<dyn Tool>));
             }
@@ -167,8 +188,8 @@ impl McpServers {
         Box::pin(async move {
             self.check_new(&server)?;
             let server = Server::new(server, None, None, Arc::clone(&self.parts));
-            server.look().await?;
-            Ok(NewServer(Arc::new(server)))
+            let offered = server.look().await?;
+            Ok(NewServer(Arc::new(server), offered))
         })
     }
 
@@ -184,15 +205,6 @@ impl McpServers {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(new.0.kept.server_id.clone(), new.0);
         Ok(state)
-    }
-
-    /// Reads again what a server offers, without changing what is approved.
-    ///
-    /// # Errors
-    /// `NOT_FOUND`; what a start can fail with.
-    pub fn look_again(&self, server_id: &str) -> Task<'_, Outcome<()>> {
-        let server = self.server(server_id);
-        Box::pin(async move { server?.look().await.map(|_| ()) })
     }
 
     /// What a person approves with this hash.
@@ -256,11 +268,17 @@ impl McpServers {
 }
 
 /// A server that was looked at and is not kept yet.
-pub struct NewServer(Arc<Server>);
+pub struct NewServer(Arc<Server>, Arc<Offered>);
 
 impl NewServer {
     #[must_use]
     pub fn server(&self) -> &McpServer {
         &self.0.kept
+    }
+
+    /// What it offers.
+    #[must_use]
+    pub fn offered(&self) -> Arc<Offered> {
+        Arc::clone(&self.1)
     }
 }
