@@ -165,6 +165,20 @@ describe("input", () => {
     expect(tried).toEqual([1, 1, 2, 3]);
   });
 
+  it("goes on after a reload with the last number again, empty, and then the next", async () => {
+    const sent: [number, number][] = [];
+    const queue = new InputQueue(
+      { send: async (sequence, inputs) => sent.push([sequence, inputs.length]), failed: () => undefined },
+      7,
+    );
+    queue.push({ kind: "text", text: "a" });
+    await vi.waitFor(() => expect(sent.length).toBe(2));
+    expect(sent).toEqual([
+      [7, 0],
+      [8, 1],
+    ]);
+  });
+
   it("joins what says nothing more, and nothing else", () => {
     const move = { kind: "pointer", act: "move", x: 1, y: 1, button: 0, clicks: 0, modifiers: 0 } as const;
     expect(merged(move, { ...move, x: 9 })).toEqual({ ...move, x: 9 });

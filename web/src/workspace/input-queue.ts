@@ -34,12 +34,15 @@ export function merged(first: SessionInput, second: SessionInput): SessionInput 
 export class InputQueue {
   private readonly ports: InputPorts;
   private waiting: SessionInput[] = [];
-  private sequence = 0;
+  private sequence: number;
   private sending = false;
   private over = false;
 
-  constructor(ports: InputPorts) {
+  /** `sequence`: of the last request of this lease; whether that one arrived is not known, so it is sent again with nothing in it. */
+  constructor(ports: InputPorts, sequence = 0) {
     this.ports = ports;
+    this.sequence = Math.max(0, sequence - 1);
+    if (sequence > 0) void this.flush(true);
   }
 
   push(input: SessionInput): void {
@@ -57,12 +60,12 @@ export class InputQueue {
     this.waiting = [];
   }
 
-  private async flush(): Promise<void> {
+  private async flush(empty = false): Promise<void> {
     this.sending = true;
     // What happens in the same turn (a pasted text, down and up of a tap) travels together.
     await Promise.resolve();
-    while (this.waiting.length > 0 && !this.over) {
-      const inputs = this.waiting.splice(0, BATCH_MAX);
+    for (let first = empty; (first || this.waiting.length > 0) && !this.over; first = false) {
+      const inputs = first ? [] : this.waiting.splice(0, BATCH_MAX);
       this.sequence += 1;
       await this.deliver(this.sequence, inputs);
     }

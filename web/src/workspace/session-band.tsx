@@ -1,7 +1,6 @@
 // Over a surface: whether one watches or drives, since when, and the button to change it.
 
-import type { ApiFault } from "@openwrap/contracts/client";
-import { createSignal, type JSX, Match, Show, Switch } from "solid-js";
+import { type JSX, Match, Show, Switch } from "solid-js";
 import { createAction } from "../app/action.ts";
 import { useApp } from "../app/app.ts";
 import { useNow } from "../app/clock.ts";
@@ -15,11 +14,7 @@ import { controls, type Held } from "./control.ts";
 export function SessionBand(props: { run: RunState; session: LiveSession; held: Held | undefined }): JSX.Element {
   const app = useApp();
   const now = useNow();
-  const [lost, setLost] = createSignal<ApiFault>();
-  const take = createAction(async () => {
-    setLost(undefined);
-    await controls.take(app, props.session.sessionId, (fault) => setLost(() => fault));
-  });
+  const take = createAction(() => controls.take(app, props.session.sessionId));
   const giveBack = createAction(() => controls.handBack(app, props.session.sessionId, ""));
   const role = (): string => taskView(props.run, props.session.taskId).role || "The worker";
   return (
@@ -56,14 +51,14 @@ export function SessionBand(props: { run: RunState; session: LiveSession; held: 
           )}
         </Show>
       </div>
-      <Show when={take.fault() ?? giveBack.fault() ?? lost()}>
+      <Show when={take.fault() ?? giveBack.fault() ?? controls.refused(props.session.sessionId)}>
         {(fault) => (
           <FaultNotice
             fault={fault()}
             dismiss={() => {
               take.clear();
               giveBack.clear();
-              setLost(undefined);
+              controls.clearRefusal();
             }}
           />
         )}

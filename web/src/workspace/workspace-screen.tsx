@@ -66,6 +66,7 @@ function choices(run: RunState, named: string | undefined): LiveSession[] {
 function Workspace(props: { run: RunState; detail: string | undefined }): JSX.Element {
   const app = useApp();
   const [files, setFiles] = createSignal(false);
+  void controls.restore(app);
   const sessions = createMemo(() => choices(props.run, props.detail));
   const chosen = createMemo(() => sessions().find((one) => one.sessionId === props.detail) ?? sessions()[0]);
   const id = createMemo(() => chosen()?.sessionId);
