@@ -2471,6 +2471,106 @@ export interface ToolGatewaySnapshot {
   auditCursor: number;
 }
 
+/** A session to create. */
+export interface WorkspaceSessionInput {
+  /** Unique; `session-N` when absent. */
+  sessionId?: string | null;
+  kind: SessionKind;
+  /** The agent that drives it while no person does; none: whoever sends input. */
+  ownerAgentId?: string | null;
+}
+
+/** A session. */
+export interface WorkspaceSession {
+  sessionId: string;
+  kind: SessionKind;
+  status: SessionStatus;
+  ownerAgentId?: string | null;
+  /** Who took control; none: the owner drives. */
+  controllerId?: string | null;
+  createdAt: number;
+  updatedAt: number;
+}
+
+/** Something that happened in a session. */
+export interface WorkspaceEvent {
+  /** 1, 2, 3 … over all sessions. */
+  sequence: number;
+  sessionId: string;
+  type: WorkspaceEventType;
+  timestamp: number;
+  /** Small JSON without secrets; of `screenshot` and `dom_snapshot` a reference, `{ "hash": SHA-256 }`. */
+  payload: unknown;
+}
+
+export type WorkspaceEventType = 
+  | "stdout" | "stderr" | "screenshot" | "dom_snapshot" | "file_view" | "log_line" | "status" | "control_handoff"
+  /** Input that reached the session. */
+  | "prompt";
+
+/** Sessions in the order of their creation. */
+export interface WorkspaceSnapshot {
+  sessions: WorkspaceSession[];
+  /** Sequence of the newest event, 0 before the first. */
+  eventCursor: number;
+}
+
+/** Input for a session. */
+export interface WorkspaceInput {
+  /** Agent or person that sends it. */
+  actorId: string;
+  data: unknown;
+}
+
+/** What became of an input. */
+export type WorkspaceInputReceipt = 
+  /** It is the event of this sequence. */
+  | {
+    status: "delivered";
+    sequence: number;
+  }
+  /** It goes in when the person hands back, or the approval is decided; `place` 1 is the next. */
+  | {
+    status: "waiting";
+    place: number;
+  };
+
+/** A question to a person. */
+export interface ApprovalRequest {
+  /** Unique. */
+  requestId: string;
+  kind: ApprovalKind;
+  payload: unknown;
+  requestedAt: number;
+  /** From `requestedAt`; none: it waits for ever. */
+  timeoutMs?: number | null;
+  /** The session whose agent asks: its input waits for the decision. */
+  sessionId?: string | null;
+}
+
+export type ApprovalKind = "tool" | "plan" | "escalation";
+
+/** A person's answer. */
+export interface ApprovalAnswer {
+  requestId: string;
+  approved: boolean;
+  reason?: string | null;
+  /** The arguments as the person edited them; what was asked for is then done with these. */
+  arguments?: unknown;
+}
+
+/** Where an approval stands. */
+export interface ApprovalDecision {
+  requestId: string;
+  status: ApprovalStatus;
+  /** True for `approved` only. */
+  approved: boolean;
+  reason?: string | null;
+  arguments?: unknown;
+}
+
+export type ApprovalStatus = "pending" | "approved" | "rejected" | "expired";
+
 /** How a registry of toolkits is set up. */
 export interface AgentToolkitConfig {
   /** Absolute path of the folder the tools work in. */

@@ -2,6 +2,7 @@
 
 pub mod ap;
 pub mod aq;
+pub mod ar;
 pub mod at;
 pub mod canonical;
 pub mod change;

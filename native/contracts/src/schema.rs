@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::canonical::canonical_hash;
 use crate::fault::ErrorCode;
 use crate::method::METHODS;
-use crate::{Outcome, ap, aq, at, event, limits};
+use crate::{Outcome, ap, aq, ar, at, event, limits};
 
 /// Methods, errors, limits and the JSON Schema (2020-12) of every wire type, by name.
 ///
@@ -30,6 +30,7 @@ pub fn document() -> Outcome<Value> {
     generator.subschema_for::<crate::workflow::Workflow>();
     ap::register(&mut generator);
     aq::register(&mut generator);
+    ar::register(&mut generator);
     at::register(&mut generator);
     let errors: Vec<Value> = ErrorCode::ALL
         .iter()

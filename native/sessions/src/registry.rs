@@ -16,6 +16,8 @@ use tokio::sync::{Notify, broadcast};
 
 /// Frames of all sessions a stream may be behind; then it asks for the views.
 const FRAMES_BEHIND_MAX: usize = 1_024;
+/// How long an input waits for one that it overtook.
+const OVERTAKEN_PATIENCE: Duration = Duration::from_secs(3);
 /// Closed sessions that are still listed, oldest gone first.
 const CLOSED_LISTED_MAX: usize = 64;
 
@@ -42,6 +44,8 @@ struct Held {
     token: String,
     by: Actor,
     heard_at: i64,
+    /// Requests of this lease that were carried out; the next has this number plus one.
+    sequence: u32,
 }
 
 #[derive(Default)]
@@ -59,6 +63,8 @@ pub struct SessionRegistry {
     state: Mutex<State>,
     /// A lease ended, or a session closed.
     freed: Notify,
+    /// An input was carried out.
+    moved: Notify,
     frames: broadcast::Sender<SessionFrame>,
 }
 
@@ -71,6 +77,7 @@ impl SessionRegistry {
             ids,
             state: Mutex::default(),
             freed: Notify::new(),
+            moved: Notify::new(),
             frames: broadcast::channel(FRAMES_BEHIND_MAX).0,
         })
     }
@@ -240,6 +247,7 @@ impl SessionRegistry {
                 token: token.clone(),
                 by: by.clone(),
                 heard_at: now,
+                sequence: 0,
             });
             let lease = Lease {
                 session_id: session_id.to_owned(),
@@ -330,6 +338,53 @@ impl SessionRegistry {
             Arc::clone(&entry.surface)
         };
         surface.input(inputs).await
+    }
+
+    /// Input that may overtake others on its way: each request of a lease has the number after the one before, from 1. One that came
+    /// before is done already; one that is early waits for those between.
+    ///
+    /// # Errors
+    /// As [`Sessions::input`]; `TIMEOUT` when those between do not come.
+    pub async fn input_in_order(
+        &self,
+        session_id: &str,
+        token: &str,
+        sequence: u32,
+        inputs: Vec<SessionInput>,
+    ) -> Outcome<()> {
+        let until = tokio::time::Instant::now() + OVERTAKEN_PATIENCE;
+        loop {
+            let moved = self.moved.notified();
+            let due = {
+                let mut state = self.state();
+                let entry = state.entries.get_mut(session_id).ok_or_else(|| unknown(session_id))?;
+                entry.check(Some(token))?;
+                entry.held.as_ref().map_or(0, |held| held.sequence + 1)
+            };
+            match sequence.cmp(&due) {
+                std::cmp::Ordering::Less => return Ok(()),
+                std::cmp::Ordering::Equal => break,
+                std::cmp::Ordering::Greater => {}
+            }
+            if tokio::time::timeout_at(until, moved).await.is_err() {
+                return Err(Fault::new(
+                    ErrorCode::Timeout,
+                    format!("input {due} of this lease has not come, so {sequence} was not done"),
+                ));
+            }
+        }
+        let done = self.type_in(session_id, token, inputs).await;
+        if let Some(held) = self
+            .state()
+            .entries
+            .get_mut(session_id)
+            .and_then(|entry| entry.held.as_mut())
+            .filter(|held| held.token == token)
+        {
+            held.sequence = held.sequence.max(sequence);
+        }
+        self.moved.notify_waiters();
+        done
     }
 
     async fn pass_gate(&self, run_id: &str, task_id: &str, cancel: &CancellationToken) -> Outcome<Vec<HandBack>> {
