@@ -165,6 +165,21 @@ describe("input", () => {
     expect(tried).toEqual([1, 1, 2, 3]);
   });
 
+  it("cuts a long text into pieces that are taken, and no character in two", async () => {
+    const sent: SessionInput[][] = [];
+    const queue = new InputQueue({ send: async (_, inputs) => sent.push(inputs), failed: () => undefined });
+    const text = `a${"\u{1f30d}".repeat(120_000)}`;
+    queue.push({ kind: "text", text });
+    await vi.waitFor(() =>
+      expect(sent.flat().reduce((sum, one) => sum + (one.kind === "text" ? one.text.length : 0), 0)).toBe(text.length),
+    );
+    const pieces = sent.flat().flatMap((input) => (input.kind === "text" ? input.text : []));
+    expect(pieces.join("")).toBe(text);
+    expect(Math.max(...pieces.map((piece) => new TextEncoder().encode(piece).length))).toBeLessThanOrEqual(65_536);
+    expect(pieces.every((piece) => !/\p{Cs}/u.test(piece))).toBe(true);
+    expect(sent.length).toBeGreaterThan(1);
+  });
+
   it("goes on after a reload with the last number again, empty, and then the next", async () => {
     const sent: [number, number][] = [];
     const queue = new InputQueue(

@@ -13,6 +13,10 @@ export interface InputPorts {
 const WAITING_MAX = 2_000;
 /** A batch; the core takes it whole. */
 const BATCH_MAX = 200;
+/** Text of one input: a page takes 64 KiB at once, and no character has more than three bytes for each unit of ours. */
+const TEXT_CHARS_MAX = 16_384;
+/** Text of a batch, well within what a request may hold. */
+const BATCH_CHARS_MAX = 8 * TEXT_CHARS_MAX;
 const TRIES_MAX = 4;
 const RETRY_MS = 300;
 /** After these there is nothing left to drive. Another refusal (an address that may not be opened) leaves the lease as it is. */
@@ -20,7 +24,10 @@ const ENDINGS: ReadonlySet<ErrorCode> = new Set(["LEASE_LOST", "NOT_FOUND", "UNA
 
 /** Two inputs as one where the first says nothing that the second does not. */
 export function merged(first: SessionInput, second: SessionInput): SessionInput | undefined {
-  if (first.kind === "text" && second.kind === "text") return { kind: "text", text: first.text + second.text };
+  if (first.kind === "text" && second.kind === "text") {
+    const text = first.text + second.text;
+    return text.length <= TEXT_CHARS_MAX ? { kind: "text", text } : undefined;
+  }
   if (first.kind === "resize" && second.kind === "resize") return second;
   if (first.kind === "pointer" && second.kind === "pointer" && first.act === "move" && second.act === "move") {
     return first.button === second.button ? second : undefined;
@@ -29,6 +36,13 @@ export function merged(first: SessionInput, second: SessionInput): SessionInput 
     return { ...second, deltaX: first.deltaX + second.deltaX, deltaY: first.deltaY + second.deltaY };
   }
   return undefined;
+}
+
+/** No character is cut in two. */
+function cutText(text: string): [string, string] {
+  const high = text.charCodeAt(TEXT_CHARS_MAX - 1) >> 10 === 0x36;
+  const at = high ? TEXT_CHARS_MAX - 1 : TEXT_CHARS_MAX;
+  return [text.slice(0, at), text.slice(at)];
 }
 
 export class InputQueue {
@@ -47,6 +61,12 @@ export class InputQueue {
 
   push(input: SessionInput): void {
     if (this.over) return;
+    if (input.kind === "text" && input.text.length > TEXT_CHARS_MAX) {
+      const [head, rest] = cutText(input.text);
+      this.push({ kind: "text", text: head });
+      this.push({ kind: "text", text: rest });
+      return;
+    }
     const last = this.waiting.at(-1);
     const one = last ? merged(last, input) : undefined;
     if (one) this.waiting[this.waiting.length - 1] = one;
@@ -65,11 +85,21 @@ export class InputQueue {
     // What happens in the same turn (a pasted text, down and up of a tap) travels together.
     await Promise.resolve();
     for (let first = empty; (first || this.waiting.length > 0) && !this.over; first = false) {
-      const inputs = first ? [] : this.waiting.splice(0, BATCH_MAX);
+      const inputs = first ? [] : this.batch();
       this.sequence += 1;
       await this.deliver(this.sequence, inputs);
     }
     this.sending = false;
+  }
+
+  private batch(): SessionInput[] {
+    let [count, chars] = [0, 0];
+    for (const input of this.waiting) {
+      chars += input.kind === "text" ? input.text.length : 0;
+      if (count > 0 && (count >= BATCH_MAX || chars > BATCH_CHARS_MAX)) break;
+      count += 1;
+    }
+    return this.waiting.splice(0, count);
   }
 
   /** The same number again: a request that arrived although its answer did not is done once. */
