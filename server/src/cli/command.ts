@@ -17,6 +17,8 @@ export interface CommandRow {
   name: string;
   /** Words for its arguments, as the help shows them. */
   args: string[];
+  /** Word for what follows after `--`: one argument at least, taken as it is. */
+  rest?: string;
   about: string;
   options: OptionRow[];
   load: () => Promise<CommandModule>;

@@ -85,6 +85,48 @@ export const COMMANDS: CommandRow[] = [
     load: () => import("./provider-remove.ts"),
   },
   {
+    name: "mcp add",
+    args: ["NAME"],
+    rest: "COMMAND",
+    about:
+      "Add an MCP server and approve what it offers. `npx PACKAGE` is installed once, without scripts and pinned, and then run as its entry file; any other program is taken as it is. It runs confined, without network.",
+    options: [
+      { name: "allow-read", value: "PATH", multiple: true, about: "let its process read this path of the machine" },
+      { name: "allow-write", value: "PATH", multiple: true, about: "let its process change this path of the machine" },
+      { name: "env", value: "NAME=VALUE", multiple: true, about: "set a variable" },
+      {
+        name: "secret",
+        value: "NAME",
+        multiple: true,
+        about: "set a variable to a secret read from the terminal, or from standard input, and kept in the vault",
+      },
+      { name: "yes", about: "approve without asking" },
+      JSON_OUT,
+    ],
+    load: () => import("./mcp-add.ts"),
+  },
+  {
+    name: "mcp list",
+    args: [],
+    about: "Show the MCP servers.",
+    options: [JSON_OUT],
+    load: () => import("./mcp-list.ts"),
+  },
+  {
+    name: "mcp approve",
+    args: ["NAME"],
+    about: "Look at what an MCP server offers now, and approve exactly that.",
+    options: [{ name: "yes", about: "approve without asking" }],
+    load: () => import("./mcp-approve.ts"),
+  },
+  {
+    name: "mcp remove",
+    args: ["NAME"],
+    about: "Remove an MCP server, its secrets and the package installed for it.",
+    options: [],
+    load: () => import("./mcp-remove.ts"),
+  },
+  {
     name: "replay",
     args: ["RUN"],
     about: "Run everything again from the record, without a model, and compare digest and files.",

@@ -12,9 +12,13 @@ function table(rows: [string, string][]): string {
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join("\n");
 }
 
+function restOf({ rest }: CommandRow): string[] {
+  return rest === undefined ? [] : ["--", rest, "…"];
+}
+
 export function usageOf(row: CommandRow): string {
   const options = row.options.map((option) => `[${spelled(option)}${option.multiple ? " …" : ""}]`);
-  return ["openwrap", row.name, ...row.args, ...options].join(" ");
+  return ["openwrap", row.name, ...row.args, ...options, ...restOf(row)].join(" ");
 }
 
 export function commandHelp(row: CommandRow): string {
@@ -23,7 +27,7 @@ export function commandHelp(row: CommandRow): string {
 }
 
 export function generalHelp(): string {
-  const rows = COMMANDS.map((row): [string, string] => [[row.name, ...row.args].join(" "), row.about]);
+  const rows = COMMANDS.map((row): [string, string] => [[row.name, ...row.args, ...restOf(row)].join(" "), row.about]);
   const further: [string, string][] = [
     ["--help", "show this help, or a command's with: openwrap COMMAND --help"],
     ["--version", "show the version"],

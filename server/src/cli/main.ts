@@ -36,8 +36,11 @@ function readCall(row: CommandRow, rest: string[], terminal: Terminal, openCore?
   );
   try {
     const { values, positionals } = parseArgs({ args: rest, options, allowPositionals: true, strict: true });
-    if (values.help !== true && positionals.length !== row.args.length) {
-      const wanted = row.args.length === 0 ? "no argument" : row.args.join(" ");
+    const more = positionals.length - row.args.length;
+    const fits = row.rest === undefined ? more === 0 : more > 0;
+    if (values.help !== true && !fits) {
+      const words = row.rest === undefined ? row.args : [...row.args, "--", row.rest, "…"];
+      const wanted = words.length === 0 ? "no argument" : words.join(" ");
       throw new UsageError(`${row.name} takes ${wanted}, not ${positionals.length} arguments`);
     }
     return new CommandCall(positionals, values, terminal, openCore);
