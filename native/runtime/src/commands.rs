@@ -195,6 +195,7 @@ async fn undo_once(call: &Call<'_>, params: UndoParams) -> Outcome<Value> {
         journal,
         project: std::path::Path::new(&project.path),
         task_id: params.task_id,
+        path: params.path,
         actor: call.actor.clone(),
     };
     let mut result = undo.run().await?;
@@ -222,7 +223,7 @@ pub(crate) async fn replay(call: &Call<'_>) -> Outcome<Value> {
     let project = folder.join(core.ports.ids.fresh("replay"));
     folders::make_private(&project, None).await?;
     let replay = Replay {
-        ports: core.ports.clone(),
+        ports: core.replay_ports(&state).await?,
         workflow: core.runs.workflow_of(&state).await?,
         run_id: params.run_id,
         approve: run.approve,

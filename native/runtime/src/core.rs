@@ -12,14 +12,17 @@ use openwrap_contracts::identity::Actor;
 use openwrap_contracts::method::MethodAccess;
 use openwrap_contracts::ports::{Blobs, CancellationToken, Clock, Gateway, Ids, Models, Random, Tool, Vault, Views};
 use openwrap_contracts::run::DisabledFeature;
+use openwrap_contracts::session::Sessions;
 use openwrap_contracts::spawn::{SandboxReport, Spawner};
 use openwrap_contracts::workflow::Workflow;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use openwrap_egress::Egress;
 use openwrap_gateway::ToolGatewayCore;
 use openwrap_ledger::Store;
+use openwrap_mcp::{McpConfig, Waits};
 use openwrap_models::ModelFabric;
 use openwrap_sandbox::{SandboxConfig, SandboxSpawner};
+use openwrap_sessions::SessionRegistry;
 use openwrap_toolbox::ToolboxConfig;
 use openwrap_views::{ViewConfig, ViewStore};
 use serde::Deserialize;
@@ -28,10 +31,13 @@ use serde_json::Value;
 use crate::devices::DeviceFile;
 use crate::folders;
 use crate::following::Following;
+use crate::mcp::{Mcp, McpParts};
+use crate::networks::GrantedNetworks;
 use crate::previews::{PreviewConfig, PreviewServers};
 use crate::rehearsal::{ModelsWithRehearsal, Rehearsal, RehearsalConfig};
 use crate::requests::Requests;
 use crate::runs::Runs;
+use crate::server_views::ServerViews;
 use crate::stream::{FrameSink, TextFrames, feed};
 use crate::system::{SystemClock, SystemIds, SystemRandom};
 use crate::vision::ModelVision;
@@ -61,6 +67,10 @@ pub struct CoreConfig {
     /// Whether runs that were cut off go on; a command that only looks leaves them to the next server.
     #[serde(default = "by_default")]
     pub take_up: bool,
+    /// Bundles of our own toolkits written in TypeScript (`…/documents.mjs`), each with its definitions beside it
+    /// (`documents.tools.json`).
+    #[serde(default)]
+    pub toolkit_paths: Vec<PathBuf>,
 }
 
 fn by_default() -> bool {
@@ -83,8 +93,10 @@ pub struct Core {
     pub(crate) runs: Arc<Runs>,
     pub(crate) following: Arc<Following>,
     pub(crate) requests: Requests,
+    pub(crate) mcp: Mcp,
+    pub(crate) sessions: Arc<SessionRegistry>,
     text: Arc<TextFrames>,
-    closing: CancellationToken,
+    pub(crate) closing: CancellationToken,
 }
 
 /// Longest wait of a closing core for the sandbox and the ledger.
@@ -138,6 +150,30 @@ impl Core {
             blobs: Arc::clone(&blobs),
             tools_owner: owner,
         })?);
+        let servers = crate::mcp::servers(McpParts {
+            config: McpConfig {
+                work: config.work.clone(),
+                node: config.node_path.clone(),
+                owner,
+                waits: Waits::default(),
+            },
+            toolkits: config
+                .toolkit_paths
+                .iter()
+                .filter_map(|path| crate::mcp::toolkit(path))
+                .collect(),
+            spawner: Arc::clone(&spawner),
+            vault: store.vault() as Arc<dyn Vault>,
+            ids: Arc::new(SystemIds),
+            ledger: Arc::clone(&ledger),
+            blobs: Arc::clone(&blobs) as Arc<dyn Blobs>,
+            clock: Arc::clone(&clock),
+        })
+        .await?;
+        let views: Arc<dyn Views> = Arc::new(ServerViews {
+            views,
+            servers: Arc::clone(&servers),
+        });
         let egress = Egress::new(Arc::clone(&ledger), Arc::clone(&clock))?;
         egress.forbid_own(config.port);
         let fabric = ModelFabric::new(Arc::clone(&egress) as _, store.vault() as Arc<dyn Vault>);
@@ -164,28 +200,35 @@ impl Core {
             models: Arc::clone(&models),
             ledger: Arc::clone(&ledger),
         };
+        let sessions = SessionRegistry::new(Arc::clone(&ledger), Arc::clone(&clock), Arc::new(SystemIds));
         let mut tools = openwrap_toolbox::tools(Arc::clone(&spawner), ToolboxConfig { tools_owner: owner });
         tools.extend(openwrap_toolbox::reaching_tools(
             Arc::new(vision),
             Arc::clone(&previews) as _,
         ));
-        let gateway: Arc<dyn Gateway> = Arc::new(ToolGatewayCore::new(
+        tools.extend(servers.built_in_tools());
+        let networks = GrantedNetworks {
+            brokers: egress.brokers(),
+            clock: Arc::clone(&clock),
+        };
+        let core_gateway = ToolGatewayCore::new(
             change(tools),
             Arc::clone(&views),
             Arc::clone(&blobs),
             Arc::clone(&clock),
-        )?);
+        )?;
+        let gateway = Arc::new(core_gateway.with_networks(Arc::new(networks)));
         let text = TextFrames::new();
         let ports = Ports {
             ledger: Arc::clone(&ledger),
             blobs: Arc::clone(&blobs) as Arc<dyn Blobs>,
             views,
-            gateway,
+            gateway: Arc::clone(&gateway) as Arc<dyn Gateway>,
             models,
             text: Arc::clone(&text) as _,
             clock: Arc::clone(&clock),
             ids,
-            sessions: None,
+            sessions: Some(Arc::clone(&sessions) as Arc<dyn Sessions>),
         };
         let runs = Runs::new(ports.clone(), Arc::new(config.workflow.clone())).await?;
         let closing = CancellationToken::new();
@@ -203,6 +246,8 @@ impl Core {
             fabric,
             rehearsal,
             runs,
+            mcp: Mcp::new(servers, gateway),
+            sessions,
             text,
         });
         core.begin().await?;
@@ -217,6 +262,7 @@ impl Core {
         })
         .await?;
         self.load_providers().await?;
+        self.load_mcp().await?;
         self.following.follow(self.closing.clone());
         if self.config.take_up && self.missing_for_runs().is_none() {
             self.take_up_runs().await;
@@ -303,6 +349,7 @@ impl Core {
         tokio::spawn(feed(
             Arc::clone(&self.ports.ledger),
             Arc::clone(&self.text),
+            Arc::clone(&self.sessions),
             after,
             sink,
             closed.clone(),
@@ -310,22 +357,14 @@ impl Core {
         Ok(closed)
     }
 
-    /// Bytes of a project's file.
+    /// Bytes of a file: of a project, or with `runId` and `taskId` of what a task sees.
     ///
     /// # Errors
     /// `UNAUTHORIZED`, `NOT_FOUND`, `PATH_OUTSIDE`, `PROTECTED_PATH`, `LIMIT_EXCEEDED`.
     pub async fn read_file(&self, params: &str, credentials: &str) -> Outcome<Bytes> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase", deny_unknown_fields)]
-        struct Wanted {
-            project_id: String,
-            path: String,
-        }
         self.access
             .authorize(&read_credentials(credentials)?, MethodAccess::Watch)?;
-        let wanted: Wanted = serde_json::from_str(params)?;
-        let project = self.project(&wanted.project_id).await?;
-        folders::read_beneath(PathBuf::from(project.path), wanted.path).await
+        self.wanted_file(params).await
     }
 
     /// Ends every child, keeps the fold, closes the ledger. Runs go on at the next start.
@@ -377,7 +416,7 @@ fn open_access(config: &CoreConfig, clock: &Arc<dyn Clock>) -> Outcome<Access> {
     )
 }
 
-fn read_credentials(json: &str) -> Outcome<Credentials> {
+pub(crate) fn read_credentials(json: &str) -> Outcome<Credentials> {
     // The text may hold a secret, so what is wrong with it is not repeated.
     serde_json::from_str(json).map_err(|_| Fault::new(ErrorCode::Unauthorized, "the credentials could not be read"))
 }

@@ -1,13 +1,18 @@
 //! Joins the parts, nothing else. The only crate that names concrete types of the others.
 
+mod changes;
 mod commands;
 pub mod core;
 mod devices;
+mod files;
 mod folders;
 mod following;
 mod inspect;
+mod mcp;
 mod methods;
+mod networks;
 pub mod overview;
+mod preview;
 mod previews;
 mod projects;
 mod providers;
@@ -15,7 +20,12 @@ mod rehearsal;
 mod replaying;
 mod requests;
 mod runs;
+mod server_views;
+pub mod sessions;
 mod steering;
 pub mod stream;
 mod system;
+mod uploads;
 mod vision;
+
+pub use system::SystemClock;

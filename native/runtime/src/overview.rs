@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use openwrap_contracts::event::{Event, Fact};
 use openwrap_contracts::grant::ApprovePolicy;
+use openwrap_contracts::mcp::McpServer;
 use openwrap_contracts::model::ProviderConfig;
 use openwrap_contracts::run::{DisabledFeature, Overview, PendingApproval, Project, RunPhase, RunStatus, RunSummary};
 use openwrap_contracts::spawn::{SandboxLevel, SandboxReport, UidMode};
@@ -25,6 +26,18 @@ pub struct OverviewFold {
     /// What a paused run does when it goes on.
     #[serde(default)]
     paused: BTreeMap<String, RunPhase>,
+    #[serde(default)]
+    pub mcp: BTreeMap<String, KeptMcp>,
+}
+
+/// An MCP server as the ledger has it; the hashes name blobs with its definitions.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptMcp {
+    pub server: McpServer,
+    pub approved: Option<String>,
+    /// Offered since, and not approved.
+    pub changed: Option<String>,
 }
 
 impl OverviewFold {
@@ -48,11 +61,49 @@ impl OverviewFold {
             Fact::ProviderRemoved { provider_id } => {
                 self.providers.remove(provider_id);
             }
+            Fact::McpServerAdded { .. }
+            | Fact::McpServerRemoved { .. }
+            | Fact::McpServerApproved { .. }
+            | Fact::McpServerChanged { .. } => self.apply_mcp(&event.fact),
             Fact::SandboxProbed { report } => self.sandbox = Some(report.clone()),
             Fact::RunCreated {
                 goal, model, approve, ..
             } => self.create(sequence, event, goal, model, *approve),
             _ => self.apply_run(sequence, event),
+        }
+    }
+
+    fn apply_mcp(&mut self, fact: &Fact) {
+        match fact {
+            Fact::McpServerAdded { server } => {
+                let kept = KeptMcp {
+                    server: server.clone(),
+                    approved: None,
+                    changed: None,
+                };
+                self.mcp.insert(server.server_id.clone(), kept);
+            }
+            Fact::McpServerRemoved { server_id } => {
+                self.mcp.remove(server_id);
+            }
+            Fact::McpServerApproved {
+                server_id,
+                definitions_hash,
+            } => {
+                if let Some(kept) = self.mcp.get_mut(server_id) {
+                    kept.approved = Some(definitions_hash.clone());
+                    kept.changed = None;
+                }
+            }
+            Fact::McpServerChanged {
+                server_id,
+                definitions_hash,
+            } => {
+                if let Some(kept) = self.mcp.get_mut(server_id) {
+                    kept.changed = Some(definitions_hash.clone());
+                }
+            }
+            _ => {}
         }
     }
 

@@ -31,7 +31,7 @@ impl Core {
     }
 
     /// A project is never the whole system, nor a folder that holds or lies in Open Wrap's own.
-    fn refuse_own_folders(&self, path: &Path) -> Outcome<()> {
+    pub(crate) fn refuse_own_folders(&self, path: &Path) -> Outcome<()> {
         let own = [&self.config.home, &self.config.work];
         if path.parent().is_none() || own.iter().any(|own| path.starts_with(own) || own.starts_with(path)) {
             return Err(Fault::new(
@@ -97,7 +97,7 @@ pub(crate) async fn sample(call: &Call<'_>) -> Outcome<Value> {
         .parent()
         .ok_or_else(|| Fault::invalid("the data folder has no folder above it"))?;
     let target = beside.join(SAMPLE.1);
-    folders::copy_flat(&config.samples_dir.join(SAMPLE.0), &target).await?;
+    folders::copy_new(&config.samples_dir.join(SAMPLE.0), &target).await?;
     written(
         &call
             .core

@@ -9,8 +9,11 @@ use openwrap_contracts::event::StoredEvent;
 use openwrap_contracts::identity::StepRef;
 use openwrap_contracts::limits::{PAGE_EVENTS_MAX, STREAM_QUEUE_MAX};
 use openwrap_contracts::ports::{CancellationToken, Ledger, TextSink};
+use openwrap_sessions::{SessionFrame, SessionRegistry};
 use serde_json::json;
 use tokio::sync::broadcast;
+
+use crate::sessions::{all_changed, frame_text};
 
 /// Takes ready SSE text.
 pub type FrameSink = Arc<dyn Fn(&str) -> Delivery + Send + Sync>;
@@ -111,13 +114,14 @@ impl TextSink for TextFrames {
 pub async fn feed(
     ledger: Arc<dyn Ledger>,
     text: Arc<TextFrames>,
+    sessions: Arc<SessionRegistry>,
     after: u64,
     sink: FrameSink,
     closed: CancellationToken,
 ) {
     let outcome = tokio::select! {
         () = closed.cancelled() => return,
-        outcome = run(ledger, text, after, &sink) => outcome,
+        outcome = run(ledger, text, &sessions, after, &sink) => outcome,
     };
     if let Err(fault) = outcome {
         let data = serde_json::to_string(&fault).unwrap_or_default();
@@ -125,9 +129,16 @@ pub async fn feed(
     }
 }
 
-async fn run(ledger: Arc<dyn Ledger>, text: Arc<TextFrames>, after: u64, sink: &FrameSink) -> Outcome<()> {
+async fn run(
+    ledger: Arc<dyn Ledger>,
+    text: Arc<TextFrames>,
+    sessions: &SessionRegistry,
+    after: u64,
+    sink: &FrameSink,
+) -> Outcome<()> {
     let mut position = after;
     let mut words = text.sender.subscribe();
+    let mut surfaces = sessions.frames();
     loop {
         // Subscribed before reading: nothing can fall between the two.
         let mut tail = ledger.tail();
@@ -156,6 +167,13 @@ async fn run(ledger: Arc<dyn Ledger>, text: Arc<TextFrames>, after: u64, sink: &
                     Err(broadcast::error::RecvError::Lagged(_)) => {}
                     Err(broadcast::error::RecvError::Closed) => return Ok(()),
                 },
+                frame = surfaces.recv() => match frame {
+                    Ok(frame) => if !send_surfaces(&frame, &mut surfaces, sink).await { return Ok(()) },
+                    Err(broadcast::error::RecvError::Lagged(_)) => {
+                        if !deliver(sink, &all_changed(sessions)).await { return Ok(()) }
+                    }
+                    Err(broadcast::error::RecvError::Closed) => return Ok(()),
+                },
                 _ = beat.tick() => text.flush(),
             }
         }
@@ -171,6 +189,21 @@ async fn send_rows(rows: &[StoredEvent], position: &mut u64, sink: &FrameSink) -
     }
     if let Some(last) = rows.last() {
         *position = (*position).max(last.sequence);
+    }
+    frames.is_empty() || deliver(sink, &frames).await
+}
+
+async fn send_surfaces(
+    first: &SessionFrame,
+    surfaces: &mut broadcast::Receiver<SessionFrame>,
+    sink: &FrameSink,
+) -> bool {
+    let mut frames = frame_text(first).unwrap_or_default();
+    for _ in 1..openwrap_contracts::limits::STREAM_BATCH_MAX {
+        match surfaces.try_recv() {
+            Ok(frame) => frames.push_str(&frame_text(&frame).unwrap_or_default()),
+            Err(_) => break,
+        }
     }
     frames.is_empty() || deliver(sink, &frames).await
 }
