@@ -1,5 +1,6 @@
 // A running server: sockets first, the core beside them, then the lock file that says "ready".
 
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { LaunchLink } from "@openwrap/contracts";
 import type { Core } from "./core.ts";
@@ -49,7 +50,14 @@ export async function openConfigured(
     samplesDir: join(root, "toolkits/samples"),
     workflow: defaultWorkflow(rolesDir),
     takeUp,
+    toolkitPaths: toolkitBundles(root),
   });
+}
+
+/** What the build wrote: a bundle with definitions beside it. */
+function toolkitBundles(root: string): string[] {
+  const bundles = ["documents"].map((name) => join(root, `toolkits/${name}/dist/${name}.mjs`));
+  return bundles.filter((bundle) => existsSync(bundle.replace(/\.mjs$/, ".tools.json")));
 }
 
 function originOf(settings: Settings, port: number): string {

@@ -25,6 +25,8 @@ export interface CoreConfig {
   disabled: { feature: string; switch: string }[];
   /** Whether runs that were cut off go on. */
   takeUp: boolean;
+  /** Bundles of the toolkits that are MCP servers, each with its definitions beside it. */
+  toolkitPaths: string[];
 }
 
 /** Port of the app unless another is asked for. */
