@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 use crate::fault::Outcome;
 use crate::identity::Actor;
 use crate::ports::{CancellationToken, Task};
-use crate::spawn::TerminalSize;
+use crate::spawn::{Child, ExitStatus, TerminalSize};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -204,6 +204,39 @@ pub trait Surface: Send + Sync {
 
     /// Ends it with all it started.
     fn close(&self) -> Task<'_, ()>;
+}
+
+/// A program in a terminal, for the tools that work with it.
+pub trait ProgramTerminal: Surface {
+    /// The visible lines as plain text, without blanks at their ends and empty lines below.
+    fn text(&self) -> String;
+
+    /// The last lines, those that scrolled away included.
+    fn last_lines(&self, most: usize) -> String;
+
+    /// How the program ended, once it has and all it printed is shown.
+    fn ended(&self) -> Option<ExitStatus>;
+
+    /// Waits for that.
+    fn end(&self) -> Task<'_, Option<ExitStatus>>;
+
+    /// What a program with pipes printed; line ends become those of a terminal.
+    fn show(&self, output: &[u8]);
+}
+
+/// Makes terminals.
+pub trait Terminals: Send + Sync {
+    /// Takes over a child that was started with a terminal of this size.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENTS`.
+    fn of_child(&self, child: Child, size: TerminalSize) -> Outcome<Arc<dyn ProgramTerminal>>;
+
+    /// For programs with pipes: their output is shown, nothing is typed.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENTS`.
+    fn of_pipes(&self, size: TerminalSize) -> Outcome<Arc<dyn ProgramTerminal>>;
 }
 
 /// A session to open.

@@ -4,8 +4,10 @@ pub mod manager;
 mod registry;
 mod screen;
 mod terminal;
+mod terminals;
 
 pub use manager::WorkspaceSessionManager;
 pub use registry::{SessionFrame, SessionRegistry};
 pub use screen::Screen;
 pub use terminal::Terminal;
+pub use terminals::ScreenTerminals;
