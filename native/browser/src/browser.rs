@@ -73,6 +73,8 @@ pub(crate) struct Tab {
     pub session: String,
     pub url: String,
     pub title: String,
+    /// It is looked after: what is sent there arrives, what happens there is told.
+    pub ready: bool,
     pub loading: bool,
     pub crashed: bool,
     /// Document of each frame by its id.
@@ -193,7 +195,7 @@ impl Browser {
             .call(None, "Target.createTarget", json!({ "url": BLANK }))
             .await?;
         let begun = self.until(Duration::from_millis(BROWSER_LOAD_MS_MAX), |state| {
-            !state.tabs.is_empty()
+            state.tabs.iter().any(|tab| tab.ready)
         });
         if begun.await {
             Ok(())
@@ -298,19 +300,22 @@ impl Browser {
         }
     }
 
-    /// Reads the title of the page at the front, which the browser tells late.
-    pub(crate) async fn retitle(&self) {
+    /// Reads title and address of the page at the front, which the browser tells late.
+    pub(crate) async fn look(&self) {
         let Ok(tab) = self.front() else { return };
-        // While a page changes it has no title to tell.
-        let title = self.in_frame(&tab.home, crate::page::TITLE, &[]).await;
-        if let Ok(Value::String(title)) = title {
-            self.with(|state| {
-                if let Some(tab) = state.tab(tab.number) {
-                    tab.title = crate::text::line(&title, 500);
-                }
-            });
-            self.news.notify_waiters();
-        }
+        // While a page changes it has none to tell.
+        let Ok(seen) = self.in_frame(&tab.home, crate::page::WHERE, &[]).await else {
+            return;
+        };
+        self.with(|state| {
+            let Some(tab) = state.tab(tab.number) else { return };
+            tab.title = crate::text::line(seen[0].as_str().unwrap_or_default(), 500);
+            // A page of the browser's own stands for an error at the address asked for.
+            if let Some(url) = seen[1].as_str().filter(|url| url.starts_with("http") || *url == BLANK) {
+                url.clone_into(&mut tab.url);
+            }
+        });
+        self.news.notify_waiters();
     }
 
     /// Waits for what an act set off.
@@ -355,7 +360,7 @@ impl Browser {
             .await?;
         let target = made["targetId"].as_str().unwrap_or_default().to_owned();
         let there = self.until(Duration::from_millis(BROWSER_LOAD_MS_MAX), |state| {
-            state.tabs.iter().any(|tab| tab.target == target)
+            state.tabs.iter().any(|tab| tab.target == target && tab.ready)
         });
         if !there.await {
             return Err(Fault::new(ErrorCode::Timeout, "the browser opened no tab"));

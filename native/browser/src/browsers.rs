@@ -2,7 +2,6 @@
 //!
 //! A browser of its own process, not only a context of its own in a shared one: its connections are this task's and nobody else's to the
 //! broker, its profile holds nothing of another task, and ending the task ends it.
-#![allow(clippy::disallowed_methods)]
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -20,7 +19,7 @@ use crate::address::Address;
 use crate::browser::Browser;
 use crate::devtools::DevTools;
 use crate::find::Found;
-use crate::process::{Place, Start, Started, start};
+use crate::process::{Place, Start, Started, last_address, start, sweep};
 use crate::reach::Reach;
 use crate::surface::BrowserSurface;
 
@@ -61,9 +60,7 @@ impl Browsers {
     /// Drops what browsers before left on disk but for their last addresses.
     #[must_use]
     pub fn new(ports: BrowserPorts, config: BrowserConfig) -> Arc<Self> {
-        for entry in std::fs::read_dir(&config.folder).into_iter().flatten().flatten() {
-            Place { folder: entry.path() }.clear();
-        }
+        sweep(&config.folder);
         Arc::new(Self {
             ports,
             config,
@@ -135,25 +132,20 @@ impl Browsers {
         let reach = Arc::new(Reach::new(self.config.own_port));
         reach.follow(&input.network);
         let name = &sha256_hex(format!("{}\0{}\0{}", key.0, key.1, key.2).as_bytes())[..24];
-        let place = Place {
-            folder: self.config.folder.join(name),
-        };
-        let last = place.last_address();
-        let began = start(
-            Start {
-                spawner: &*self.ports.spawner,
-                program,
-                place: &place,
-                label: SpawnLabel {
-                    run_id: key.0.clone(),
-                    task_id: key.1.clone(),
-                },
-                broker: self.broker(key, &reach),
-                own_sandbox: false,
+        let folder = self.config.folder.join(name);
+        let last = last_address(&folder);
+        let place = Place::make(folder, self.config.tools_owner)?;
+        let began = start(Start {
+            spawner: &*self.ports.spawner,
+            program,
+            place: &place,
+            label: SpawnLabel {
+                run_id: key.0.clone(),
+                task_id: key.1.clone(),
             },
-            self.config.tools_owner,
-        );
-        let Started { child, from, to } = began.await?;
+            broker: self.broker(key, &reach),
+        });
+        let Started { child, from, to } = began.await.inspect_err(|_| place.clear())?;
         let (devtools, events) = DevTools::over(from, to)?;
         let (stdout, stderr) = (child.stdout, child.stderr);
         tokio::spawn(async move { tokio::join!(stdout.collect(), stderr.collect()) });

@@ -1,6 +1,7 @@
 //! Pictures of the front tab, while somebody looks: each acknowledged at once, only the newest kept.
 
 use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,9 +11,9 @@ use serde_json::{Value, json};
 
 use crate::browser::Browser;
 
-/// Of 60 frames a second every which is taken: 20 while watched, 60 while a person drives.
-const EVERY_WATCHED: u32 = 3;
-const EVERY_DRIVEN: u32 = 1;
+/// Time between two pictures while only watched; a driver gets each one. All are taken of the browser (of every third, the last one of
+/// a movement would be missing), and those in between are dropped here.
+const GAP_WATCHED: Duration = Duration::from_millis(45);
 const QUALITY: u32 = 70;
 
 /// What is shown to whom.
@@ -20,9 +21,12 @@ const QUALITY: u32 = 70;
 pub struct Cast {
     pub watchers: usize,
     pub driven: bool,
-    /// Session pictures come from, and how often.
-    running: Option<(String, u32)>,
+    /// Session pictures come from.
+    running: Option<String>,
     newest: Option<Arc<Picture>>,
+    sent: Option<Instant>,
+    /// The newest goes out at the end of the gap.
+    due: bool,
 }
 
 impl Browser {
@@ -34,20 +38,16 @@ impl Browser {
     pub(crate) fn cast_again(&self) {
         let (front, size) = self.with(|state| (state.front().map(|tab| tab.session.clone()), state.size));
         self.with_cast(|cast| {
-            let every = if cast.driven { EVERY_DRIVEN } else { EVERY_WATCHED };
-            let wanted = front
-                .filter(|_| cast.watchers > 0 || cast.driven)
-                .map(|session| (session, every));
+            let wanted = front.filter(|_| cast.watchers > 0 || cast.driven);
             if wanted == cast.running {
                 return;
             }
-            if let Some((session, _)) = cast.running.take() {
+            if let Some(session) = cast.running.take() {
                 self.devtools.post(Some(&session), "Page.stopScreencast", json!({}));
             }
-            if let Some((session, every)) = &wanted {
+            if let Some(session) = &wanted {
                 let params = json!({
-                    "format": "jpeg", "quality": QUALITY, "everyNthFrame": every,
-                    "maxWidth": size.0, "maxHeight": size.1,
+                    "format": "jpeg", "quality": QUALITY, "maxWidth": size.0, "maxHeight": size.1,
                 });
                 self.devtools.post(Some(session), "Page.startScreencast", params);
             }
@@ -58,7 +58,7 @@ impl Browser {
     /// As the page has another size.
     pub(crate) fn cast_anew(&self) {
         self.with_cast(|cast| {
-            if let Some((session, _)) = cast.running.take() {
+            if let Some(session) = cast.running.take() {
                 self.devtools.post(Some(&session), "Page.stopScreencast", json!({}));
             }
         });
@@ -67,13 +67,12 @@ impl Browser {
 
     /// One who joins a page that stands still sees it as well.
     pub(crate) fn cast_newest(&self) {
-        let newest = self.with_cast(|cast| cast.newest.clone());
-        if let Some(picture) = newest {
-            let _ = self.frames.send(SurfaceFrame::Picture(picture));
+        if self.with_cast(|cast| !cast.due) {
+            self.send_newest();
         }
     }
 
-    pub(crate) fn pictured(&self, session: &str, mut params: Value) {
+    pub(crate) fn pictured(self: &Arc<Self>, session: &str, mut params: Value) {
         let number = params["sessionId"].clone();
         self.devtools
             .post(Some(session), "Page.screencastFrameAck", json!({ "sessionId": number }));
@@ -96,14 +95,39 @@ impl Browser {
                 .as_f64()
                 .map_or(0, |seconds| (seconds * 1000.0) as i64),
         });
-        let current = self.with_cast(|cast| {
-            let current = cast.running.as_ref().is_some_and(|(running, _)| running == session);
-            if current {
-                cast.newest = Some(Arc::clone(&picture));
+        let wait = self.with_cast(|cast| {
+            if cast.running.as_deref() != Some(session) {
+                return None;
             }
-            current
+            cast.newest = Some(picture);
+            let gap = if cast.driven { Duration::ZERO } else { GAP_WATCHED };
+            let wait = cast
+                .sent
+                .map_or(Duration::ZERO, |sent| gap.saturating_sub(sent.elapsed()));
+            // One that waits already takes this picture along.
+            (!std::mem::replace(&mut cast.due, true)).then_some(wait)
         });
-        if current {
+        match wait {
+            Some(Duration::ZERO) => self.send_newest(),
+            Some(wait) => {
+                let browser = Arc::clone(self);
+                tokio::spawn(async move {
+                    tokio::time::sleep(wait).await;
+                    browser.send_newest();
+                });
+            }
+            None => {}
+        }
+    }
+
+    fn send_newest(&self) {
+        let newest = self.with_cast(|cast| {
+            cast.due = false;
+            cast.sent = Some(Instant::now());
+            cast.newest.clone()
+        });
+        if let Some(picture) = newest {
+            // Nobody looking is fine.
             let _ = self.frames.send(SurfaceFrame::Picture(picture));
         }
     }

@@ -29,7 +29,7 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 }
 
 impl Browser {
-    fn happened(&self, event: DevToolsEvent) {
+    fn happened(self: &Arc<Self>, event: DevToolsEvent) {
         let DevToolsEvent {
             session,
             method,
@@ -61,7 +61,7 @@ impl Browser {
     }
 
     /// A tab, or a frame in a process of its own. It waits until it is let go.
-    fn attached(&self, parent: Option<&str>, params: &Value) {
+    fn attached(self: &Arc<Self>, parent: Option<&str>, params: &Value) {
         let session = text(params, "sessionId").to_owned();
         let info = &params["targetInfo"];
         match text(info, "type") {
@@ -83,7 +83,7 @@ impl Browser {
         }
     }
 
-    fn tab_attached(&self, session: String, info: &Value) {
+    fn tab_attached(self: &Arc<Self>, session: String, info: &Value) {
         let target = text(info, "targetId").to_owned();
         let number = self.with(|state| {
             if state.tabs.len() >= BROWSER_TABS_MAX {
@@ -105,6 +105,7 @@ impl Browser {
                     url => url.to_owned(),
                 },
                 title: String::new(),
+                ready: false,
                 loading: false,
                 crashed: false,
                 loaders: std::collections::HashMap::new(),
@@ -128,6 +129,20 @@ impl Browser {
         self.let_run(&session);
         self.cast_again();
         self.tell_changed();
+        // Commands of a session are done in order: once one after them is answered, they are in force.
+        let browser = Arc::clone(self);
+        tokio::spawn(async move {
+            let answered = browser
+                .devtools
+                .call(Some(&session), "Page.getFrameTree", json!({}))
+                .await;
+            browser.with(|state| {
+                if let Some(tab) = state.tab_of(&session) {
+                    tab.ready = answered.is_ok();
+                }
+            });
+            browser.news.notify_waiters();
+        });
     }
 
     /// Its requests are asked about, its frames come here.

@@ -19,7 +19,7 @@ pub const SCROLL: &str = include_str!("scripts/scroll.js");
 pub const BOX: &str = include_str!("scripts/box.js");
 pub const HAS_TEXT: &str = "function (text) { return (document.body?.innerText ?? '').includes(text); }";
 pub const ALL_TEXT: &str = "function (max) { return (document.body?.innerText ?? '').slice(0, max); }";
-pub const TITLE: &str = "function () { return document.title.slice(0, 2000); }";
+pub const WHERE: &str = "function () { return [document.title.slice(0, 2000), location.href.slice(0, 8000)]; }";
 pub const STATUS: &str = "function () { return performance.getEntriesByType('navigation')[0]?.responseStatus ?? 0; }";
 
 /// A document's frame and the DevTools session that reaches it.

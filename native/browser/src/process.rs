@@ -47,6 +47,8 @@ const FLAGS: &[&str] = &[
     "--no-default-browser-check",
     "--no-first-run",
     "--no-pings",
+    // Its own needs new namespaces, which no confined program may make: all its processes share ours.
+    "--no-sandbox",
     "--password-store=basic",
     "--use-mock-keychain",
     "--hide-scrollbars",
@@ -58,7 +60,10 @@ const FLAGS: &[&str] = &[
 /// Where one browser keeps what it writes.
 #[derive(Debug, Clone)]
 pub struct Place {
-    pub folder: PathBuf,
+    /// Of the attempt: holds the last address.
+    folder: PathBuf,
+    /// Of this browser alone, so that the end of one never touches the next.
+    live: PathBuf,
 }
 
 /// What a browser is started with.
@@ -69,8 +74,6 @@ pub struct Start<'a> {
     pub label: SpawnLabel,
     /// None: it reaches nothing.
     pub broker: Option<Arc<dyn Broker>>,
-    /// Whether its own sandbox is on besides ours.
-    pub own_sandbox: bool,
 }
 
 /// A started browser and our ends of its pipe.
@@ -85,69 +88,109 @@ fn failed(path: &Path, error: &std::io::Error) -> Fault {
 }
 
 impl Place {
-    fn profile(&self) -> PathBuf {
-        self.folder.join("profile")
-    }
-
-    fn home(&self) -> PathBuf {
-        self.folder.join("home")
-    }
-
-    fn temp(&self) -> PathBuf {
-        self.folder.join("tmp")
-    }
-
-    fn last(&self) -> PathBuf {
-        self.folder.join("address")
-    }
-
-    /// Makes the folders anew, theirs alone.
-    fn make(&self, owner: Option<(u32, u32)>) -> Outcome<()> {
-        self.clear();
-        let make = |path: &Path, mode: u32| -> std::io::Result<()> {
-            std::fs::create_dir_all(path)?;
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+    /// Folders that only this browser has, theirs alone.
+    ///
+    /// # Errors
+    /// `STORAGE_FAILED`.
+    pub fn make(folder: PathBuf, owner: Option<(u32, u32)>) -> Outcome<Self> {
+        let passable = |path: &Path| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o711));
+        std::fs::create_dir_all(&folder)
+            .and_then(|()| passable(&folder))
+            .map_err(|error| failed(&folder, &error))?;
+        let live =
+            (0..LIVE_MAX)
+                .map(|number| folder.join(number.to_string()))
+                .find_map(|live| match std::fs::create_dir(&live) {
+                    Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => None,
+                    made => Some(made.and_then(|()| passable(&live)).map(|()| live)),
+                });
+        let live = match live {
+            Some(live) => live.map_err(|error| failed(&folder, &error))?,
+            None => {
+                return Err(Fault::new(
+                    ErrorCode::StorageFailed,
+                    "old profiles of the browser cannot be removed",
+                ));
+            }
         };
-        make(&self.folder, 0o711).map_err(|error| failed(&self.folder, &error))?;
-        for path in [self.profile(), self.home(), self.temp()] {
-            make(&path, 0o700)
+        let place = Self { folder, live };
+        for path in [place.profile(), place.home(), place.temp()] {
+            std::fs::create_dir(&path)
+                .and_then(|()| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)))
                 .and_then(|()| owner.map_or(Ok(()), |(uid, gid)| chown(&path, Some(uid), Some(gid))))
                 .map_err(|error| failed(&path, &error))?;
         }
-        Ok(())
+        Ok(place)
+    }
+
+    fn profile(&self) -> PathBuf {
+        self.live.join("profile")
+    }
+
+    fn home(&self) -> PathBuf {
+        self.live.join("home")
+    }
+
+    fn temp(&self) -> PathBuf {
+        self.live.join("tmp")
     }
 
     /// Drops all but the last address.
     pub fn clear(&self) {
-        for path in [self.profile(), self.home(), self.temp()] {
-            // What cannot be removed now is removed at the next start.
-            let _ = std::fs::remove_dir_all(path);
-        }
+        // What cannot be removed now is removed at the next start of the core.
+        let _ = std::fs::remove_dir_all(&self.live);
     }
 
-    /// Drops all of it.
+    /// Drops the last address too.
     pub fn remove(&self) {
         self.clear();
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-
-    /// The address shown last, written by a browser that was not closed.
-    pub fn last_address(&self) -> Option<String> {
-        std::fs::read_to_string(self.last()).ok()
+        let _ = std::fs::remove_file(last(&self.folder));
+        let _ = std::fs::remove_dir(&self.folder);
     }
 
     pub fn keep_address(&self, url: &str) {
         // Only a browser cut off with the core is reopened by it: without the note the worker is told that nothing is open.
-        let _ = std::fs::write(self.last(), url);
+        let _ = std::fs::write(last(&self.folder), url);
     }
 }
+
+/// Profiles of one attempt that lie there at once.
+const LIVE_MAX: u32 = 1_000;
+
+fn last(folder: &Path) -> PathBuf {
+    folder.join("address")
+}
+
+/// The address an attempt's browser showed last, when it was not closed.
+pub fn last_address(folder: &Path) -> Option<String> {
+    std::fs::read_to_string(last(folder)).ok()
+}
+
+/// Drops the profiles that a core before left, but not the addresses; one older than `ADDRESS_AGE_MAX` belongs to no run any more.
+pub fn sweep(folder: &Path) {
+    let entries = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for attempt in entries(folder) {
+        for left in entries(&attempt.path()) {
+            if left.file_type().is_ok_and(|kind| kind.is_dir()) {
+                let _ = std::fs::remove_dir_all(left.path());
+            }
+        }
+        let modified = std::fs::metadata(last(&attempt.path())).and_then(|about| about.modified());
+        let old = modified.map_or(true, |at| at.elapsed().is_ok_and(|age| age > ADDRESS_AGE_MAX));
+        if old {
+            let _ = std::fs::remove_dir_all(attempt.path());
+        }
+    }
+}
+
+/// A run that was cut off is taken up at the next start, or never.
+const ADDRESS_AGE_MAX: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3_600);
 
 /// Starts a browser; its pages come over the pipe.
 ///
 /// # Errors
 /// As [`Spawner::spawn`]; `STORAGE_FAILED`.
-pub async fn start(start: Start<'_>, owner: Option<(u32, u32)>) -> Outcome<Started> {
-    start.place.make(owner)?;
+pub async fn start(start: Start<'_>) -> Outcome<Started> {
     let pipe =
         || pipe_with(PipeFlags::CLOEXEC).map_err(|error| Fault::internal(format!("no pipe for the browser: {error}")));
     let (commands, to) = pipe()?;
@@ -155,9 +198,6 @@ pub async fn start(start: Start<'_>, owner: Option<(u32, u32)>) -> Outcome<Start
     let (home, temp, profile) = (start.place.home(), start.place.temp(), start.place.profile());
     let mut args: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
     args.push(format!("--user-data-dir={}", profile.display()));
-    if !start.own_sandbox {
-        args.push("--no-sandbox".to_owned());
-    }
     let request = SpawnRequest {
         program: start.program.to_string_lossy().into_owned(),
         args,

@@ -80,7 +80,7 @@ impl Browser {
 
     /// Reads all of a page anew.
     pub(crate) async fn read(&self, tab: &TabHome) -> Outcome<Snapshot> {
-        self.retitle().await;
+        self.look().await;
         let (text, whole) = match self.trees(tab).await {
             Ok(tree) => self.with(|state| {
                 let refs = &mut state.refs;

@@ -180,7 +180,7 @@ impl Browser {
     }
 
     async fn seen(&self) -> Outcome<SurfaceView> {
-        self.retitle().await;
+        self.look().await;
         let front = self.front();
         let text = match &front {
             Ok(tab) => self

@@ -349,7 +349,7 @@ impl BrowserTool {
             .act_on(&browser, &input.arguments)
             .await
             .map_err(|fault| told(&browser, fault))?;
-        browser.retitle().await;
+        browser.look().await;
         if let (Value::Object(answer), Value::Object(standing)) = (&mut answer, browser.standing()) {
             for (key, value) in standing {
                 answer.entry(key).or_insert(value);

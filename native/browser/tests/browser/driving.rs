@@ -122,7 +122,7 @@ async fn a_person_drives_and_the_worker_is_told_what_changed_but_no_password() {
     };
     assert!(
         text.contains("KeyK") && !text.contains("hunter2") && url.ends_with("/login"),
-        "{text}"
+        "{url} {text}"
     );
     assert_eq!(tabs.len(), 1);
     surface.watched(1, false);
