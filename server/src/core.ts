@@ -8,6 +8,12 @@ export interface Core {
   call(method: string, paramsJson: string, credentialsJson: string): Promise<string>;
   /** Ready server-sent-event text of everything after a sequence. Rejects with a `CoreFault`. */
   subscribe(credentialsJson: string, after: number, frames: (text: string) => void): Promise<{ close(): void }>;
+  /** Frames of a session's pictures, each whole, the newest first of those that wait. Rejects with a `CoreFault`. */
+  watchPictures(
+    sessionId: string,
+    credentialsJson: string,
+    frames: (frame: Uint8Array) => void,
+  ): Promise<{ close(): void }>;
   /** Bytes of a project's file. Rejects with a `CoreFault`. */
   readFile(paramsJson: string, credentialsJson: string): Promise<Uint8Array>;
   /** Rejects with a `CoreFault` when this upload would not be taken. */

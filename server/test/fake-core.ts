@@ -22,6 +22,8 @@ export class FakeCore implements Core {
   readonly calls: { method: string; params: unknown }[] = [];
   /** Live subscriptions. */
   readonly readers = new Map<(text: string) => void, { after: number }>();
+  /** Live readers of pictures. */
+  readonly watching = new Map<(frame: Uint8Array) => void, { sessionId: string }>();
   codes = [CODE];
   closed = false;
   private token = TOKEN;
@@ -64,6 +66,16 @@ export class FakeCore implements Core {
     this.subscriptions += 1;
     this.readers.set(frames, { after });
     return { close: () => this.readers.delete(frames) };
+  }
+
+  async watchPictures(
+    sessionId: string,
+    credentialsJson: string,
+    frames: (frame: Uint8Array) => void,
+  ): Promise<{ close(): void }> {
+    if (!this.permits(credentialsJson)) throw new CoreFault(UNAUTHORIZED);
+    this.watching.set(frames, { sessionId });
+    return { close: () => this.watching.delete(frames) };
   }
 
   async readFile(paramsJson: string, credentialsJson: string): Promise<Uint8Array> {

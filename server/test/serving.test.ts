@@ -98,6 +98,40 @@ describe("upload", () => {
   });
 });
 
+describe("pictures", () => {
+  const target = "/api/sessions/pictures?sessionId=session_1";
+
+  it("need a signed-in reader and a session's name", async () => {
+    const refused = await Promise.all([
+      server.ask(target),
+      server.ask("/api/sessions/pictures", { headers: SIGNED_IN }),
+      server.ask("/api/sessions/pictures?sessionId=../x", { headers: SIGNED_IN }),
+    ]);
+    expect(refused.map(({ status }) => status)).toEqual([401, 400, 400]);
+    expect(server.core.watching.size).toBe(0);
+  });
+
+  it("give a slow reader the newest, and free the session when it leaves", async () => {
+    const response = await server.open(target, { headers: SIGNED_IN });
+    expect([...server.core.watching.values()]).toEqual([{ sessionId: "session_1" }]);
+    response.pause();
+    const sent = 2_000;
+    for (let frame = 1; frame <= sent; frame += 1) {
+      for (const take of server.core.watching.keys()) take(Buffer.alloc(64 * 1024, `${frame} `));
+      if (frame % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    let bytes = 0;
+    for await (const part of response) {
+      bytes += (part as Buffer).length;
+      if ((part as Buffer).toString("latin1").includes(` ${sent} ${sent} `)) break;
+    }
+    expect(bytes).toBeLessThan(sent * 64 * 1024);
+    response.destroy();
+    await expect.poll(() => server.core.watching.size).toBe(0);
+    expect(server.streams.pictures.count).toBe(0);
+  });
+});
+
 describe("stream", () => {
   it("writes frames as they are given and frees the reader when it leaves", async () => {
     const response = await server.open("/api/stream?after=7", { headers: SIGNED_IN });

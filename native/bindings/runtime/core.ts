@@ -12,6 +12,8 @@ export interface CoreHandle {
   call(method: string, paramsJson: string, credentialsJson: string): Promise<string>;
   /** Ready server-sent-event text of everything after a sequence, in batches. Rejects with the JSON text of a fault. */
   subscribe(credentialsJson: string, after: number, frames: (text: string) => void): Promise<Subscription>;
+  /** Frames of a session's pictures, each whole. */
+  watchPictures(sessionId: string, credentialsJson: string, frames: (frame: Uint8Array) => void): Promise<Subscription>;
   /** Bytes of a project's file. Rejects with the JSON text of a fault. */
   readFile(paramsJson: string, credentialsJson: string): Promise<Uint8Array>;
   /** Rejects with the JSON text of a fault when this upload would not be taken. */

@@ -11,8 +11,13 @@ use openwrap_runtime::core::{Core, CoreConfig};
 use openwrap_runtime::stream::Delivery;
 use serde_json::{Value, json};
 
+use crate::crossing::thrown;
+
 /// Frames waiting for JavaScript before the stream is slowed to its pace.
 const FRAMES_WAITING: usize = 256;
+
+/// Pictures waiting for JavaScript.
+const PICTURES_WAITING: usize = 2;
 
 /// An open core.
 #[napi]
@@ -66,6 +71,28 @@ impl CoreHandle {
         Ok(Subscription { closed })
     }
 
+    /// Frames of a session's pictures, each whole, until closed; one that JavaScript has no room for gives way to a newer one.
+    #[napi]
+    pub async fn watch_pictures(
+        &self,
+        session_id: String,
+        credentials_json: String,
+        frames: ThreadsafeFunction<Buffer, (), Buffer, napi::Status, false, true, PICTURES_WAITING>,
+    ) -> napi::Result<Subscription> {
+        let sink = Arc::new(move |frame: &[u8]| {
+            match frames.call(Buffer::from(frame), ThreadsafeFunctionCallMode::NonBlocking) {
+                napi::Status::Ok => Delivery::Taken,
+                napi::Status::QueueFull => Delivery::Full,
+                _ => Delivery::Gone,
+            }
+        });
+        let closed = self
+            .core
+            .watch_pictures(&session_id, &credentials_json, sink)
+            .map_err(|fault| thrown(&fault))?;
+        Ok(Subscription { closed })
+    }
+
     /// Bytes of a project's file, for a download.
     #[napi]
     pub async fn read_file(&self, params_json: String, credentials_json: String) -> napi::Result<Buffer> {
@@ -75,6 +102,19 @@ impl CoreHandle {
             .await
             .map_err(|fault| thrown(&fault))?;
         Ok(Buffer::from(bytes.to_vec()))
+    }
+
+    /// Rejects when this upload would not be taken, before its bytes are read.
+    #[napi]
+    pub async fn may_upload(&self, params_json: String, credentials_json: String) -> napi::Result<()> {
+        let may = self.core.may_upload(&params_json, &credentials_json).await;
+        may.map_err(|fault| thrown(&fault))
+    }
+
+    /// Puts a new file into a project; answers as [`CoreHandle::call`] does.
+    #[napi]
+    pub async fn upload(&self, params_json: String, credentials_json: String, bytes: Buffer) -> String {
+        answer(self.core.upload(&params_json, bytes.to_vec(), &credentials_json).await)
     }
 
     /// Ends every child process and closes the ledger. Runs go on at the next start.
@@ -106,8 +146,4 @@ fn answer(outcome: Outcome<Value>) -> String {
         Err(fault) => json!({ "error": fault }),
     }
     .to_string()
-}
-
-fn thrown(fault: &Fault) -> napi::Error {
-    napi::Error::from_reason(serde_json::to_string(fault).unwrap_or_else(|_| fault.to_string()))
 }

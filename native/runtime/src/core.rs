@@ -71,6 +71,9 @@ pub struct CoreConfig {
     /// (`documents.tools.json`).
     #[serde(default)]
     pub toolkit_paths: Vec<PathBuf>,
+    /// The workers' browser, when it lies where it is not looked for.
+    #[serde(default)]
+    pub browser_path: Option<PathBuf>,
 }
 
 fn by_default() -> bool {
@@ -207,6 +210,13 @@ impl Core {
             Arc::clone(&previews) as _,
         ));
         tools.extend(servers.built_in_tools());
+        tools.extend(crate::browsing::browser_tools(
+            &config,
+            owner,
+            Arc::clone(&spawner),
+            egress.brokers(),
+            Arc::clone(&sessions) as Arc<dyn Sessions>,
+        ));
         let networks = GrantedNetworks {
             brokers: egress.brokers(),
             clock: Arc::clone(&clock),

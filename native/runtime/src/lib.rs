@@ -1,6 +1,7 @@
 //! Joins the parts, nothing else. The only crate that names concrete types of the others.
 
 mod changes;
+mod browsing;
 mod commands;
 pub mod core;
 mod devices;

@@ -65,7 +65,10 @@ pub(crate) async fn take(call: &Call<'_>) -> Outcome<Value> {
 
 pub(crate) async fn hand_back(call: &Call<'_>) -> Outcome<Value> {
     let params: HandBackParams = call.read()?;
-    let note = params.note.map(|note| note.trim().to_owned()).filter(|note| !note.is_empty());
+    let note = params
+        .note
+        .map(|note| note.trim().to_owned())
+        .filter(|note| !note.is_empty());
     if note.as_ref().is_some_and(|note| note.len() > NOTE_BYTES_MAX) {
         return Err(Fault::invalid(format!("note: at most {NOTE_BYTES_MAX} bytes")));
     }
@@ -120,10 +123,7 @@ pub(crate) fn frame_text(frame: &SessionFrame) -> Option<String> {
             "event: terminal\ndata: {{\"sessionId\":{session_id},\"offset\":{offset},\"bytes\":\"{}\"}}\n\n",
             STANDARD.encode(bytes)
         ),
-        SurfaceFrame::Changed => write!(
-            text,
-            "event: session_changed\ndata: {{\"sessionId\":{session_id}}}\n\n"
-        ),
+        SurfaceFrame::Changed => write!(text, "event: session_changed\ndata: {{\"sessionId\":{session_id}}}\n\n"),
         SurfaceFrame::Picture(_) => return None,
     };
     Some(text)
@@ -133,10 +133,7 @@ pub(crate) fn frame_text(frame: &SessionFrame) -> Option<String> {
 pub(crate) fn all_changed(sessions: &SessionRegistry) -> String {
     sessions.list(None).iter().fold(String::new(), |mut text, session| {
         let session_id = json!(session.session_id);
-        let _ = write!(
-            text,
-            "event: session_changed\ndata: {{\"sessionId\":{session_id}}}\n\n"
-        );
+        let _ = write!(text, "event: session_changed\ndata: {{\"sessionId\":{session_id}}}\n\n");
         text
     })
 }

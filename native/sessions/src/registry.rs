@@ -140,9 +140,8 @@ impl SessionRegistry {
         };
         {
             let mut state = self.state();
-            let alive = |entry: &&Entry| {
-                entry.session.run_id == spec.run_id && entry.session.status != SessionStatus::Closed
-            };
+            let alive =
+                |entry: &&Entry| entry.session.run_id == spec.run_id && entry.session.status != SessionStatus::Closed;
             if state.entries.values().filter(alive).count() >= SESSIONS_MAX {
                 return Err(Fault::new(
                     ErrorCode::LimitExceeded,
@@ -254,7 +253,12 @@ impl SessionRegistry {
                 token,
                 fence: entry.fence,
             };
-            (lease, Place::of_entry(entry), Arc::clone(&entry.surface), entry.watchers)
+            (
+                lease,
+                Place::of_entry(entry),
+                Arc::clone(&entry.surface),
+                entry.watchers,
+            )
         };
         // What happened before is not the person's doing.
         let _ = surface.since_taken().await;
@@ -532,7 +536,9 @@ impl Sessions for SessionRegistry {
     fn list(&self, run_id: Option<&str>) -> Vec<Session> {
         let state = self.state();
         let sessions = state.order.iter().filter_map(|id| state.entries.get(id));
-        let wanted = sessions.map(|entry| entry.session.clone()).filter(|session| run_id.is_none_or(|id| session.run_id == id));
+        let wanted = sessions
+            .map(|entry| entry.session.clone())
+            .filter(|session| run_id.is_none_or(|id| session.run_id == id));
         let (mut open, closed): (Vec<_>, Vec<_>) = wanted.partition(|session| session.status != SessionStatus::Closed);
         open.extend(closed);
         open

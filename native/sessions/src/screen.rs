@@ -88,16 +88,19 @@ impl Screen {
         let mut painted = String::new();
         let primary = self.terminal.primary_screen();
         let gone = primary.all_lines().count() - primary.visible_lines().len();
+        let mut wrapped = false;
         for line in primary.all_lines().take(gone) {
-            paint_line(&mut painted, line.cells());
-            if !line.is_wrapped() {
+            let goes_on = std::mem::replace(&mut wrapped, line.is_wrapped());
+            paint_line(&mut painted, line.cells(), goes_on, wrapped);
+            if !wrapped {
                 painted.push_str("\r\n");
             }
         }
         if gone > 0 {
             // Everything painted so far moves out of the picture.
+            let below = usize::from(self.size.rows) - usize::from(!wrapped);
             painted.push_str("\x1b[m");
-            painted.push_str(&"\r\n".repeat(usize::from(self.size.rows) - 1));
+            painted.push_str(&"\r\n".repeat(below));
             painted.push_str("\x1b[H");
         }
         painted.push_str(&self.modes.paint());
@@ -123,7 +126,10 @@ impl Screen {
             .all_lines()
             .map(|line| line.text().trim_end().to_owned())
             .collect();
-        let end = lines.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1);
+        let end = lines
+            .iter()
+            .rposition(|line| !line.is_empty())
+            .map_or(0, |last| last + 1);
         lines[end.saturating_sub(most)..end].join("\n")
     }
 
@@ -139,11 +145,13 @@ fn plain(lines: impl Iterator<Item = String>) -> String {
     text.join("\n").trim_end_matches('\n').to_owned()
 }
 
-fn paint_line(painted: &mut String, cells: &[Cell]) {
+/// A wrapped line is painted to its end, and of one that goes on from another a cell at least: only then is one the other's sequel.
+fn paint_line(painted: &mut String, cells: &[Cell], goes_on: bool, wrapped: bool) {
+    let shown = |cell: &Cell| wrapped || cell.char() != ' ' || *cell.pen() != Pen::default();
     let end = cells
         .iter()
-        .rposition(|cell| cell.char() != ' ' || *cell.pen() != Pen::default())
-        .map_or(0, |last| last + 1);
+        .rposition(shown)
+        .map_or(usize::from(goes_on), |last| last + 1);
     let mut pen = Pen::default();
     painted.push_str("\x1b[m");
     for cell in cells[..end].iter().filter(|cell| cell.width() > 0) {

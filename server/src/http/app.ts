@@ -10,6 +10,7 @@ import { faultResponse, refuse } from "./fault.ts";
 import { type GuardRules, guard } from "./guard.ts";
 import { mountLaunch } from "./launch.ts";
 import { mountPage } from "./page.ts";
+import { mountPictures } from "./pictures.ts";
 import { mountStream, type OpenStreams } from "./stream.ts";
 import { mountUpload } from "./upload.ts";
 
@@ -28,6 +29,7 @@ export function createApp({ core, streams }: Pick<AppParts, "core" | "streams">)
   const app = new Hono();
   mountApi(app, core);
   mountStream(app, core, streams);
+  mountPictures(app, core, streams.pictures);
   mountDownload(app, core);
   mountUpload(app, core);
   app.notFound(() => refuse("NOT_FOUND", "there is no such route"));

@@ -6,6 +6,7 @@ import { type Core, CoreFault } from "../core.ts";
 import type { OpenedCore } from "./api.ts";
 import { carriesEnough, credentialsOf } from "./credentials.ts";
 import { faultResponse, refuse } from "./fault.ts";
+import { OpenPictures } from "./pictures.ts";
 
 /** A comment goes out so often; a reader that hears nothing for twice as long reconnects. */
 const HEARTBEAT_MS = 15_000;
@@ -14,6 +15,8 @@ const WAITING_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Streams that are open, so that a shutdown can end them. */
 export class OpenStreams {
+  /** Pictures of live sessions, which have streams of their own. */
+  readonly pictures = new OpenPictures();
   private readonly live = new Set<EventStream>();
 
   get count(): number {
@@ -28,6 +31,7 @@ export class OpenStreams {
 
   endAll(): void {
     for (const stream of [...this.live]) stream.end();
+    this.pictures.endAll();
   }
 }
 
