@@ -1,4 +1,4 @@
-//! Tools written in Rust: `file.read file.write file.append file.list note.create note.append note.list shell.exec excel.create
+//! Tools written in Rust: `file.read file.write file.append file.list note.create note.append note.list shell.exec shell.input shell.stop shell.view excel.create
 //! media.analyzeImage web.deploy`.
 //!
 //! Each works inside the view it is given and nowhere else. A path is taken as it is written: a symbolic link on the way
@@ -13,6 +13,7 @@ mod image;
 mod note;
 mod place;
 mod registry;
+mod shell;
 mod shell_exec;
 mod summary;
 
@@ -25,6 +26,7 @@ use openwrap_contracts::spawn::Spawner;
 use openwrap_contracts::{ErrorCode, Outcome};
 
 pub use registry::AgentToolkitRegistry;
+pub use shell::ShellPorts;
 
 /// What the tools need to know of the installation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,7 +39,19 @@ pub struct ToolboxConfig {
 #[must_use]
 pub fn tools(spawner: Arc<dyn Spawner>, config: ToolboxConfig) -> Vec<Arc<dyn Tool>> {
     let mut tools = folder_tools(config);
-    tools.push(Arc::new(shell_exec::ShellExec::new(spawner)));
+    tools.push(Arc::new(shell_exec::ShellExec::new(spawner, None)));
+    tools
+}
+
+/// As [`tools`], with programs that people see in terminals, and that are left running there.
+#[must_use]
+pub fn tools_with_terminals(spawner: Arc<dyn Spawner>, config: ToolboxConfig, ports: ShellPorts) -> Vec<Arc<dyn Tool>> {
+    let shells = Arc::new(shell::Shells::new(ports));
+    let mut tools = folder_tools(config);
+    tools.push(Arc::new(shell_exec::ShellExec::new(spawner, Some(Arc::clone(&shells)))));
+    tools.push(Arc::new(shell::ShellTool::input(Arc::clone(&shells))));
+    tools.push(Arc::new(shell::ShellTool::stop(Arc::clone(&shells))));
+    tools.push(Arc::new(shell::ShellTool::view(shells)));
     tools
 }
 

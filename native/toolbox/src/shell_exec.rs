@@ -8,8 +8,10 @@ use openwrap_contracts::limits::{
     PROCESS_MEMORY_BYTES_MAX, PROCESS_OUTPUT_BYTES_MAX, PROCESS_TASKS_MAX, PROCESS_WALL_MS_MAX,
 };
 use openwrap_contracts::ports::{Task, Tool, ToolInput};
+use openwrap_contracts::session::ProgramTerminal;
 use openwrap_contracts::spawn::{
-    Child, ExitReason, Finished, PathGrant, SpawnLabel, SpawnLimits, SpawnRequest, Spawner, Stdin,
+    Child, ExitReason, ExitStatus, Finished, OutputStream, PathGrant, SpawnLabel, SpawnLimits, SpawnRequest, Spawner,
+    Stdin,
 };
 use openwrap_contracts::tool::{Reach, Repeatability, ToolDefinition, ToolOutput, Writes};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
@@ -17,149 +19,32 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::place::{Place, normal};
+use crate::shell::{SIZE, Shells, ending, is_plain, is_refused, seen, settle};
 use crate::summary::{text, word};
 
 const ARGUMENTS_MAX: usize = 1_000;
 const ENVIRONMENT_MAX: usize = 32;
-
-/// Variables that only shape output: they may be set without asking. Every other name needs `env:NAME`.
-const PLAIN_VARIABLES: &[&str] = &[
-    "CI",
-    "COLUMNS",
-    "FORCE_COLOR",
-    "LANG",
-    "LANGUAGE",
-    "LC_ALL",
-    "LC_COLLATE",
-    "LC_CTYPE",
-    "LC_NUMERIC",
-    "LC_TIME",
-    "LINES",
-    "NO_COLOR",
-    "SOURCE_DATE_EPOCH",
-    "TERM",
-    "TZ",
-];
-
-/// Variables that decide which program or library runs: with them the permission to run one program would be one to run
-/// any. They are never taken.
-const REFUSED_VARIABLES: &[&str] = &[
-    "CC",
-    "CXX",
-    "CDPATH",
-    "CLASSPATH",
-    "CURL_HOME",
-    "EDITOR",
-    "ENV",
-    "EXINIT",
-    "FPATH",
-    "HOME",
-    "HOSTALIASES",
-    "IFS",
-    "INPUTRC",
-    "IRBRC",
-    "LOCALDOMAIN",
-    "LOCPATH",
-    "MANPAGER",
-    "NLSPATH",
-    "PAGER",
-    "PATH",
-    "PROMPT_COMMAND",
-    "PS4",
-    "PSQLRC",
-    "SHELL",
-    "SHELLOPTS",
-    "TAR_OPTIONS",
-    "TCLLIBPATH",
-    "TEMP",
-    "TERMCAP",
-    "TERMINFO",
-    "TMP",
-    "TMPDIR",
-    "VISUAL",
-    "WGETRC",
-    "ZDOTDIR",
-];
-
-/// Beginnings of the names of such variables.
-const REFUSED_BEGINNINGS: &[&str] = &[
-    "ANT_",
-    "AWK",
-    "BASH",
-    "BROWSER",
-    "BUNDLE_",
-    "BUN_",
-    "CARGO",
-    "COMPlus_",
-    "CONDA",
-    "CORECLR_",
-    "DENO_",
-    "DOTNET_",
-    "DYLD_",
-    "EMACS",
-    "ERL_",
-    "GCONV_",
-    "GDK_",
-    "GEM_",
-    "GIO_",
-    "GIT_",
-    "GLIBC_",
-    "GOENV",
-    "GOFLAGS",
-    "GOPATH",
-    "GOROOT",
-    "GOTOOL",
-    "GRADLE_",
-    "GREP_",
-    "GS_",
-    "GTK_",
-    "GUILE_",
-    "JAVA_",
-    "JDK_",
-    "JULIA_",
-    "KU0_",
-    "LD_",
-    "LESS",
-    "LUA",
-    "MAGICK_",
-    "MAKE",
-    "MALLOC_",
-    "MAVEN_",
-    "NODE_",
-    "NPM_",
-    "NVIM",
-    "OCAML",
-    "OPENSSL_",
-    "OPENWRAP",
-    "PERL",
-    "PG",
-    "PHP",
-    "PIP_",
-    "PNPM_",
-    "PYTHON",
-    "QT_",
-    "RES_",
-    "RUBY",
-    "RUSTC",
-    "RUSTUP",
-    "R_",
-    "SQLITE",
-    "SSH_",
-    "SSL_",
-    "TEX",
-    "UV_",
-    "VIM",
-    "VIRTUAL_ENV",
-    "XDG_",
-    "YARN_",
-    "_JAVA",
-    "npm_",
-];
+const HOSTS_MAX: usize = 16;
+/// Longest life of a program left running, and its processor time.
+const BACKGROUND_MS_MAX: u64 = 4 * 3_600_000;
 
 /// The tool over the sandbox's spawner.
 pub struct ShellExec {
     definition: ToolDefinition,
     spawner: Arc<dyn Spawner>,
+    /// None: nothing is left running, and nobody sees what a program prints.
+    shells: Option<Arc<Shells>>,
+}
+
+/// How a program is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// With pipes; the answer is what it wrote to them.
+    Piped,
+    /// In a terminal; the answer is what it showed there in the end.
+    Viewed,
+    /// In a terminal, left running.
+    Background,
 }
 
 #[derive(Deserialize)]
@@ -174,16 +59,34 @@ struct Arguments {
     env: std::collections::BTreeMap<String, String>,
     #[serde(default)]
     timeout_ms: Option<u64>,
+    #[serde(default)]
+    hosts: Vec<String>,
+    #[serde(default)]
+    background: bool,
+    #[serde(default)]
+    view: bool,
+}
+
+impl Arguments {
+    fn way(&self) -> Way {
+        match (self.background, self.view) {
+            (true, _) => Way::Background,
+            (false, true) => Way::Viewed,
+            (false, false) => Way::Piped,
+        }
+    }
 }
 
 impl ShellExec {
-    pub fn new(spawner: Arc<dyn Spawner>) -> Self {
+    pub fn new(spawner: Arc<dyn Spawner>, shells: Option<Arc<Shells>>) -> Self {
         let description = format!(
             "Runs one program in the project's folder and waits for its end. `command` is the program and its \
              arguments, one item each, as `[\"node\", \"months.mjs\", \"data.csv\"]`; there is no shell, so no pipes, \
              `&&`, `*` or `$X` (for these run `[\"sh\", \"-c\", \"…\"]`). The program sees the project, reaches the hosts the \
              task was granted (`net:`) and no others, and everything it started ends with it. Answers with `exitCode`, `stdout` and `stderr`; `truncated` is true \
-             when a stream passed {PROCESS_OUTPUT_BYTES_MAX} bytes."
+             when a stream passed {PROCESS_OUTPUT_BYTES_MAX} bytes. With `background` it is left running in a terminal until the \
+             task ends, for `shell.view`, `shell.input` and `shell.stop`; the answer has its `sessionId` and what it printed in \
+             the first moments. With `view` it runs in a terminal to its end; the answer has the `screen`."
         );
         let input_schema = json!({
             "type": "object",
@@ -202,6 +105,12 @@ impl ShellExec {
                     "type": "integer", "minimum": 1, "maximum": PROCESS_WALL_MS_MAX,
                     "description": "Milliseconds after which it is ended.",
                 },
+                "background": { "type": "boolean", "description": "Leave it running in a terminal." },
+                "view": { "type": "boolean", "description": "Run it in a terminal, and answer with the screen." },
+                "hosts": {
+                    "type": "array", "maxItems": HOSTS_MAX, "items": { "type": "string", "minLength": 3 },
+                    "description": "Further hosts it has to reach, as `example.org:443`: a person is asked about each that was not granted.",
+                },
             },
             "required": ["command"],
             "additionalProperties": false,
@@ -215,22 +124,33 @@ impl ShellExec {
                 reach: Reach::Confined,
             },
             spawner,
+            shells,
         }
     }
 
     fn request(&self, input: &ToolInput, arguments: Arguments) -> Outcome<SpawnRequest> {
+        let way = arguments.way();
         let Arguments {
             command,
             stdin,
             cwd,
             env,
             timeout_ms,
+            ..
         } = arguments;
         let view = &input.view;
         let mut command = command.into_iter();
         let program = command.next().unwrap_or_default();
-        let wall_ms = timeout_ms.unwrap_or(PROCESS_WALL_MS_MAX).min(PROCESS_WALL_MS_MAX);
+        let most_ms = if way == Way::Background {
+            BACKGROUND_MS_MAX
+        } else {
+            PROCESS_WALL_MS_MAX
+        };
+        let wall_ms = timeout_ms.unwrap_or(most_ms).min(most_ms);
         let mut environment = self.spawner.base_environment(&view.home, &view.temp);
+        if way != Way::Piped {
+            environment.push(("TERM".to_owned(), "xterm-256color".to_owned()));
+        }
         for (name, value) in env {
             environment.retain(|(known, _)| *known != name);
             environment.push((name, value));
@@ -244,7 +164,11 @@ impl ShellExec {
             cwd: working_folder(input, cwd.as_deref())?,
             env: environment,
             grants: PathGrant::of_view(view),
-            stdin: stdin.map_or(Stdin::Null, |text| Stdin::Bytes(Bytes::from(text))),
+            stdin: match stdin {
+                _ if way != Way::Piped => Stdin::Piped,
+                Some(text) => Stdin::Bytes(Bytes::from(text)),
+                None => Stdin::Null,
+            },
             limits: SpawnLimits {
                 wall_ms,
                 cpu_ms: wall_ms.saturating_mul(2),
@@ -258,22 +182,44 @@ impl ShellExec {
                 task_id: input.step.task_id.clone(),
             },
             inherited: Vec::new(),
-            terminal: None,
+            terminal: (way != Way::Piped).then_some(SIZE),
             network: input.network.clone(),
         })
     }
 
     async fn execute(&self, input: ToolInput) -> Outcome<ToolOutput> {
         let arguments = checked(&input.arguments)?;
+        let way = arguments.way();
         let request = self.request(&input, arguments)?;
+        match (&self.shells, way) {
+            (shells, Way::Piped) => self.piped(&input, request, shells.as_deref()).await,
+            (Some(shells), _) => self.in_terminal(&input, request, shells, way).await,
+            (None, _) => Err(Fault::new(
+                ErrorCode::InvalidState,
+                "shell.exec: there are no terminals here",
+            )),
+        }
+    }
+
+    async fn piped(&self, input: &ToolInput, request: SpawnRequest, shells: Option<&Shells>) -> Outcome<ToolOutput> {
         let wall_ms = request.limits.wall_ms;
+        let child = self.spawner.spawn(request).await?;
+        let shown = match shells {
+            Some(shells) => shells.watched(input).await,
+            None => None,
+        };
+        let shown = shown.as_deref();
+        if let Some(terminal) = shown {
+            let line = format!("\x1b[1m$ {}\x1b[m\n", command_line(&input.arguments));
+            terminal.show(line.as_bytes());
+        }
         let Child {
             stdout,
             stderr,
             control,
             ..
-        } = self.spawner.spawn(request).await?;
-        let work = async { tokio::join!(stdout.collect(), stderr.collect(), control.wait()) };
+        } = child;
+        let work = async { tokio::join!(collect(stdout, shown), collect(stderr, shown), control.wait()) };
         let ((stdout, out_cut), (stderr, err_cut), status) = tokio::select! {
             biased;
             () = input.cancel.cancelled() => {
@@ -292,6 +238,59 @@ impl ShellExec {
         };
         answer(&finished, wall_ms)
     }
+
+    async fn in_terminal(
+        &self,
+        input: &ToolInput,
+        request: SpawnRequest,
+        shells: &Shells,
+        way: Way,
+    ) -> Outcome<ToolOutput> {
+        let wall_ms = request.limits.wall_ms;
+        let child = self.spawner.spawn(request).await?;
+        let shell = shells.open(input, child, command_line(&input.arguments)).await?;
+        let terminal = &*shell.terminal;
+        let done = if way == Way::Background {
+            settle(terminal, &input.cancel).await.map(|()| None)
+        } else {
+            tokio::select! {
+                biased;
+                () = input.cancel.cancelled() => Err(Fault::canceled()),
+                status = terminal.end() => Ok(status),
+            }
+        };
+        if way != Way::Background || done.is_err() {
+            shells.stop(&shell).await?;
+        }
+        match done? {
+            None => Ok(seen(&shell, None)),
+            Some(status) => {
+                let mut content = Value::Object(ending(Some(status)));
+                content["screen"] = terminal.text().into();
+                with_end(content, &status, wall_ms)
+            }
+        }
+    }
+}
+
+/// Program and arguments, every odd character spelled out.
+fn command_line(arguments: &Value) -> String {
+    let words = arguments["command"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let words: Vec<String> = words.iter().filter_map(Value::as_str).map(word).collect();
+    words.join(" ")
+}
+
+/// A stream to its end, shown as it comes.
+async fn collect(mut stream: OutputStream, shown: Option<&dyn ProgramTerminal>) -> (Vec<u8>, bool) {
+    let Some(terminal) = shown else {
+        return stream.collect().await;
+    };
+    let mut all = Vec::new();
+    while let Some(chunk) = stream.chunks.recv().await {
+        terminal.show(&chunk);
+        all.extend_from_slice(&chunk);
+    }
+    (all, stream.truncated.load(std::sync::atomic::Ordering::Acquire))
 }
 
 impl Tool for ShellExec {
@@ -303,17 +302,13 @@ impl Tool for ShellExec {
         let arguments = checked(arguments)?;
         let program = arguments.command.first().map_or("", String::as_str);
         let mut needs = vec![format!("run:{program}")];
-        let extra = arguments
-            .env
-            .keys()
-            .filter(|name| !PLAIN_VARIABLES.contains(&name.as_str()));
+        let extra = arguments.env.keys().filter(|name| !is_plain(name));
         needs.extend(extra.map(|name| format!("env:{name}")));
+        needs.extend(arguments.hosts.iter().map(|host| format!("net:{host}")));
         Ok(needs)
     }
 
     fn summary(&self, arguments: &Value) -> String {
-        let words = arguments["command"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let command: Vec<String> = words.iter().filter_map(Value::as_str).map(word).collect();
         let folder = arguments["cwd"]
             .as_str()
             .map(|cwd| format!("in {}: ", word(cwd)))
@@ -326,7 +321,23 @@ impl Tool for ShellExec {
         let env: String = env
             .map(|(name, value)| format!("{name}={} ", word(value.as_str().unwrap_or_default())))
             .collect();
-        format!("{folder}{env}{}{input}", command.join(" "))
+        let hosts: Vec<String> = arguments["hosts"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|host| host.as_str().map(word))
+            .collect();
+        let reach = if hosts.is_empty() {
+            String::new()
+        } else {
+            format!(", reaching {}", hosts.join(" "))
+        };
+        let way = match (&arguments["background"], &arguments["view"]) {
+            (Value::Bool(true), _) => ", left running in a terminal",
+            (_, Value::Bool(true)) => ", in a terminal",
+            _ => "",
+        };
+        format!("{folder}{env}{}{input}{reach}{way}", command_line(arguments))
     }
 
     fn run(&self, input: ToolInput) -> Task<'_, Outcome<ToolOutput>> {
@@ -341,11 +352,21 @@ fn checked(value: &Value) -> Outcome<Arguments> {
     if program.is_empty() {
         return bad("`command` names no program".to_owned());
     }
+    let ported = |host: &&String| {
+        host.rsplit_once(':')
+            .is_some_and(|(_, port)| port.parse::<u16>().is_ok())
+    };
+    if let Some(host) = arguments.hosts.iter().find(|host| !ported(host)) {
+        return bad(format!("host `{}` needs a port, as `example.org:443`", word(host)));
+    }
     if program.contains('/') && !program.starts_with('/') {
         return bad(format!(
             "`{}`: name the interpreter, as `[\"sh\", \"{0}\"]`",
             program.escape_debug()
         ));
+    }
+    if arguments.way() != Way::Piped && arguments.stdin.is_some() {
+        return bad("what a terminal's program reads is typed with `shell.input`, not given as `stdin`".to_owned());
     }
     if arguments.command.len() > ARGUMENTS_MAX || arguments.env.len() > ENVIRONMENT_MAX {
         return bad(format!(
@@ -376,10 +397,6 @@ fn checked(value: &Value) -> Outcome<Arguments> {
         }
     }
     Ok(arguments)
-}
-
-fn is_refused(name: &str) -> bool {
-    REFUSED_VARIABLES.contains(&name) || REFUSED_BEGINNINGS.iter().any(|begin| name.starts_with(begin))
 }
 
 /// The folder to run in; an absolute path has to lie in the project, as outputs show it.
@@ -416,6 +433,11 @@ fn answer(finished: &Finished, wall_ms: u64) -> Outcome<ToolOutput> {
     if let Some(signal) = status.signal {
         content["signal"] = json!(signal);
     }
+    with_end(content, status, wall_ms)
+}
+
+/// The answer, with what ended the program where that was not itself.
+fn with_end(mut content: Value, status: &ExitStatus, wall_ms: u64) -> Outcome<ToolOutput> {
     let ended = match status.reason {
         ExitReason::Exited => None,
         ExitReason::Timeout => Some(format!("it was ended after {wall_ms} ms")),
