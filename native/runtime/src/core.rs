@@ -22,8 +22,8 @@ use openwrap_ledger::Store;
 use openwrap_mcp::{McpConfig, Waits};
 use openwrap_models::ModelFabric;
 use openwrap_sandbox::{SandboxConfig, SandboxSpawner};
-use openwrap_sessions::SessionRegistry;
-use openwrap_toolbox::ToolboxConfig;
+use openwrap_sessions::{ScreenTerminals, SessionRegistry};
+use openwrap_toolbox::{ShellPorts, ToolboxConfig};
 use openwrap_views::{ViewConfig, ViewStore};
 use serde::Deserialize;
 use serde_json::Value;
@@ -204,7 +204,12 @@ impl Core {
             ledger: Arc::clone(&ledger),
         };
         let sessions = SessionRegistry::new(Arc::clone(&ledger), Arc::clone(&clock), Arc::new(SystemIds));
-        let mut tools = openwrap_toolbox::tools(Arc::clone(&spawner), ToolboxConfig { tools_owner: owner });
+        let shells = ShellPorts {
+            sessions: Arc::clone(&sessions) as Arc<dyn Sessions>,
+            terminals: Arc::new(ScreenTerminals),
+        };
+        let toolbox = ToolboxConfig { tools_owner: owner };
+        let mut tools = openwrap_toolbox::tools_with_terminals(Arc::clone(&spawner), toolbox, shells);
         tools.extend(openwrap_toolbox::reaching_tools(
             Arc::new(vision),
             Arc::clone(&previews) as _,
