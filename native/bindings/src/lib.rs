@@ -2,7 +2,11 @@
 // Outside Node nothing is registered, so nothing is used.
 #![cfg_attr(test, allow(dead_code))]
 
+mod crossing;
+mod gateway;
 mod runtime;
+mod session;
+mod toolkit;
 mod workforce;
 
 /// A step of an agent makes and drops thousands of small values: a tenth of its processor time with the system's allocator.

@@ -1,6 +1,7 @@
 //! Entry `runtime`: the whole core.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use napi::bindgen_prelude::Buffer;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use crate::crossing::thrown;
 
 /// Frames waiting for JavaScript before the stream is slowed to its pace.
-const FRAMES_WAITING: usize = 256;
+const FRAMES_WAITING: usize = 64;
 
 /// Pictures waiting for JavaScript.
 const PICTURES_WAITING: usize = 2;
@@ -29,6 +30,7 @@ pub struct CoreHandle {
 #[napi]
 pub struct Subscription {
     closed: CancellationToken,
+    paused: Arc<AtomicBool>,
 }
 
 /// Opens the core: ledger, vault, sandbox, runs that were cut off. Rejects with the JSON text of a fault.
@@ -56,19 +58,23 @@ impl CoreHandle {
         after: u32,
         frames: ThreadsafeFunction<String, (), String, napi::Status, false, true, FRAMES_WAITING>,
     ) -> napi::Result<Subscription> {
-        let sink =
-            Arc::new(
-                move |text: &str| match frames.call(text.to_owned(), ThreadsafeFunctionCallMode::NonBlocking) {
-                    napi::Status::Ok => Delivery::Taken,
-                    napi::Status::QueueFull => Delivery::Full,
-                    _ => Delivery::Gone,
-                },
-            );
+        let paused = Arc::new(AtomicBool::new(false));
+        let waits = Arc::clone(&paused);
+        let sink = Arc::new(move |text: &str| {
+            if waits.load(Ordering::Acquire) {
+                return Delivery::Full;
+            }
+            match frames.call(text.to_owned(), ThreadsafeFunctionCallMode::NonBlocking) {
+                napi::Status::Ok => Delivery::Taken,
+                napi::Status::QueueFull => Delivery::Full,
+                _ => Delivery::Gone,
+            }
+        });
         let closed = self
             .core
             .subscribe(&credentials_json, u64::from(after), sink)
             .map_err(|fault| thrown(&fault))?;
-        Ok(Subscription { closed })
+        Ok(Subscription { closed, paused })
     }
 
     /// Frames of a session's pictures, each whole, until closed; one that JavaScript has no room for gives way to a newer one.
@@ -90,7 +96,8 @@ impl CoreHandle {
             .core
             .watch_pictures(&session_id, &credentials_json, sink)
             .map_err(|fault| thrown(&fault))?;
-        Ok(Subscription { closed })
+        let paused = Arc::default();
+        Ok(Subscription { closed, paused })
     }
 
     /// Bytes of a project's file, for a download.
@@ -133,6 +140,19 @@ impl CoreHandle {
 
 #[napi]
 impl Subscription {
+    /// Nothing more comes until [`Subscription::resume`], but for what is on its way. What cannot wait so long is left out as for any
+    /// slow reader: facts never, frames of sessions.
+    #[napi]
+    pub fn pause(&self) {
+        self.paused.store(true, Ordering::Release);
+    }
+
+    /// Goes on where it was.
+    #[napi]
+    pub fn resume(&self) {
+        self.paused.store(false, Ordering::Release);
+    }
+
     /// Ends the stream.
     #[napi]
     pub fn close(&self) {

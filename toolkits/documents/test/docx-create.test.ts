@@ -103,13 +103,13 @@ describe("a document", () => {
     expect(readdirSync(join(documents.folder, "out"))).toEqual(["report.docx"]);
   });
 
-  test("has no error by Microsoft's validator, and its package is whole", async () => {
+  test("AT-022 has no error by Microsoft's validator, and its package is whole", async () => {
     const { errors } = await validateFile(path, { officeVersion: "Microsoft365" });
     expect(errors).toEqual([]);
     expect(packageProblems(readParts(path))).toEqual([]);
   });
 
-  test("reads back: title, headings, lists, text with styles, language and properties", () => {
+  test("AT-022 reads back: title, headings, lists, text with styles, language and properties", () => {
     const parts = readParts(path);
     const read = paragraphsOf(parts).filter(({ text }) => text !== "");
     const byStyle = (style: string): string[] => read.filter((each) => each.style === style).map(({ text }) => text);
@@ -131,7 +131,7 @@ describe("a document", () => {
     expect(new Set(numbers).size).toBe(3);
   });
 
-  test("reads back: the table with its marked header row and numbers at the right", () => {
+  test("AT-022 reads back: the table with its marked header row and numbers at the right", () => {
     const parts = readParts(path);
     expect(tablesOf(parts)).toEqual([
       [
@@ -150,7 +150,7 @@ describe("a document", () => {
     expect(widths.reduce((sum, width) => sum + width, 0)).toBe(11_906 - 2 * 1_361);
   });
 
-  test("reads back: pictures with alternative text; charts are sharp drawings", () => {
+  test("AT-022 reads back: pictures with alternative text; charts are sharp drawings", () => {
     const parts = readParts(path);
     const described = [...textPart(parts, "word/document.xml").matchAll(/<wp:docPr [^>]*?descr="([^"]+)"/g)];
     expect(described.map((match) => match[1])).toEqual([chart.altText, "Two lines", "One grey pixel"]);
@@ -160,7 +160,7 @@ describe("a document", () => {
     expect(widths.filter((width) => width === 1920)).toHaveLength(2);
   });
 
-  test("the same call gives the same bytes, elsewhere and in another time zone too; another date gives others", async () => {
+  test("AT-023 the same call gives the same bytes, elsewhere and in another time zone too; another date gives others", async () => {
     const first = readFileSync(path);
     const other = await startDocuments({ TZ: "Pacific/Auckland" });
     try {
@@ -216,7 +216,7 @@ describe("refused", () => {
     ["a reserved name", { ...plain, path: ".openwrap-tmp-a.docx" }, "path"],
     ["a date of no calendar", { ...plain, date: "2026-02-30" }, "date"],
     ["a picture that is none", block({ type: "image", path: "plain.txt", altText: "x" }), "blocks[1].path"],
-  ])("%s names its place", async (_, call, at) => {
+  ])("AT-042 %s names its place", async (_, call, at) => {
     writeFileSync(join(documents.folder, "plain.txt"), "not a picture, but longer than the head of one would be");
     const { code, path, message } = await problem(call);
     expect({ code, path }).toEqual({ code: "INVALID_ARGUMENTS", path: at });
@@ -235,7 +235,7 @@ describe("refused", () => {
     expect(refused.message).toContain("20000");
   });
 
-  test("nothing is read or written outside the working folder, whatever the way", async () => {
+  test("AT-034 nothing is read or written outside the working folder, whatever the way", async () => {
     const outside = join(documents.folder, "..", "openwrap-outside.docx");
     symlinkSync("/tmp", join(documents.folder, "way-out"));
     symlinkSync(outside, join(documents.folder, "link.docx"));
