@@ -2,12 +2,20 @@
 
 import type { Fault } from "@openwrap/contracts";
 
+/** An open stream, at the pace of its reader. */
+export interface Subscription {
+  /** Nothing more comes until `resume`, but for what is on its way. */
+  pause(): void;
+  resume(): void;
+  close(): void;
+}
+
 /** Credentials are JSON text of `{ cookie?, tabSecret?, cliToken? }`. */
 export interface Core {
   /** Answers `{"ok": result}` or `{"error": fault}` as JSON text. */
   call(method: string, paramsJson: string, credentialsJson: string): Promise<string>;
   /** Ready server-sent-event text of everything after a sequence. Rejects with a `CoreFault`. */
-  subscribe(credentialsJson: string, after: number, frames: (text: string) => void): Promise<{ close(): void }>;
+  subscribe(credentialsJson: string, after: number, frames: (text: string) => void): Promise<Subscription>;
   /** Frames of a session's pictures, each whole, the newest first of those that wait. Rejects with a `CoreFault`. */
   watchPictures(
     sessionId: string,

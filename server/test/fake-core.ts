@@ -2,7 +2,7 @@
 
 import type { Fault } from "@openwrap/contracts";
 import { METHODS } from "@openwrap/contracts/methods";
-import { type Core, CoreFault } from "../src/core.ts";
+import { type Core, CoreFault, type Subscription } from "../src/core.ts";
 
 export const COOKIE_VALUE = "cookie-of-the-device";
 export const TAB = "secret-of-the-tab";
@@ -22,6 +22,8 @@ export class FakeCore implements Core {
   readonly calls: { method: string; params: unknown }[] = [];
   /** Live subscriptions. */
   readonly readers = new Map<(text: string) => void, { after: number }>();
+  /** Those that want nothing now. */
+  readonly paused = new Set<(text: string) => void>();
   /** Live readers of pictures. */
   readonly watching = new Map<(frame: Uint8Array) => void, { sessionId: string }>();
   codes = [CODE];
@@ -61,11 +63,15 @@ export class FakeCore implements Core {
     }
   }
 
-  async subscribe(credentialsJson: string, after: number, frames: (text: string) => void): Promise<{ close(): void }> {
+  async subscribe(credentialsJson: string, after: number, frames: (text: string) => void): Promise<Subscription> {
     if (!this.permits(credentialsJson)) throw new CoreFault(UNAUTHORIZED);
     this.subscriptions += 1;
     this.readers.set(frames, { after });
-    return { close: () => this.readers.delete(frames) };
+    return {
+      pause: () => this.paused.add(frames),
+      resume: () => this.paused.delete(frames),
+      close: () => this.readers.delete(frames),
+    };
   }
 
   async watchPictures(

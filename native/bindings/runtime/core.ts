@@ -2,6 +2,9 @@
 
 /** An open stream. */
 export interface Subscription {
+  /** Nothing more comes until `resume`, but for what is on its way. */
+  pause(): void;
+  resume(): void;
   close(): void;
 }
 

@@ -9,7 +9,7 @@ use openwrap_contracts::event::StoredEvent;
 use openwrap_contracts::identity::StepRef;
 use openwrap_contracts::limits::{PAGE_EVENTS_MAX, STREAM_QUEUE_MAX};
 use openwrap_contracts::ports::{CancellationToken, Ledger, TextSink};
-use openwrap_sessions::{SessionFrame, SessionRegistry};
+use openwrap_sessions::{FrameReader, SessionRegistry, Told};
 use serde_json::json;
 use tokio::sync::broadcast;
 
@@ -28,16 +28,19 @@ pub enum Delivery {
     Gone,
 }
 
-/// Wait before a full reader is tried again.
-const FULL_WAIT_MS: u64 = 5;
+/// Waits before a full reader is tried again: the first, and the longest of one that stays full.
+const FULL_WAIT_MS: u64 = 2;
+const FULL_WAIT_MS_MAX: u64 = 50;
 
 async fn deliver(sink: &FrameSink, text: &str) -> bool {
+    let mut wait_ms = FULL_WAIT_MS;
     loop {
         match sink(text) {
             Delivery::Taken => return true,
             Delivery::Gone => return false,
-            Delivery::Full => tokio::time::sleep(std::time::Duration::from_millis(FULL_WAIT_MS)).await,
+            Delivery::Full => tokio::time::sleep(std::time::Duration::from_millis(wait_ms)).await,
         }
+        wait_ms = FULL_WAIT_MS_MAX.min(wait_ms * 2);
     }
 }
 
@@ -167,12 +170,8 @@ async fn run(
                     Err(broadcast::error::RecvError::Lagged(_)) => {}
                     Err(broadcast::error::RecvError::Closed) => return Ok(()),
                 },
-                frame = surfaces.recv() => match frame {
-                    Ok(frame) => if !send_surfaces(&frame, &mut surfaces, sink).await { return Ok(()) },
-                    Err(broadcast::error::RecvError::Lagged(_)) => {
-                        if !deliver(sink, &all_changed(sessions)).await { return Ok(()) }
-                    }
-                    Err(broadcast::error::RecvError::Closed) => return Ok(()),
+                told = surfaces.recv() => {
+                    if !send_surfaces(told, sessions, &mut surfaces, sink).await { return Ok(()) }
                 },
                 _ = beat.tick() => text.flush(),
             }
@@ -193,17 +192,20 @@ async fn send_rows(rows: &[StoredEvent], position: &mut u64, sink: &FrameSink) -
     frames.is_empty() || deliver(sink, &frames).await
 }
 
-async fn send_surfaces(
-    first: &SessionFrame,
-    surfaces: &mut broadcast::Receiver<SessionFrame>,
-    sink: &FrameSink,
-) -> bool {
-    let mut frames = frame_text(first).unwrap_or_default();
-    for _ in 1..openwrap_contracts::limits::STREAM_BATCH_MAX {
-        match surfaces.try_recv() {
-            Ok(frame) => frames.push_str(&frame_text(&frame).unwrap_or_default()),
-            Err(_) => break,
+/// Bytes of one batch of what sessions showed.
+const SURFACES_BATCH_BYTES: usize = 128 * 1024;
+
+async fn send_surfaces(first: Told, sessions: &SessionRegistry, surfaces: &mut FrameReader, sink: &FrameSink) -> bool {
+    let mut frames = String::new();
+    let mut next = Some(first);
+    while let Some(told) = next {
+        match told {
+            Told::Frame(frame) => frames.push_str(&frame_text(&frame).unwrap_or_default()),
+            Told::Missed => frames.push_str(&all_changed(sessions)),
         }
+        next = (frames.len() < SURFACES_BATCH_BYTES)
+            .then(|| surfaces.try_recv())
+            .flatten();
     }
     frames.is_empty() || deliver(sink, &frames).await
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use openwrap_contracts::event::{Event, Fact};
 use openwrap_contracts::identity::{Actor, ActorKind};
 use openwrap_contracts::limits::{LEASE_IDLE_MS, SESSIONS_MAX};
@@ -14,8 +15,10 @@ use openwrap_contracts::session::{
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use tokio::sync::{Notify, broadcast};
 
-/// Frames of all sessions a stream may be behind; then it asks for the views.
-const FRAMES_BEHIND_MAX: usize = 1_024;
+use crate::fanout::{Fanout, FrameReader};
+
+/// Output of one frame at most; what a program prints in one go travels together.
+const FRAME_BYTES_MAX: usize = 64 * 1024;
 /// How long an input waits for one that it overtook.
 const OVERTAKEN_PATIENCE: Duration = Duration::from_secs(3);
 /// Closed sessions that are still listed, oldest gone first.
@@ -65,7 +68,7 @@ pub struct SessionRegistry {
     freed: Notify,
     /// An input was carried out.
     moved: Notify,
-    frames: broadcast::Sender<SessionFrame>,
+    frames: Arc<Fanout>,
 }
 
 impl SessionRegistry {
@@ -78,14 +81,14 @@ impl SessionRegistry {
             state: Mutex::default(),
             freed: Notify::new(),
             moved: Notify::new(),
-            frames: broadcast::channel(FRAMES_BEHIND_MAX).0,
+            frames: Arc::default(),
         })
     }
 
     /// Terminal output and changes of every session from now on; pictures are taken from the surface itself.
     #[must_use]
-    pub fn frames(&self) -> broadcast::Receiver<SessionFrame> {
-        self.frames.subscribe()
+    pub fn frames(&self) -> FrameReader {
+        self.frames.read()
     }
 
     /// A session as it is, with its surface while it is open.
@@ -183,19 +186,29 @@ impl SessionRegistry {
 
     /// Hands a surface's frames on until it is gone.
     fn forward(&self, session_id: &str, surface: &Arc<dyn Surface>) {
-        let (mut frames, all) = (surface.frames(), self.frames.clone());
+        let (mut frames, all) = (surface.frames(), Arc::clone(&self.frames));
         let session_id: Arc<str> = Arc::from(session_id);
         tokio::spawn(async move {
+            let mut next = None;
             loop {
-                let frame = match frames.recv().await {
-                    Ok(SurfaceFrame::Picture(_)) => continue,
-                    Ok(frame) => frame,
-                    Err(broadcast::error::RecvError::Lagged(_)) => SurfaceFrame::Changed,
-                    Err(broadcast::error::RecvError::Closed) => return,
+                let frame = match next.take() {
+                    Some(frame) => frame,
+                    None => match frames.recv().await {
+                        Ok(frame) => frame,
+                        Err(broadcast::error::RecvError::Lagged(_)) => SurfaceFrame::Changed,
+                        Err(broadcast::error::RecvError::Closed) => return,
+                    },
+                };
+                let frame = match frame {
+                    SurfaceFrame::Picture(_) => continue,
+                    SurfaceFrame::Changed => SurfaceFrame::Changed,
+                    SurfaceFrame::Terminal { offset, bytes } => {
+                        let bytes = together(offset, bytes, &mut frames, &mut next);
+                        SurfaceFrame::Terminal { offset, bytes }
+                    }
                 };
                 let session_id = Arc::clone(&session_id);
-                // Nobody looking is no error.
-                let _ = all.send(SessionFrame { session_id, frame });
+                all.send(SessionFrame { session_id, frame }).await;
             }
         });
     }
@@ -419,6 +432,34 @@ impl SessionRegistry {
                 () = tokio::time::sleep(Duration::from_millis(LEASE_IDLE_MS / 4)) => {}
                 () = cancel.cancelled() => return Err(Fault::new(ErrorCode::Canceled, "stopped while a person drives")),
             }
+        }
+    }
+}
+
+/// Output with what follows on it and is there already; another frame that was found is left for later.
+fn together(
+    offset: u64,
+    first: Bytes,
+    frames: &mut broadcast::Receiver<SurfaceFrame>,
+    next: &mut Option<SurfaceFrame>,
+) -> Bytes {
+    let mut all: Option<BytesMut> = None;
+    loop {
+        let length = all.as_ref().map_or(first.len(), BytesMut::len);
+        match frames.try_recv() {
+            Ok(SurfaceFrame::Terminal { offset: at, bytes })
+                if at == offset + length as u64 && length + bytes.len() <= FRAME_BYTES_MAX =>
+            {
+                all.get_or_insert_with(|| BytesMut::from(&*first))
+                    .extend_from_slice(&bytes);
+            }
+            Ok(other) => *next = Some(other),
+            Err(broadcast::error::TryRecvError::Lagged(_)) => *next = Some(SurfaceFrame::Changed),
+            Err(_) => {}
+        }
+        let grown = all.as_ref().map_or(first.len(), BytesMut::len);
+        if grown == length {
+            return all.map_or(first, BytesMut::freeze);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,6 +17,9 @@ use crate::screen::Screen;
 
 /// Frames a reader may be behind; then it asks for the view.
 const FRAMES_BEHIND_MAX: usize = 256;
+/// How long a program waits for readers that are behind, and how often it looks.
+const READERS_PATIENCE: Duration = Duration::from_secs(2);
+const READERS_LOOK: Duration = Duration::from_millis(1);
 /// Lines a worker is told of after a person drove.
 const TOLD_LINES: usize = 40;
 
@@ -98,6 +102,14 @@ impl Terminal {
         let _ = self.frames.send(SurfaceFrame::Terminal { offset, bytes });
     }
 
+    /// The program waits for who hands its output on, but not for long.
+    async fn wait_for_readers(&self) {
+        let until = tokio::time::Instant::now() + READERS_PATIENCE;
+        while self.frames.len() > FRAMES_BEHIND_MAX / 2 && tokio::time::Instant::now() < until {
+            tokio::time::sleep(READERS_LOOK).await;
+        }
+    }
+
     /// The screen as text.
     #[must_use]
     pub fn text(&self) -> String {
@@ -159,6 +171,7 @@ impl Terminal {
 async fn follow(terminal: Arc<Terminal>, mut output: OutputStream, ended: watch::Sender<Option<ExitStatus>>) {
     while let Some(bytes) = output.chunks.recv().await {
         terminal.take(bytes);
+        terminal.wait_for_readers().await;
     }
     if let Some(control) = &terminal.control {
         let status = control.wait().await.ok();

@@ -2,7 +2,7 @@
 
 import { LIMITS } from "@openwrap/contracts/limits";
 import type { Hono } from "hono";
-import { type Core, CoreFault } from "../core.ts";
+import { type Core, CoreFault, type Subscription } from "../core.ts";
 import type { OpenedCore } from "./api.ts";
 import { carriesEnough, credentialsOf } from "./credentials.ts";
 import { faultResponse, refuse } from "./fault.ts";
@@ -10,7 +10,7 @@ import { OpenPictures } from "./pictures.ts";
 
 /** A comment goes out so often; a reader that hears nothing for twice as long reconnects. */
 const HEARTBEAT_MS = 15_000;
-/** Text that waits for a slow reader. Beyond it the core is asked again once the reader has caught up. */
+/** Text that waits for a slow reader. Beyond it the core waits until the reader has caught up. */
 const WAITING_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Streams that are open, so that a shutdown can end them. */
@@ -40,14 +40,12 @@ export class EventStream {
   private readonly core: Core;
   private readonly credentialsJson: string;
   private readonly onEnd: () => void;
-  private after: number;
-  private subscription: { close(): void } | undefined;
-  /** Counts subscriptions: text of one that was closed is dropped. */
-  private generation = 0;
+  private readonly after: number;
+  private subscription: Subscription | undefined;
   private controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   private heartbeat: NodeJS.Timeout | undefined;
+  private paused = false;
   private ended = false;
-  private lagging = false;
 
   constructor(core: Core, credentialsJson: string, after: number, onEnd: () => void) {
     this.core = core;
@@ -64,7 +62,7 @@ export class EventStream {
           start: (controller) => {
             this.controller = controller;
           },
-          pull: () => this.catchUp(),
+          pull: () => this.pace(),
           cancel: () => this.end(),
         },
         new ByteLengthQueuingStrategy({ highWaterMark: WAITING_BYTES_MAX }),
@@ -89,7 +87,6 @@ export class EventStream {
   end(): void {
     if (this.ended) return;
     this.ended = true;
-    this.generation += 1;
     clearInterval(this.heartbeat);
     this.subscription?.close();
     try {
@@ -101,44 +98,27 @@ export class EventStream {
   }
 
   private async subscribe(): Promise<void> {
-    this.generation += 1;
-    const generation = this.generation;
     const subscription = await this.core.subscribe(this.credentialsJson, this.after, (text) => {
-      if (generation === this.generation) this.take(text);
+      this.push(text);
+      this.pace();
     });
-    if (generation === this.generation && !this.ended) this.subscription = subscription;
-    else subscription.close();
+    if (this.ended) return subscription.close();
+    this.subscription = subscription;
+    this.pace();
   }
 
-  private take(text: string): void {
-    this.after = lastSequence(text) ?? this.after;
-    this.push(text);
-    if ((this.controller?.desiredSize ?? 0) > 0) return;
-    this.lagging = true;
-    this.generation += 1;
-    this.subscription?.close();
-    this.subscription = undefined;
-  }
-
-  private catchUp(): void {
-    if (!this.lagging || this.ended) return;
-    this.lagging = false;
-    // Signed out meanwhile, or the core is closing: either way the stream is over.
-    this.subscribe().catch(() => this.end());
+  /** The core goes on as the reader does: what is on its way is still taken. */
+  private pace(): void {
+    const full = (this.controller?.desiredSize ?? 0) <= 0;
+    if (this.ended || !this.subscription || full === this.paused) return;
+    this.paused = full;
+    if (full) this.subscription.pause();
+    else this.subscription.resume();
   }
 
   private push(text: string): void {
     if (!this.ended) this.controller?.enqueue(Buffer.from(text, "utf8"));
   }
-}
-
-/** Sequence of the last fact in a batch of frames. */
-export function lastSequence(frames: string): number | undefined {
-  // JSON text holds no raw line break, so a line that starts so is a field.
-  const at = frames.startsWith("id: ") && frames.lastIndexOf("\nid: ") === -1 ? 0 : frames.lastIndexOf("\nid: ") + 1;
-  const digits =
-    at === 0 && !frames.startsWith("id: ") ? undefined : /^id: (\d+)\n/.exec(frames.slice(at, at + 32))?.[1];
-  return digits === undefined ? undefined : Number(digits);
 }
 
 export function mountStream(app: Hono, core: OpenedCore, streams: OpenStreams): void {
