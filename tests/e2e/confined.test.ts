@@ -13,6 +13,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
+import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -76,10 +77,14 @@ async function listeners(unixPath: string, arrived: string[]) {
   chmodSync(unixPath, 0o777);
   const udp: Socket = createSocket("udp6").on("message", () => arrived.push("UDP"));
   await new Promise<void>((bound) => udp.bind(0, "::", bound));
+  const page = createHttpServer((_request, response) => response.end("the page"));
+  await new Promise<void>((bound) => page.listen(0, "127.0.0.1", bound));
   return {
     tcpPort: (tcp.address() as AddressInfo).port,
     udpPort: udp.address().port,
+    pagePort: (page.address() as AddressInfo).port,
     close: () => {
+      page.close();
       tcp.close();
       unix.close();
       udp.close();
@@ -178,6 +183,8 @@ async function setStage(way: Way): Promise<Stage> {
   for (const name of ["attempts.mjs", "attempts.pl"])
     copyFileSync(join(import.meta.dirname, "confined", name), join(project, name));
   writeScenario(scenarios, "Get out", [attemptsTask(person, home, server.child.pid)]);
+  const ports = { page: sockets.pagePort, other: sockets.tcpPort, own: server.port };
+  writeScenario(scenarios, "Fetch", [fetchTask(ports, ["page", "own"])]);
   writeScenario(scenarios, "Be stopped", [childrenTask(markerOf("stop", server))]);
   writeScenario(scenarios, "Be killed", [childrenTask(markerOf("kill", server))]);
   const model = await startModelServer({ scenarios });
@@ -196,6 +203,24 @@ async function setStage(way: Way): Promise<Stage> {
       options.folders.remove();
     },
   };
+}
+
+const FETCH = `
+const outcomes = {};
+for (const [name, port] of Object.entries(JSON.parse(process.argv[1]))) {
+  const fetched = fetch("http://127.0.0.1:" + port + "/").then((answer) => answer.text());
+  outcomes[name] = await fetched.catch((error) => error.cause?.code ?? String(error));
+}
+const named = fetch("http://ungranted.example/").then(() => "DONE");
+outcomes.name = await named.catch((error) => error.cause?.code ?? String(error));
+console.log(JSON.stringify(outcomes));`;
+
+/** Fetches from each port; the plan names those in `granted`. */
+function fetchTask(ports: Record<string, number>, granted: string[]): ScriptedTask {
+  const command = ["node", "--input-type=module", "-e", FETCH, JSON.stringify(ports)];
+  const needs = ["run:node", ...granted.map((name) => `net:127.0.0.1:${ports[name]}`)];
+  const call = { tool: "shell.exec", arguments: { command } };
+  return { taskId: "fetch", needs, turns: [{ say: "Fetching.", calls: [call] }, { say: "Fetched." }] };
 }
 
 /** A time to sleep that nobody else sleeps. */
@@ -328,6 +353,26 @@ describe.each(WAYS)("a worker's programs, server started $name", (way) => {
     expect(gap?.refused).toBe(sandbox.metadataConfined);
     expect(/Metadata gap/.test([...sandbox.notes, ...notes].join("\n"))).toBe(!sandbox.metadataConfined);
     if (!sandbox.metadataConfined) expect(said.stdout).toContain("Metadata gap");
+  });
+
+  it("reach what the plan named, by the broker, and nothing else", async () => {
+    const { server, project, arrived } = stage;
+    const run = await startRun(server, project, "Fetch");
+    const finished = await waitFinished(server, run);
+    expect(finished.status, JSON.stringify(finished)).toBe("completed");
+    const { events, outputs } = await toolOutputs(server, run);
+    const { page, other, own, name } = JSON.parse(outputs[0]?.stdout ?? "{}") as Record<string, string>;
+    expect({ page, other, name }).toEqual({ page: "the page", other: "EACCES", name: "ENOTFOUND" });
+    // Our own server is nobody's, even where a plan names it.
+    expect(["ECONNRESET", "EACCES", "UND_ERR_SOCKET"]).toContain(own);
+    expect(arrived).toEqual([]);
+    const connected = events.filter((event) => event.type === "connected");
+    expect(connected.map(({ host, purpose, taskId }) => [host, purpose, taskId])).toEqual([
+      ["127.0.0.1", "shell.exec", "fetch"],
+    ]);
+    const refused = events.filter((event) => event.type === "connection_refused").map(({ host, port }) => [host, port]);
+    expect(refused).toContainEqual(["127.0.0.1", server.port]);
+    expect(refused).toContainEqual(["ungranted.example", 0]);
   });
 
   async function startChildren(goal: string, marker: string): Promise<RunSummary> {

@@ -10,6 +10,7 @@ mod landlock;
 mod launch;
 mod link;
 mod metadata;
+mod namespaces;
 mod notify;
 mod outbox;
 mod output;

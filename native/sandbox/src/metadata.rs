@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{
     AtFlags, CWD, Gid, Mode, Timespec, Timestamps, UTIME_NOW, Uid, XattrFlags, chmod, chownat, fstat, removexattr,
-    setxattr, utimensat,
+    setxattr, stat, utimensat,
 };
 
 use crate::caller::{Caller, errno_of};
@@ -58,12 +58,20 @@ pub fn change(held: &Held, writable: &[PathBuf], stands: impl Fn() -> bool) -> R
     if !stands() {
         return Err(libc::ESRCH);
     }
-    let place = real_path(file.as_fd()).ok_or(libc::EPERM)?;
-    // A file without a name shows where its name was.
-    if !writable.iter().any(|folder| place.starts_with(folder)) {
+    if !is_below(&file, writable) {
         return Err(libc::EPERM);
     }
     apply(&file, change).map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+/// Whether a file lies below one of these paths. One without a name shows where its name was.
+fn is_below(file: &OwnedFd, writable: &[PathBuf]) -> bool {
+    let (Some(place), Ok(own)) = (real_path(file.as_fd()), fstat(file)) else {
+        return false;
+    };
+    let mut folders = writable.iter().filter(|folder| place.starts_with(folder));
+    // A file of somebody's other mounts may show the same path.
+    folders.any(|folder| stat(folder).is_ok_and(|folder| folder.st_dev == own.st_dev))
 }
 
 fn open(caller: Caller, subject: &Subject) -> Result<OwnedFd, i32> {

@@ -33,6 +33,8 @@ pub struct Tried {
 pub struct Found {
     /// The granted folder could be written: else the children's uid cannot reach it.
     pub inside_works: bool,
+    /// Mode and times of a file there could be changed.
+    pub inside_metadata: bool,
     pub tried: Vec<Tried>,
 }
 
@@ -50,8 +52,10 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     tried.extend(processes(core));
     tried.extend(sockets());
     tried.extend(system());
+    let inside = folder.join(INSIDE).join("written");
     let found = Found {
-        inside_works: std::fs::write(folder.join(INSIDE).join("written"), b"x").is_ok(),
+        inside_works: std::fs::write(&inside, b"x").is_ok(),
+        inside_metadata: set_mode(&inside, 0o600).is_ok(),
         tried: tried
             .into_iter()
             .map(|(name, refused)| Tried {
@@ -66,12 +70,14 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
 
 type Attempts = Vec<(&'static str, bool)>;
 
+fn set_mode(path: &Path, mode: u32) -> std::io::Result<()> {
+    let permissions = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(mode);
+    std::fs::set_permissions(path, permissions)
+}
+
 fn files(folder: &Path, core: i32) -> Attempts {
     let outside = folder.join(OUTSIDE);
-    let mode = |mode: u32| {
-        let permissions = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(mode);
-        std::fs::set_permissions(outside.join(OWN_FILE), permissions)
-    };
+    let mode = |mode| set_mode(&outside.join(OWN_FILE), mode);
     vec![
         (
             "read_outside_grants",

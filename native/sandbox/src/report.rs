@@ -140,6 +140,7 @@ pub fn judge(ready: &Ready, two_uids: bool, accept_weak: bool, found: Result<Fou
     let files = ready.landlock_abi > 0 && holds(true);
     let calls = ready.seccomp && holds(false);
     let level = match (files, calls) {
+        (true, true) if ready.namespaces => SandboxLevel::A,
         (true, true) => SandboxLevel::B,
         (false, false) => SandboxLevel::D,
         _ => SandboxLevel::C,
@@ -155,18 +156,24 @@ pub fn judge(ready: &Ready, two_uids: bool, accept_weak: bool, found: Result<Fou
     }
     let possible = ran && found.inside_works && NEVER_WITHOUT.iter().all(|name| refused(name));
     let metadata_confined = refused("change_mode_outside_view");
+    if ran && !found.inside_metadata {
+        notes.push(
+            "Tools cannot change modes and times of their own files: this system closes programs to their own user."
+                .to_owned(),
+        );
+    }
     notes.extend(gaps(
+        ready,
         two_uids,
         metadata_confined,
         ran && !refused("signal_parent"),
-        ready.tags,
     ));
     SandboxReport {
         level,
         usable: possible && (level <= SandboxLevel::B || accept_weak),
         landlock_abi: ready.landlock_abi,
         seccomp: ready.seccomp,
-        namespaces: false,
+        namespaces: ready.namespaces,
         uid_mode: if two_uids { UidMode::TwoUids } else { UidMode::SameUid },
         tools_uid: ready.uid,
         tools_gid: ready.gid,
@@ -176,7 +183,7 @@ pub fn judge(ready: &Ready, two_uids: bool, accept_weak: bool, found: Result<Fou
     }
 }
 
-fn gaps(two_uids: bool, metadata_confined: bool, signals: bool, tags: bool) -> Vec<String> {
+fn gaps(ready: &Ready, two_uids: bool, metadata_confined: bool, signals: bool) -> Vec<String> {
     let mut notes = Vec::new();
     if signals {
         notes.push(
@@ -197,10 +204,21 @@ fn gaps(two_uids: bool, metadata_confined: bool, signals: bool, tags: bool) -> V
         );
     }
     notes.push(
-        "No namespaces are used: tools share the machine's view of processes and mounts, behind the rules above."
-            .to_owned(),
+        if ready.namespaces {
+            "Tools have an empty network of their own, and what of the real one was granted by name; they share the machine's view \
+             of processes and mounts, behind the rules above."
+        } else {
+            "No namespaces are used: tools share the machine's view of processes and mounts, behind the rules above."
+        }
+        .to_owned(),
     );
-    if !tags {
+    if !ready.supervised {
+        notes.push(
+            "Tools have no network, whatever is granted: this kernel is older than version 5.9, or another manager holds their calls."
+                .to_owned(),
+        );
+    }
+    if !ready.tags {
         notes.push(
             "Background programs of a tool are ended as soon as they leave it: the limit on file locks was lowered before the start."
                 .to_owned(),

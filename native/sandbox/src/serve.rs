@@ -16,6 +16,7 @@ use crate::filter::filter;
 use crate::kernel::{self, Fork};
 use crate::landlock::landlock_abi;
 use crate::launch::Launcher;
+use crate::namespaces::enter_empty_network;
 use crate::notify::{Listener, listen};
 use crate::outbox::Outbox;
 use crate::running::Trees;
@@ -138,6 +139,7 @@ fn prepare(hello: Hello, null: OwnedFd, supervisor: &OwnedFd) -> Result<(Launche
     let tags = kernel::tags_work();
     let mut inbox = Inbox::default();
     let supervised = held_calls_work();
+    let namespaces = enter_empty_network();
     kernel::drop_bounding_set();
     kernel::keep_capabilities(if hello.tools.is_some() { CAPABILITIES } else { 0 }).map_err(failed)?;
     if supervised {
@@ -160,6 +162,7 @@ fn prepare(hello: Hello, null: OwnedFd, supervisor: &OwnedFd) -> Result<(Launche
         gid,
         tags,
         supervised,
+        namespaces,
     };
     Ok((launcher(hello, null, &ready), ready, inbox))
 }

@@ -98,6 +98,8 @@ pub struct Ready {
     pub tags: bool,
     /// Whether a supervisor answers held calls: else there is no network, and metadata is not confined.
     pub supervised: bool,
+    /// Whether children live in an empty network namespace.
+    pub namespaces: bool,
 }
 
 /// Why a child was not started.

@@ -2,7 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -93,6 +93,8 @@ impl Clock for HandClock {
 #[derive(Default)]
 pub struct TableNames {
     pub table: Mutex<HashMap<String, Vec<IpAddr>>>,
+    /// Where a public address really lies in a test.
+    pub places: Mutex<HashMap<SocketAddr, SocketAddr>>,
     pub asked: AtomicUsize,
 }
 
@@ -108,6 +110,10 @@ impl Names for TableNames {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let found = self.table.lock().unwrap().get(host).cloned();
         Box::pin(async move { found.ok_or_else(|| Fault::new(ErrorCode::EgressFailed, "no such name")) })
+    }
+
+    fn dialed(&self, checked: SocketAddr) -> SocketAddr {
+        self.places.lock().unwrap().get(&checked).copied().unwrap_or(checked)
     }
 }
 
