@@ -8,7 +8,7 @@ use openwrap_contracts::event::Fact;
 use openwrap_contracts::grant::{
     ApprovePolicy, Decision, EffectiveDecision, Grant, Holder, Question, QuestionKind, Scope,
 };
-use openwrap_contracts::identity::{Actor, StepRef};
+use openwrap_contracts::identity::{Actor, Label, StepRef};
 use openwrap_contracts::limits::APPROVALS_PENDING_MAX;
 use openwrap_contracts::ports::{Approver, CancellationToken, Ids, Ledger, ObservedResult, Task};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
@@ -406,6 +406,10 @@ impl Approver for Desk {
         self.rules.denies.clone()
     }
 
+    fn labels(&self, step: &StepRef) -> Vec<Label> {
+        self.journal.state().attempt_labels(&step.task_id, step.attempt)
+    }
+
     fn observed(&self, _step: &StepRef) -> Option<ObservedResult> {
         None
     }
@@ -429,7 +433,6 @@ pub fn grants_for(state: &RunState, step: &StepRef) -> Vec<Grant> {
 mod tests {
     use super::*;
     use openwrap_contracts::grant::Risk;
-    use openwrap_contracts::identity::Label;
 
     fn step(task_id: &str) -> StepRef {
         StepRef {

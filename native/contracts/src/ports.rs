@@ -366,6 +366,11 @@ pub trait Approver: Send + Sync {
         Vec::new()
     }
 
+    /// What the attempt of this step has read by now.
+    fn labels(&self, _step: &StepRef) -> Vec<Label> {
+        Vec::new()
+    }
+
     /// In a replay: the recorded result and change set of an observed tool at this step.
     fn observed(&self, step: &StepRef) -> Option<ObservedResult>;
 

@@ -242,7 +242,8 @@ impl ToolGatewayCore {
             }
         };
         let held = capabilities_held(&grants, &call.run_id, &call.step.task_id, self.clock.now_ms());
-        let networked = self.networks.is_some() && held.iter().any(|held| matches!(held, Capability::Net(_)));
+        let reaches = |held: &Capability| matches!(held, Capability::Net(_));
+        let networked = self.networks.is_some() && held.iter().chain(&needs).any(reaches);
         let writes = writes_of(held, &needs, policy);
         Ok(Answer::Go(Permission {
             needs,

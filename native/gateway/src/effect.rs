@@ -9,13 +9,14 @@ use futures_util::FutureExt;
 use openwrap_contracts::canonical::sha256_hex;
 use openwrap_contracts::change::ChangeSet;
 use openwrap_contracts::event::Fact;
+use openwrap_contracts::grant::{Grant, Holder};
 use openwrap_contracts::identity::{Label, join_labels};
 use openwrap_contracts::limits::BLOB_BYTES_MAX;
 use openwrap_contracts::ports::{Approver, CancellationToken, ObservedResult, Tool, ToolCall, ToolInput};
 use openwrap_contracts::spawn::Network;
 use openwrap_contracts::tool::{Artifact, Repeatability, ToolOutput, ToolStep, Writes, model_text, preview};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
-use openwrap_grants::refused_writes;
+use openwrap_grants::{Capability, refused_writes};
 use serde_json::Value;
 
 use crate::call::{Papers, Permission, ToolGatewayCore};
@@ -158,14 +159,31 @@ impl Effect<'_> {
 
     fn network(&self, call: &ToolCall) -> Network {
         let networks = self.core.networks.as_ref();
-        let approver = if call.labels.is_empty() {
-            Arc::clone(&self.approver)
-        } else {
-            Arc::new(Seen(Arc::clone(&self.approver)))
-        };
+        let reach = |need: &&Capability| matches!(need, Capability::Net(_) | Capability::Browser(_));
+        let permitted = self.permission.needs.iter().filter(reach);
+        let approver: Arc<dyn Approver> = Arc::new(Seen {
+            approver: Arc::clone(&self.approver),
+            labelled: !call.labels.is_empty(),
+            permitted: permitted.map(|need| self.for_this_call(call, need)).collect(),
+        });
         networks.map_or(Network::None, |networks| {
             networks.of_step(&call.run_id, &call.step, &call.tool, approver)
         })
+    }
+
+    /// A need of a permitted call, as a grant.
+    fn for_this_call(&self, call: &ToolCall, need: &Capability) -> Grant {
+        Grant {
+            grant_id: call.call_id.clone(),
+            capability: need.to_string(),
+            holder: Holder::Task {
+                run_id: call.run_id.clone(),
+                task_id: call.step.task_id.clone(),
+            },
+            issued_at: 0,
+            expires_at: None,
+            approval_id: None,
+        }
     }
 
     async fn run_tool(&self, call: &mut ToolCall) -> Outcome<ToolOutput> {

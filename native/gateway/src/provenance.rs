@@ -36,8 +36,15 @@ fn reads(need: &Capability, path: &str) -> bool {
     Capability::parse(&format!("read:{path}")).map_or(true, |file| need.overlaps(&file))
 }
 
-/// The approver of a labelled step, as its programs' network sees it: grants reach what a person saw word for word.
-pub struct Seen(pub Arc<dyn Approver>);
+/// A step's approver as the network of what it starts sees it: with what was allowed for this very call, and from the moment the
+/// attempt has read text from outside only with what a person saw word for word.
+pub struct Seen {
+    pub approver: Arc<dyn Approver>,
+    /// The context had labels when the call began.
+    pub labelled: bool,
+    /// For this call alone.
+    pub permitted: Vec<Grant>,
+}
 
 impl Approver for Seen {
     fn ask(
@@ -46,42 +53,51 @@ impl Approver for Seen {
         question: Question,
         cancel: CancellationToken,
     ) -> Task<'_, Outcome<EffectiveDecision>> {
-        self.0.ask(step, question, cancel)
+        self.approver.ask(step, question, cancel)
     }
 
     fn grants(&self, step: &StepRef) -> Vec<Grant> {
-        seen_reach(self.0.grants(step))
+        let mut grants = self.approver.grants(step);
+        if self.labelled || !self.approver.labels(step).is_empty() {
+            grants = seen_reach(grants);
+        }
+        grants.extend(self.permitted.iter().cloned());
+        grants
     }
 
     fn policy(&self) -> ApprovePolicy {
-        self.0.policy()
+        self.approver.policy()
     }
 
     fn denies(&self) -> Vec<String> {
-        self.0.denies()
+        self.approver.denies()
+    }
+
+    fn labels(&self, step: &StepRef) -> Vec<Label> {
+        self.approver.labels(step)
     }
 
     fn observed(&self, step: &StepRef) -> Option<ObservedResult> {
-        self.0.observed(step)
+        self.approver.observed(step)
     }
 
     fn superseded(&self, attempt: &StepRef, base: Option<&BaseNote>) -> bool {
-        self.0.superseded(attempt, base)
+        self.approver.superseded(attempt, base)
     }
 
     fn edited(&self, step: &StepRef) -> Option<Vec<String>> {
-        self.0.edited(step)
+        self.approver.edited(step)
     }
 
     fn messages(&self, step: &StepRef) -> Option<Vec<Told>> {
-        self.0.messages(step)
+        self.approver.messages(step)
     }
 
     fn interrupted(&self, step: &StepRef) -> bool {
-        self.0.interrupted(step)
+        self.approver.interrupted(step)
     }
 
     fn ledger(&self) -> Arc<dyn Ledger> {
-        self.0.ledger()
+        self.approver.ledger()
     }
 }

@@ -210,9 +210,13 @@ const WEB_PORTS: [u16; 2] = [80, 443];
 pub fn seen_reach(grants: Vec<Grant>) -> Vec<Grant> {
     let mut seen = Vec::with_capacity(grants.len());
     for grant in grants {
-        let Ok(Capability::Net(host)) = Capability::parse(&grant.capability) else {
-            seen.push(grant);
-            continue;
+        let host = match Capability::parse(&grant.capability) {
+            Ok(Capability::Net(host)) => host,
+            Ok(Capability::Browser(origin)) if !origin.host.is_one_host() => continue,
+            _ => {
+                seen.push(grant);
+                continue;
+            }
         };
         match host.port {
             _ if !host.is_one_host() => {}

@@ -240,14 +240,17 @@ fn programs_of_a_labelled_step_reach_what_was_seen() {
             "net:*.example.org",
             "net:localhost",
             "net:localhost:80",
-            "net:*"
+            "net:*",
+            "browser:https://*.example.org",
+            "browser:https://example.org"
         ]),
         [
             "read:.",
             "net:a.example.org:22",
             "net:b.example.org:80",
             "net:b.example.org:443",
-            "net:localhost:80"
+            "net:localhost:80",
+            "browser:https://example.org"
         ]
     );
 }
