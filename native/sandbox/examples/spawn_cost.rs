@@ -26,20 +26,27 @@ fn own_us() -> f64 {
     of(libc::RUSAGE_SELF) + of(libc::RUSAGE_CHILDREN)
 }
 
-/// Time of the spawner, this process's own child, and of what it has collected.
+/// Time of the supervisor, this process's own child, of the spawner, which is the supervisor's, and of what both have collected.
 fn spawner_us() -> f64 {
-    let parent = format!("\nPPid:\t{}\n", std::process::id());
+    let supervisor = child_of(std::process::id());
+    let ticks = |pid: u32| -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 2..].split(' ').collect();
+        fields[11..15]
+            .iter()
+            .map(|ticks| ticks.parse::<f64>().unwrap() * 1e4)
+            .sum()
+    };
+    ticks(supervisor) + ticks(child_of(supervisor))
+}
+
+fn child_of(parent: u32) -> u32 {
+    let parent = format!("\nPPid:\t{parent}\n");
     let all = std::fs::read_dir("/proc").unwrap().flatten();
     let mut pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let own =
         |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|text| text.contains(&parent));
-    let pid = pids.find(own).unwrap();
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 2..].split(' ').collect();
-    fields[11..15]
-        .iter()
-        .map(|ticks| ticks.parse::<f64>().unwrap() * 1e4)
-        .sum()
+    pids.find(own).unwrap()
 }
 
 fn plain(piped: bool) {
