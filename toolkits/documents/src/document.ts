@@ -11,6 +11,7 @@ import {
   Packer,
   PageBreak,
   PageNumber,
+  PageOrientation,
   Paragraph,
   TabStopType,
   TextRun,
@@ -32,6 +33,8 @@ const MARGIN = { top: 1_304, bottom: 1_247, left: 1_361, right: 1_361, header: 6
 const TWIPS_PER_PIXEL = 15;
 /** A picture leaves room for its caption. */
 const PICTURE_HEIGHT_SHARE = 0.82;
+/** A table of more columns gets a page of its own, turned. */
+const UPRIGHT_COLUMNS_MAX = 8;
 const HEADINGS = [
   HeadingLevel.HEADING_1,
   HeadingLevel.HEADING_2,
@@ -52,28 +55,45 @@ export interface MadeDocument {
 
 export async function makeDocument(call: CreateArguments, sources: Sources): Promise<MadeDocument> {
   const builder = new Builder(call, sources);
-  const children = await builder.children();
+  const parts = await builder.parts();
   const file = new Document({
     title: call.title,
-    ...(call.author === undefined ? { creator: "" } : { creator: call.author, lastModifiedBy: call.author }),
+    creator: call.author ?? "",
+    lastModifiedBy: call.author ?? "",
     styles: documentStyles(call.language ?? "en-US"),
     numbering: documentNumbering(),
-    sections: [
-      {
-        properties: { page: { size: PAGES[call.pageSize ?? "A4"], margin: MARGIN } },
-        footers: { default: footerOf(call.title, builder.textWidth) },
-        children,
-      },
-    ],
+    sections: parts.map(({ isWide, children }) => ({
+      properties: { page: { size: pageOf(call, isWide), margin: MARGIN } },
+      footers: { default: footerOf(call.title, textFrame(call, isWide).width) },
+      children,
+    })),
   });
   const bytes = canonicalPackage(await Packer.toBuffer(file), call.date);
   return { bytes, warnings: builder.warnings };
 }
 
+/** Pages in one direction. */
+interface Part {
+  /** Turned, for a table of many columns. */
+  isWide: boolean;
+  children: FileChild[];
+}
+
+function pageOf(call: CreateArguments, isWide: boolean) {
+  const size = PAGES[call.pageSize ?? "A4"];
+  return { ...size, orientation: isWide ? PageOrientation.LANDSCAPE : PageOrientation.PORTRAIT };
+}
+
+/** Twips of a page that text has. */
+function textFrame(call: CreateArguments, isWide: boolean): { width: number; height: number } {
+  const { width, height } = PAGES[call.pageSize ?? "A4"];
+  const [across, down] = isWide ? [height, width] : [width, height];
+  return { width: across - MARGIN.left - MARGIN.right, height: down - MARGIN.top - MARGIN.bottom };
+}
+
 class Builder {
   readonly warnings: string[] = [];
-  readonly textWidth: number;
-  private readonly textHeight: number;
+  private readonly frame: { width: number; height: number };
   private readonly call: CreateArguments;
   private readonly sources: Sources;
   private drawings = 0;
@@ -83,22 +103,27 @@ class Builder {
   constructor(call: CreateArguments, sources: Sources) {
     this.call = call;
     this.sources = sources;
-    const page = PAGES[call.pageSize ?? "A4"];
-    this.textWidth = page.width - MARGIN.left - MARGIN.right;
-    this.textHeight = page.height - MARGIN.top - MARGIN.bottom;
+    this.frame = textFrame(call, false);
   }
 
-  async children(): Promise<FileChild[]> {
+  async parts(): Promise<Part[]> {
     const { title, subtitle, author, date, blocks } = this.call;
     const byline = [author, date].filter((part) => part !== undefined).join(" \u00b7 ");
     const made: FileChild[] = [new Paragraph({ heading: HeadingLevel.TITLE, children: [new TextRun(title)] })];
     if (subtitle !== undefined) made.push(new Paragraph({ style: "Subtitle", children: [new TextRun(subtitle)] }));
     made.push(new Paragraph({ style: "Byline", children: [new TextRun(byline)] }));
-    for (const [place, block] of blocks.entries()) made.push(...(await this.block(block, `blocks[${place}]`)));
-    return made;
+    const parts: Part[] = [{ isWide: false, children: made }];
+    for (const [place, block] of blocks.entries()) {
+      const isWide = block.type === "table" && block.columns.length > UPRIGHT_COLUMNS_MAX;
+      const part = parts.at(-1);
+      const children = await this.block(block, `blocks[${place}]`, isWide);
+      if (part?.isWide === isWide) part.children.push(...children);
+      else parts.push({ isWide, children });
+    }
+    return parts;
   }
 
-  private async block(block: Block, at: string): Promise<FileChild[]> {
+  private async block(block: Block, at: string, isWide: boolean): Promise<FileChild[]> {
     switch (block.type) {
       case "heading":
         return [new Paragraph({ heading: HEADINGS[block.level - 1], children: runsOf(block.text) })];
@@ -112,7 +137,7 @@ class Builder {
         return this.list(block);
       case "table":
         // Two tables in a row would become one.
-        return [tableOf(block, this.textWidth), caption(block.caption ?? "")];
+        return [tableOf(block, textFrame(this.call, isWide).width), caption(block.caption ?? "")];
       case "image":
         return this.image(block, at);
       case "chart":
@@ -144,7 +169,7 @@ class Builder {
         `the pictures together have more than ${LIMITS.picturesBytesMax} bytes`,
       );
     const own = picture.width * TWIPS_PER_PIXEL;
-    const wanted = block.widthPercent === undefined ? own : (this.textWidth * block.widthPercent) / 100;
+    const wanted = block.widthPercent === undefined ? own : (this.frame.width * block.widthPercent) / 100;
     return this.figure(picture, wanted, block.altText, block.caption);
   }
 
@@ -155,13 +180,13 @@ class Builder {
         `${at}: the charts' font has no ${missing.map((letter) => JSON.stringify(letter)).join(", ")}`,
       );
     const picture = readPicture(png, "the chart", at);
-    return this.figure(picture, (this.textWidth * (block.widthPercent ?? 100)) / 100, block.altText, block.caption);
+    return this.figure(picture, (this.frame.width * (block.widthPercent ?? 100)) / 100, block.altText, block.caption);
   }
 
   /** `wanted` is a width in twips; a picture never leaves the text's frame. */
   private figure(picture: Picture, wanted: number, altText: string, words: string | undefined): Paragraph[] {
-    const heightMax = this.textHeight * PICTURE_HEIGHT_SHARE;
-    const width = Math.min(wanted, this.textWidth, (heightMax * picture.width) / picture.height);
+    const heightMax = this.frame.height * PICTURE_HEIGHT_SHARE;
+    const width = Math.min(wanted, this.frame.width, (heightMax * picture.width) / picture.height);
     const height = (width * picture.height) / picture.width;
     this.drawings += 1;
     const image = new ImageRun({

@@ -96,6 +96,8 @@ const PARAGRAPH_STYLES: IParagraphStyleOptions[] = [
     run: { bold: true, color: INK },
     paragraph: { keepNext: true },
   },
+  { id: "TableTextSmall", name: "Table Text Small", basedOn: "TableText", run: { size: half(8) } },
+  { id: "TableHeaderSmall", name: "Table Header Small", basedOn: "TableHeader", run: { size: half(8) } },
   {
     id: "Figure",
     name: "Figure",

@@ -27,6 +27,8 @@ const NUMERIC =
 const ROWS_TOGETHER_MAX = 14;
 /** Twips; more between an end-aligned column and the start-aligned one after it. */
 const CELL_MARGIN = { usual: 100, apart: 300 };
+/** More columns are set smaller. */
+const USUAL_COLUMNS_MAX = 7;
 const MINUS = "\u2212";
 /** Fewest and most characters that count for a column's own width. */
 const WIDTH_CHARACTERS = { least: 6, most: 44 };
@@ -59,20 +61,28 @@ export function tableOf(block: TableBlock, width: number): Table {
 
 function headerRow(columns: Column[], widths: number[], sides: Side[]): TableRow {
   const children = columns.map((column, place) =>
-    cellOf(runsOf(column.header), "TableHeader", widths[place] ?? 0, sides[place] ?? "left", lead(sides, place), {
-      shading: { type: "clear", color: "auto", fill: STONE },
-      verticalAlign: VerticalAlignTable.BOTTOM,
-      borders: { bottom: { style: BorderStyle.SINGLE, size: 6, color: INK } },
-    }),
+    cellOf(
+      runsOf(column.header),
+      columns.length > USUAL_COLUMNS_MAX ? "TableHeaderSmall" : "TableHeader",
+      widths[place] ?? 0,
+      sides[place] ?? "left",
+      lead(sides, place),
+      {
+        shading: { type: "clear", color: "auto", fill: STONE },
+        verticalAlign: VerticalAlignTable.BOTTOM,
+        borders: { bottom: { style: BorderStyle.SINGLE, size: 6, color: INK } },
+      },
+    ),
   );
   return new TableRow({ tableHeader: true, cantSplit: true, children });
 }
 
 function bodyRow(row: Cell[], columns: Column[], widths: number[], sides: Side[], keepNext: boolean): TableRow {
+  const style = columns.length > USUAL_COLUMNS_MAX ? "TableTextSmall" : "TableText";
   const children = columns.map((column, place) => {
     const value = row[place] ?? null;
     const runs = Array.isArray(value) ? runsOf(value) : runsOf(shown(value, column));
-    return cellOf(runs, "TableText", widths[place] ?? 0, sides[place] ?? "left", lead(sides, place), {}, keepNext);
+    return cellOf(runs, style, widths[place] ?? 0, sides[place] ?? "left", lead(sides, place), {}, keepNext);
   });
   return new TableRow({ cantSplit: true, children });
 }
