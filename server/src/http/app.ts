@@ -8,6 +8,7 @@ import { mountApi, type OpenedCore } from "./api.ts";
 import { mountDownload } from "./download.ts";
 import { faultResponse, refuse } from "./fault.ts";
 import { type GuardRules, guard } from "./guard.ts";
+import { takesInput } from "./input.ts";
 import { mountLaunch } from "./launch.ts";
 import { mountPage } from "./page.ts";
 import { mountPictures } from "./pictures.ts";
@@ -47,6 +48,7 @@ export function createListener({ core, rules, page, streams }: AppParts): Listen
   mountPage(app, page);
   const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   return (request, response) => {
-    if (guard(request, response, rules)) void listener(request, response);
+    if (!guard(request, response, rules) || takesInput(core, request, response)) return;
+    void listener(request, response);
   };
 }

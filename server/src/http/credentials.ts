@@ -13,7 +13,7 @@ export interface Credentials {
   cliToken?: string;
 }
 
-export function credentialsOf(headers: Headers): Credentials {
+export function credentialsOf(headers: Pick<Headers, "get">): Credentials {
   const found: Credentials = {};
   const cookies = (headers.get("cookie") ?? "").split(";").map((part) => part.trim());
   const values = cookies.filter((part) => part.startsWith(`${COOKIE}=`)).map((part) => part.slice(COOKIE.length + 1));
