@@ -2,6 +2,7 @@
 //! the acceptance checks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use openwrap_contracts::canonical::canonical_hash;
@@ -25,6 +26,10 @@ use crate::prompt::{self, NamedResult, TASK_FAIL};
 use crate::provenance;
 use crate::state::{RunState, ToolResultState};
 use crate::steering::INTERRUPTED;
+
+/// Longest wait for the sessions of an attempt that ends by itself, and of one that was told to stop.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
+const CLOSE_CUT_SHORT: Duration = Duration::from_millis(50);
 
 /// One attempt, ready to run (or to go on after a crash).
 pub struct Attempt {
@@ -57,10 +62,25 @@ impl Attempt {
             Ok(end) => end,
             Err(fault) => end_of(fault, &self.cancel),
         };
+        self.close_sessions().await;
         match self.engine.ports.views.drop_view(view.view_id).await {
             Ok(()) => end,
             Err(fault) => AttemptEnd::Broken { fault },
         }
+    }
+
+    /// Terminals and browsers end with the view they work in. What takes longer ends with the run.
+    async fn close_sessions(&self) {
+        let Some(sessions) = &self.engine.ports.sessions else {
+            return;
+        };
+        let wait = if self.cancel.is_cancelled() {
+            CLOSE_CUT_SHORT
+        } else {
+            CLOSE_MAX
+        };
+        let closing = sessions.close_all(&self.engine.spec.run_id, Some(&self.task.task_id));
+        let _ = tokio::time::timeout(wait, closing).await;
     }
 
     fn is_superseded(&self) -> bool {

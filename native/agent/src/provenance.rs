@@ -198,6 +198,14 @@ impl RunState {
         let planned = self.task(task_id).into_iter().flat_map(|task| &task.depends_on);
         let labelled = |task_id: &&String| self.completed.get(*task_id).is_some_and(|done| !done.labels.is_empty());
         sources.extend(planned.filter(labelled).map(|task_id| format!("task {task_id}")));
+        let earlier = attempt.checked_sub(1).filter(|earlier| {
+            let known = self.attempts.get(&(task_id.to_owned(), *earlier));
+            known.is_some_and(|known| known.failure.is_some())
+        });
+        if let Some(earlier) = earlier {
+            // What the try before said of its failure.
+            sources.extend(self.sources(task_id, earlier));
+        }
         let mut seen = std::collections::BTreeSet::new();
         sources.retain(|source| seen.insert(source.clone()));
         sources.truncate(SOURCES_MAX);

@@ -446,7 +446,7 @@ proptest! {
 
     #[test]
     fn a_narrowed_reach_never_widens(grants in prop::collection::vec(text(), 0..6), need in text()) {
-        let need = Capability::parse(&need).unwrap();
+        let need = Capability::parse(need).unwrap();
         let covers = |grants: Vec<Grant>| grants.iter().any(|grant| Capability::parse(&grant.capability).unwrap().covers(&need));
         let grants: Vec<Grant> = grants.iter().map(|text| grant(text)).collect();
         prop_assert!(!covers(seen_reach(grants.clone())) || covers(grants));

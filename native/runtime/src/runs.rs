@@ -215,6 +215,10 @@ impl Runs {
         let runs = Arc::clone(self);
         tokio::spawn(async move {
             run.drive().await;
+            if let Some(sessions) = &runs.ports.sessions {
+                // What this does not end goes with the process; it is no reason to keep the run.
+                let _ = tokio::time::timeout(SHUT_DOWN_MAX, sessions.close_all(&run_id, None)).await;
+            }
             if journal.state().finished.is_some() {
                 // Views left over are swept at the next start as well.
                 let _ = runs.ports.views.drop_run(run_id.clone()).await;

@@ -4,5 +4,7 @@
 
 mod determinism;
 mod person;
+mod planted;
+mod steering;
 mod undo;
 mod world;

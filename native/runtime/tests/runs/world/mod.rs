@@ -35,6 +35,7 @@ pub fn workflow() -> Value {
             role("developer", &["excel.create", "file.append", "file.list", "file.read", "file.write", "shell.exec"]),
             role("document", &["excel.create", "file.list", "file.read", "file.write"]),
             role("planner", &[]),
+            role("reader", &["file.list", "file.read", "file.write", "mail.send", "page.open", "shell.exec", "vault.post"]),
         ],
         "stages": { "plan": "planner", "answer": "answer" },
         "acceptance": { "retries": 1, "backoffMs": 1, "stepsMax": 30 },
@@ -167,6 +168,23 @@ impl World {
             .await
             .unwrap();
         page["events"].as_array().unwrap().clone()
+    }
+
+    /// As [`World::events`], of a run with more events than one page holds.
+    pub async fn all_events(&self, run_id: &str) -> Vec<Value> {
+        let (mut events, mut after) = (Vec::new(), json!(0));
+        loop {
+            let page = self
+                .call("run.events", json!({ "runId": run_id, "after": after }))
+                .await
+                .unwrap();
+            let rows = page["events"].as_array().unwrap();
+            if rows.is_empty() {
+                return events;
+            }
+            events.extend(rows.iter().cloned());
+            after = page["lastSequence"].clone();
+        }
     }
 
     pub fn read(&self, path: &str) -> String {

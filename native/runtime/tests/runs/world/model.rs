@@ -20,6 +20,10 @@ pub struct Asked {
     pub results: Vec<String>,
     /// First message.
     pub opening: String,
+    /// What the person said in the middle, so far.
+    pub told: Vec<String>,
+    /// Arguments of the calls to write a file, so far.
+    pub written: Vec<String>,
 }
 
 /// An answer: words and calls `(tool, arguments)`.
@@ -54,6 +58,8 @@ pub struct Model {
     pub latency_us: Arc<AtomicU64>,
     pub seed: Arc<AtomicU64>,
     pub script: Arc<Mutex<Script>>,
+    /// Role or task whose answers are kept back; empty: nobody's.
+    pub hold: Arc<Mutex<String>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -69,6 +75,7 @@ struct Stage {
     latency_us: Arc<AtomicU64>,
     seed: Arc<AtomicU64>,
     script: Arc<Mutex<Script>>,
+    hold: Arc<Mutex<String>>,
 }
 
 impl Model {
@@ -80,6 +87,7 @@ impl Model {
             latency_us: Arc::default(),
             seed: Arc::new(AtomicU64::new(1)),
             script: Arc::new(Mutex::new(script)),
+            hold: Arc::default(),
         };
         let playing = stage.clone();
         let task = tokio::spawn(async move {
@@ -93,6 +101,7 @@ impl Model {
             latency_us: stage.latency_us,
             seed: stage.seed,
             script: stage.script,
+            hold: stage.hold,
             task,
         }
     }
@@ -123,8 +132,13 @@ async fn serve(socket: TcpStream, stage: Stage) {
         if latency > 0 {
             tokio::time::sleep(Duration::from_micros(draw(&stage.seed) % latency)).await;
         }
+        let asked = read_request(&request);
+        let held = |hold: &str| !hold.is_empty() && (asked.role == hold || asked.task == hold);
+        while held(&stage.hold.lock().unwrap().clone()) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
         let script = Arc::clone(&stage.script.lock().unwrap());
-        let answer = stream_of(&script(&read_request(&request)));
+        let answer = stream_of(&script(&asked));
         let head = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {}\r\n\r\n",
             answer.len()
@@ -157,6 +171,16 @@ fn read_request(request: &Value) -> Asked {
         .unwrap_or_default()
         .to_owned();
     let said = |message: &&Value| message["role"] == "assistant";
+    let told = |message: &Value| {
+        let text = text(message);
+        let parts = text.split("# Message from the person\n").skip(1);
+        parts.map(|part| part.trim().to_owned()).collect::<Vec<String>>()
+    };
+    let written = |message: &Value| {
+        let calls = message["tool_calls"].as_array().cloned().unwrap_or_default();
+        let calls = calls.into_iter().filter(|call| call["function"]["name"] == "file_write");
+        calls.map(|call| call["function"]["arguments"].as_str().unwrap_or_default().to_owned()).collect::<Vec<String>>()
+    };
     let last = messages.iter().rposition(|message| message["role"] == "assistant");
     Asked {
         role,
@@ -164,6 +188,8 @@ fn read_request(request: &Value) -> Asked {
         turn: messages.iter().filter(said).count(),
         results: last.map_or(Vec::new(), |last| messages[last + 1..].iter().map(text).collect()),
         opening,
+        told: messages[2.min(messages.len())..].iter().flat_map(told).collect(),
+        written: messages.iter().flat_map(written).collect(),
     }
 }
 
