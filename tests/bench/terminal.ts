@@ -32,18 +32,21 @@ declare global {
   var arrivals: number[];
 }
 
-/** Runs in the app's page before anything of its own: the moment a frame of a terminal arrives is where it is decoded. */
-function observe(): void {
+/**
+ * Runs in the app's page before anything of its own: the moment a frame of a terminal arrives is where it is decoded. As text: tsx
+ * would have a function call what the page does not have.
+ */
+const OBSERVE = `
   globalThis.presses = [];
   globalThis.arrivals = [];
   addEventListener("keydown", () => globalThis.presses.push(performance.now()), true);
   const { decode } = TextDecoder.prototype;
-  TextDecoder.prototype.decode = function decodeAndNote(...parts): string {
+  TextDecoder.prototype.decode = function (...parts) {
     const text = decode.apply(this, parts);
-    if (text.includes("event: terminal\n")) globalThis.arrivals.push(performance.now());
+    if (text.includes("event: terminal\\n")) globalThis.arrivals.push(performance.now());
     return text;
   };
-}
+`;
 
 /** One key on a page; milliseconds until it was shown. */
 async function key(page: Page): Promise<number> {
@@ -89,7 +92,7 @@ function startFloor(folder: string): Child {
 /** Keys on both pages in turns. */
 async function overFloor(browser: Browser, server: TestServer, session: Session, port: string): Promise<Figure> {
   const app = await AppPage.open(browser, server.link);
-  await app.page.addInitScript(observe);
+  await app.page.addInitScript({ content: OBSERVE });
   await app.goTo(`/runs/${encodeURIComponent(session.runId)}/workspace/${encodeURIComponent(session.sessionId)}`);
   await app.page.getByRole("button", { name: "Take control" }).click();
   await app.page.getByRole("button", { name: "Hand back" }).first().waitFor();
