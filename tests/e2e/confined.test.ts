@@ -57,6 +57,8 @@ interface Stage {
   project: string;
   person: string;
   outside: string;
+  /** Where a page lies that a plan may name. */
+  pagePort: number;
   /** What arrived at sockets that no tool may reach. */
   arrived: string[];
   close(): Promise<void>;
@@ -132,6 +134,20 @@ function attemptsTask(person: string, home: string, server: number): ScriptedTas
   };
 }
 
+function writeScenarios(
+  folder: string,
+  person: string,
+  home: string,
+  server: TestServer,
+  { pagePort, tcpPort }: { pagePort: number; tcpPort: number },
+): void {
+  writeScenario(folder, "Get out", [attemptsTask(person, home, server.child.pid)]);
+  const ports = { page: pagePort, other: tcpPort, own: server.port };
+  writeScenario(folder, "Fetch", [fetchTask(ports, ["page", "own"])]);
+  writeScenario(folder, "Be stopped", [childrenTask(markerOf("stop", server))]);
+  writeScenario(folder, "Be killed", [childrenTask(markerOf("kill", server))]);
+}
+
 async function setStage(way: Way): Promise<Stage> {
   const options = prepareWay(way);
   const { base, home } = options.folders;
@@ -182,11 +198,7 @@ async function setStage(way: Way): Promise<Stage> {
   writeFileSync(join(project, "targets.json"), JSON.stringify(targets));
   for (const name of ["attempts.mjs", "attempts.pl"])
     copyFileSync(join(import.meta.dirname, "confined", name), join(project, name));
-  writeScenario(scenarios, "Get out", [attemptsTask(person, home, server.child.pid)]);
-  const ports = { page: sockets.pagePort, other: sockets.tcpPort, own: server.port };
-  writeScenario(scenarios, "Fetch", [fetchTask(ports, ["page", "own"])]);
-  writeScenario(scenarios, "Be stopped", [childrenTask(markerOf("stop", server))]);
-  writeScenario(scenarios, "Be killed", [childrenTask(markerOf("kill", server))]);
+  writeScenarios(scenarios, person, home, server, sockets);
   const model = await startModelServer({ scenarios });
   await addScriptedModel(server, model.url);
   return {
@@ -196,6 +208,7 @@ async function setStage(way: Way): Promise<Stage> {
     person,
     outside,
     arrived,
+    pagePort: sockets.pagePort,
     close: async () => {
       await server.dispose();
       await model.stop();
@@ -247,6 +260,8 @@ const OTHER_ANSWERS: [name: string, answers: string[]][] = [
   ["TCP", ["EAFNOSUPPORT"]],
   ["UDP", ["EAFNOSUPPORT"]],
   ["socket ", ["EAFNOSUPPORT"]],
+  // A person's own namespace has no root at all.
+  ["become root", ["errno 22"]],
 ];
 
 function wrong(outcomes: [name: string, outcome: string][]): string[] {
@@ -366,9 +381,10 @@ describe.each(WAYS)("a worker's programs, server started $name", (way) => {
     // Our own server is nobody's, even where a plan names it.
     expect(["ECONNRESET", "EACCES", "UND_ERR_SOCKET"]).toContain(own);
     expect(arrived).toEqual([]);
-    const connected = events.filter((event) => event.type === "connected");
-    expect(connected.map(({ host, purpose, taskId }) => [host, purpose, taskId])).toEqual([
-      ["127.0.0.1", "shell.exec", "fetch"],
+    const made = events.filter((event): event is EventOf<"connected"> => event.type === "connected");
+    const connected = made.filter(({ purpose }) => purpose === "shell.exec");
+    expect(connected.map(({ host, port, taskId }) => [host, port, taskId])).toEqual([
+      ["127.0.0.1", stage.pagePort, "fetch"],
     ]);
     const refused = events.filter((event) => event.type === "connection_refused").map(({ host, port }) => [host, port]);
     expect(refused).toContainEqual(["127.0.0.1", server.port]);
