@@ -225,7 +225,8 @@ pub fn plan_offer(workflow: &Workflow) -> ToolOffer {
         name: PLAN_SUBMIT.to_owned(),
         wire_name: wire_name(PLAN_SUBMIT),
         description: "Submits the plan: tasks with role, dependencies, deliverables, checks and needed capabilities \
-            (read:PATH, write:PATH, run:PROGRAM). Tasks without dependencies between them run at the same time."
+            (read:PATH, write:PATH, run:PROGRAM, net:HOST:PORT for its programs, browser:ORIGIN such as \
+            browser:https://example.org, mcp:SERVER/TOOL). Tasks without dependencies between them run at the same time."
             .to_owned(),
         input_schema: schema,
     }

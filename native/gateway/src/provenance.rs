@@ -101,3 +101,42 @@ impl Approver for Seen {
         self.approver.ledger()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn labels(needs: &[&str], networked: bool) -> Vec<Label> {
+        let needs: Vec<Capability> = needs.iter().map(|need| Capability::parse(need).unwrap()).collect();
+        let files = [
+            ("from/web.txt".to_owned(), vec![Label::Web]),
+            ("from/mcp [x".to_owned(), vec![Label::Mcp]),
+        ];
+        labels_of(&needs, &files, networked)
+    }
+
+    #[test]
+    fn who_reads_a_labelled_file_is_labelled() {
+        assert_eq!(labels(&["read:from/web.txt"], false), [Label::Web]);
+        assert_eq!(labels(&["read:from"], false), [Label::Web, Label::Mcp]);
+        assert_eq!(labels(&["read:."], false), [Label::Web, Label::Mcp]);
+        assert_eq!(labels(&["read:other"], false), []);
+        assert_eq!(labels(&["write:from/web.txt"], false), [], "writing reads nothing");
+        assert_eq!(
+            labels(&["run:cat"], false),
+            [Label::Web, Label::Mcp],
+            "a program reads what it likes"
+        );
+    }
+
+    #[test]
+    fn what_was_reached_labels_the_result() {
+        assert_eq!(labels(&["net:a.example.org:443"], false), [Label::Web]);
+        assert_eq!(labels(&["browser:https://a.example.org"], false), [Label::Web]);
+        assert_eq!(labels(&["mcp:s/t"], false), [Label::Mcp]);
+        let program = [Capability::parse("run:curl").unwrap()];
+        assert_eq!(labels_of(&program, &[], true), [Label::Web]);
+        assert_eq!(labels_of(&program, &[], false), []);
+    }
+}

@@ -55,7 +55,7 @@ fn act(need: &Capability) -> String {
     match need {
         Capability::Read(path) => format!("read {}", fact(path)),
         Capability::Write(path) => format!("write {}", fact(path)),
-        Capability::Net(host) => format!("connect to {}", fact(host)),
+        Capability::Net(host) => format!("reach {}", fact(host)),
         Capability::Run(program) => format!("run {}", fact(program)),
         Capability::Env(name) => format!("see the environment variable {}", fact(name)),
         Capability::Mcp { server, tool } => format!("use {} of the server {}", fact(tool), fact(server)),

@@ -62,6 +62,7 @@ fn check_plannable(capability: &Capability) -> Result<(), &'static str> {
         }
         Capability::Run(Program::Any) => Err("name the program"),
         Capability::Net(HostPattern { host: Host::Any, .. }) => Err("name the host"),
+        Capability::Browser(origin) if origin.host.host == Host::Any => Err("name the host"),
         Capability::Net(host) if host.is_loopback() && host.port.is_none() => Err("name the port on this machine"),
         _ => Ok(()),
     }

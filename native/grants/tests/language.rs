@@ -241,6 +241,7 @@ fn a_need_is_single_or_a_pattern() {
         "write:**",
         "write:a*/b",
         "net:*",
+        "browser:https://*",
         "net:*.example.org:443",
         "run:*",
         "mcp:s/*",
@@ -292,6 +293,7 @@ fn plans_that_ask_for_too_much_are_refused_by_name() {
         (&["run:*"], &[]),
         (&["net:*"], &[]),
         (&["net:localhost"], &[]),
+        (&["browser:https://*"], &[]),
         (&["everything"], &[]),
     ] {
         let fault = task_bundle(&task("months", needs, writes)).unwrap_err();
