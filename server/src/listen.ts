@@ -2,6 +2,7 @@
 
 import { createServer, type Server } from "node:http";
 import type { Listener } from "./http/app.ts";
+import type { UpgradeListener } from "./http/drive.ts";
 
 /** Tries to find one port that is free on all addresses. */
 const FREE_PORT_TRIES = 20;
@@ -16,13 +17,20 @@ export interface Listening {
   close(): Promise<void>;
 }
 
+/** What answers requests, and those for a socket. */
+export interface Answering {
+  listener: Listener;
+  upgrade: UpgradeListener;
+}
+
 class PortTaken extends Error {}
 
-function bind(address: string, port: number, listener: Listener): Promise<Server> {
+function bind(address: string, port: number, { listener, upgrade }: Answering): Promise<Server> {
   const server = createServer(
     { requestTimeout: REQUEST_MS, headersTimeout: 10_000, maxHeaderSize: 16 * 1024 },
     listener,
   );
+  server.on("upgrade", upgrade);
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     server.listen({ host: address, port, ipv6Only: address.includes(":") }, () => {
@@ -39,13 +47,13 @@ function codeOf(error: unknown): string {
 async function bindAll(
   addresses: string[],
   port: number,
-  listener: Listener,
+  answering: Answering,
 ): Promise<{ servers: Server[]; port: number }> {
   const servers: Server[] = [];
   let bound = port;
   for (const address of addresses) {
     try {
-      const server = await bind(address, bound, listener);
+      const server = await bind(address, bound, answering);
       servers.push(server);
       const where = server.address();
       if (typeof where === "object" && where !== null) bound = where.port;
@@ -61,11 +69,11 @@ async function bindAll(
   return { servers, port: bound };
 }
 
-export async function listen(addresses: string[], port: number, listener: Listener): Promise<Listening> {
+export async function listen(addresses: string[], port: number, answering: Answering): Promise<Listening> {
   let tries = port === 0 ? FREE_PORT_TRIES : 1;
   for (;;) {
     try {
-      const { servers, port: bound } = await bindAll(addresses, port, listener);
+      const { servers, port: bound } = await bindAll(addresses, port, answering);
       return { port: bound, close: () => closeAll(servers) };
     } catch (error) {
       tries -= 1;

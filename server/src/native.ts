@@ -54,6 +54,7 @@ export async function openCore(config: Omit<CoreConfig, "disabled">): Promise<Co
   return {
     call: (method, params, credentials) => orFault(handle.call(method, params, credentials)),
     subscribe: (credentials, after, frames) => orFault(handle.subscribe(credentials, after, frames)),
+    watchTerminal: (sessionId, credentials, frames) => orFault(handle.watchTerminal(sessionId, credentials, frames)),
     watchPictures: (sessionId, credentials, frames) => orFault(handle.watchPictures(sessionId, credentials, frames)),
     readFile: (params, credentials) => orFault(handle.readFile(params, credentials)),
     mayUpload: (params, credentials) => orFault(handle.mayUpload(params, credentials)),
@@ -73,6 +74,9 @@ function closedCore(disabled: { feature: string; switch: string }[], off: string
   return {
     call: async (method) => JSON.stringify(method === "health.get" ? { ok: health } : { error: fault }),
     subscribe: async () => {
+      throw new CoreFault(fault);
+    },
+    watchTerminal: async () => {
       throw new CoreFault(fault);
     },
     watchPictures: async () => {

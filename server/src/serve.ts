@@ -6,6 +6,7 @@ import type { LaunchLink } from "@openwrap/contracts";
 import type { Core } from "./core.ts";
 import { CoreFault } from "./core.ts";
 import { createListener } from "./http/app.ts";
+import { driveListener } from "./http/drive.ts";
 import { ownHosts } from "./http/guard.ts";
 import { OpenStreams } from "./http/stream.ts";
 import { type Listening, listen } from "./listen.ts";
@@ -76,11 +77,10 @@ export async function serve(settings: Settings, openCore?: OpenCore): Promise<Se
     core ??
     Promise.reject(new CoreFault({ code: "INVALID_STATE", message: "the core is not open yet", hint: "Try again." }));
   const page = join(productRoot(), "web/dist");
-  const listening = await listen(
-    settings.addresses,
-    settings.port,
-    createListener({ core: opened, rules, page, streams }),
-  );
+  const listening = await listen(settings.addresses, settings.port, {
+    listener: createListener({ core: opened, rules, page, streams }),
+    upgrade: driveListener(opened, rules, streams),
+  });
   const { port } = listening;
   rules.hosts = ownHosts(port, settings.hosts);
   core = openConfigured(settings, port, token, true, openCore);

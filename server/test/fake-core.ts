@@ -24,6 +24,8 @@ export class FakeCore implements Core {
   readonly readers = new Map<(text: string) => void, { after: number }>();
   /** Those that want nothing now. */
   readonly paused = new Set<(text: string) => void>();
+  /** Live readers of terminals. */
+  readonly terminals = new Map<(frame: Uint8Array) => void, { sessionId: string }>();
   /** Live readers of pictures. */
   readonly watching = new Map<(frame: Uint8Array) => void, { sessionId: string }>();
   codes = [CODE];
@@ -72,6 +74,16 @@ export class FakeCore implements Core {
       resume: () => this.paused.delete(frames),
       close: () => this.readers.delete(frames),
     };
+  }
+
+  async watchTerminal(
+    sessionId: string,
+    credentialsJson: string,
+    frames: (frame: Uint8Array) => void,
+  ): Promise<Subscription> {
+    if (!this.permits(credentialsJson)) throw new CoreFault(UNAUTHORIZED);
+    this.terminals.set(frames, { sessionId });
+    return { pause: () => undefined, resume: () => undefined, close: () => this.terminals.delete(frames) };
   }
 
   async watchPictures(

@@ -5,6 +5,7 @@ import { type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createListener } from "../src/http/app.ts";
+import { driveListener } from "../src/http/drive.ts";
 import { ownHosts } from "../src/http/guard.ts";
 import { OpenStreams } from "../src/http/stream.ts";
 import { listen } from "../src/listen.ts";
@@ -35,11 +36,10 @@ export async function startServer() {
   const core = new FakeCore();
   const streams = new OpenStreams();
   const rules = { hosts: new Set<string>() as ReadonlySet<string> };
-  const listening = await listen(
-    ["127.0.0.1", "::1"],
-    0,
-    createListener({ core: async () => core, rules, page: folder, streams }),
-  );
+  const listening = await listen(["127.0.0.1", "::1"], 0, {
+    listener: createListener({ core: async () => core, rules, page: folder, streams }),
+    upgrade: driveListener(async () => core, rules, streams),
+  });
   const { port } = listening;
   rules.hosts = ownHosts(port, []);
 

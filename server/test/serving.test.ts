@@ -206,7 +206,9 @@ describe("port", () => {
     await new Promise<void>((resolve) => stranger.listen(0, "::1", resolve));
     const where = stranger.address();
     const port = typeof where === "object" && where !== null ? where.port : 0;
-    await expect(listen(["127.0.0.1", "::1"], port, () => {})).rejects.toThrow(/used by another program/);
+    await expect(listen(["127.0.0.1", "::1"], port, { listener: () => {}, upgrade: () => {} })).rejects.toThrow(
+      /used by another program/,
+    );
     // And nothing of ours is left on the other address.
     const free = createServer();
     await new Promise<void>((resolve, reject) => free.once("error", reject).listen(port, "127.0.0.1", resolve));

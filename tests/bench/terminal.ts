@@ -2,10 +2,12 @@
 // with one WebSocket and a loop in C over one pseudo terminal; and what such a key costs the server.
 
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Session } from "@openwrap/contracts";
 import type { Browser, Page } from "playwright";
+import WebSocket from "ws";
 import type { Figure } from "../../toolkits/build/bench.ts";
 import { type Child, cleanEnvironment, endChild, startChild } from "../kit/child.ts";
 import { startModelServer } from "../kit/model-server.ts";
@@ -33,18 +35,20 @@ declare global {
 }
 
 /**
- * Runs in the app's page before anything of its own: the moment a frame of a terminal arrives is where it is decoded. As text: tsx
- * would have a function call what the page does not have.
+ * Runs in the app's page before anything of its own: when a frame of the terminal has arrived. As text: tsx would have a function call
+ * what the page does not have.
  */
 const OBSERVE = `
   globalThis.presses = [];
   globalThis.arrivals = [];
   addEventListener("keydown", () => globalThis.presses.push(performance.now()), true);
-  const { decode } = TextDecoder.prototype;
-  TextDecoder.prototype.decode = function (...parts) {
-    const text = decode.apply(this, parts);
-    if (text.includes("event: terminal\\n")) globalThis.arrivals.push(performance.now());
-    return text;
+  globalThis.WebSocket = class extends WebSocket {
+    constructor(...parts) {
+      super(...parts);
+      this.addEventListener("message", ({ data }) => {
+        if (typeof data !== "string") globalThis.arrivals.push(performance.now());
+      });
+    }
   };
 `;
 
@@ -116,31 +120,40 @@ async function overFloor(browser: Browser, server: TestServer, session: Session,
   return { name: "terminal_key_over_floor", value: median(ours) / median(least), unit: "1", floor: 1 };
 }
 
-/** Follows the stream as a page does, and tells of each frame of a terminal. */
-function follow(server: TestServer, seen: () => void): AbortController {
+/** Follows the event stream as a page does. */
+function follow(server: TestServer): AbortController {
   const end = new AbortController();
   const headers = { authorization: `Bearer ${server.token}` };
   const read = async (): Promise<void> => {
     const response = await fetch(`${server.url}/api/stream?after=0`, { headers, signal: end.signal });
-    const decoder = new TextDecoder();
-    for await (const part of response.body ?? []) {
-      if (decoder.decode(part as Uint8Array, { stream: true }).includes("event: terminal\n")) seen();
-    }
+    for await (const part of response.body ?? []) void part;
   };
   read().catch(() => undefined);
   return end;
 }
 
+/** The socket of who drives, as the page has it. */
+async function openSocket(server: TestServer, sessionId: string): Promise<WebSocket> {
+  const url = `${server.url.replace(/^http/, "ws")}/api/sessions/drive?sessionId=${sessionId}`;
+  const socket = new WebSocket(url, ["openwrap.drive"], { headers: { authorization: `Bearer ${server.token}` } });
+  await once(socket, "open");
+  return socket;
+}
+
 async function cpuPerKey(server: TestServer, { sessionId }: Session): Promise<Figure> {
   const { session } = server.client;
   const { token } = await session.take({ requestId: crypto.randomUUID(), sessionId });
+  const end = follow(server);
+  const socket = await openSocket(server, sessionId);
   let arrived = (): void => {};
-  const end = follow(server, () => arrived());
+  socket.on("message", (_, isBinary) => {
+    if (isBinary) arrived();
+  });
   const type = async (sequence: number, restMs: number): Promise<void> => {
     const shown = new Promise<void>((resolve) => {
       arrived = resolve;
     });
-    await session.input({ sessionId, token, sequence, inputs: [{ kind: "text", text: "a" }] });
+    socket.send(JSON.stringify({ sessionId, token, sequence, inputs: [{ kind: "text", text: "a" }] }));
     await shown;
     if (restMs > 0) await new Promise((wait) => setTimeout(wait, restMs));
   };
@@ -150,9 +163,10 @@ async function cpuPerKey(server: TestServer, { sessionId }: Session): Promise<Fi
   for (let place = 1; place <= CPU_KEYS; place += 1) await type(CPU_WARM_UP + place, CPU_REST_MS);
   const took = performance.now() - from;
   const busy = treeTotals(server.child.pid).cpuMs - before;
-  // What the server does for the stream alone, over the same time.
+  // What the server does for the streams alone, over the same time.
   await new Promise((wait) => setTimeout(wait, took));
   const idle = treeTotals(server.child.pid).cpuMs - before - busy;
+  socket.terminate();
   end.abort();
   await session.handBack({ requestId: crypto.randomUUID(), sessionId, token });
   return { name: "terminal_key_cpu_ms", value: (busy - idle) / CPU_KEYS, unit: "ms" };

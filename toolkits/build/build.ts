@@ -105,6 +105,8 @@ function servesTools(name: string): boolean {
   return "@modelcontextprotocol/sdk" in dependencies;
 }
 
+const REQUIRE = 'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);';
+
 /** The product's bundle is split where code is imported on demand; a toolkit's is one file, since it is placed alone in its sandbox. */
 async function bundle(entry: string, outdir: string, name: string, splitting = true): Promise<void> {
   const { build } = await import("esbuild");
@@ -127,6 +129,8 @@ async function bundle(entry: string, outdir: string, name: string, splitting = t
     minifySyntax: true,
     logLevel: "warning",
     metafile: true,
+    // What is written as CommonJS asks for Node's own modules.
+    ...(splitting ? { banner: { js: REQUIRE } } : {}),
   });
   const made = new Set(Object.keys(metafile.outputs).map((path) => basename(path)));
   const folder = join(ROOT, outdir);

@@ -17,6 +17,11 @@ export interface CoreHandle {
   subscribe(credentialsJson: string, after: number, frames: (text: string) => void): Promise<Subscription>;
   /** Frames of a session's pictures, each whole. */
   watchPictures(sessionId: string, credentialsJson: string, frames: (frame: Uint8Array) => void): Promise<Subscription>;
+  /**
+   * Output of a session's terminal: how many bytes came before (64 bits, big-endian), then bytes; all ones: its view is to be asked for
+   * again. Rejects with the JSON text of a fault.
+   */
+  watchTerminal(sessionId: string, credentialsJson: string, frames: (frame: Buffer) => void): Promise<Subscription>;
   /** Bytes of a project's file. Rejects with the JSON text of a fault. */
   readFile(paramsJson: string, credentialsJson: string): Promise<Uint8Array>;
   /** Rejects with the JSON text of a fault when this upload would not be taken. */

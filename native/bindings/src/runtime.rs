@@ -77,6 +77,34 @@ impl CoreHandle {
         Ok(Subscription { closed, paused })
     }
 
+    /// Output of a session's terminal until closed: how many bytes came before (64 bits, big-endian), then bytes; all ones: the view is
+    /// to be asked for again.
+    #[napi]
+    pub async fn watch_terminal(
+        &self,
+        session_id: String,
+        credentials_json: String,
+        frames: ThreadsafeFunction<Buffer, (), Buffer, napi::Status, false, true, FRAMES_WAITING>,
+    ) -> napi::Result<Subscription> {
+        let paused = Arc::new(AtomicBool::new(false));
+        let waits = Arc::clone(&paused);
+        let sink = Arc::new(move |frame: &[u8]| {
+            if waits.load(Ordering::Acquire) {
+                return Delivery::Full;
+            }
+            match frames.call(Buffer::from(frame), ThreadsafeFunctionCallMode::NonBlocking) {
+                napi::Status::Ok => Delivery::Taken,
+                napi::Status::QueueFull => Delivery::Full,
+                _ => Delivery::Gone,
+            }
+        });
+        let closed = self
+            .core
+            .watch_terminal(&session_id, &credentials_json, sink)
+            .map_err(|fault| thrown(&fault))?;
+        Ok(Subscription { closed, paused })
+    }
+
     /// Frames of a session's pictures, each whole, until closed; one that JavaScript has no room for gives way to a newer one.
     #[napi]
     pub async fn watch_pictures(

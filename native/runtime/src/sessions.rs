@@ -20,7 +20,7 @@ use openwrap_contracts::method::{
 use openwrap_contracts::ports::CancellationToken;
 use openwrap_contracts::session::{Picture, Sessions, Surface, SurfaceFrame};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
-use openwrap_sessions::{SessionFrame, SessionRegistry};
+use openwrap_sessions::{FrameReader, SessionFrame, SessionRegistry, Told};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
@@ -159,6 +159,58 @@ impl Core {
             sessions.watch(&session_id, false);
         });
         Ok(closed)
+    }
+}
+
+/// In place of an offset: the view is to be asked for again.
+const CHANGED: u64 = u64::MAX;
+/// A reader of a terminal looks so often whether its session is still open.
+const OPEN_LOOK: Duration = Duration::from_secs(5);
+
+impl Core {
+    /// Feeds the output of a session's terminal to a sink until the returned token is cancelled, the session closes, or nobody takes it.
+    /// Each frame: how many bytes came before (64 bits, big-endian), then bytes; all ones: the view is to be asked for again.
+    ///
+    /// # Errors
+    /// `UNAUTHORIZED`, `NOT_FOUND`, `INVALID_STATE` for a session that is closed.
+    pub fn watch_terminal(&self, session_id: &str, credentials: &str, sink: PictureSink) -> Outcome<CancellationToken> {
+        self.access
+            .authorize(&read_credentials(credentials)?, MethodAccess::Watch)?;
+        let (_, surface) = self.sessions.look(session_id)?;
+        surface.ok_or_else(|| Fault::new(ErrorCode::InvalidState, "this session is closed"))?;
+        let closed = self.closing.child_token();
+        let (sessions, session_id, ended) = (Arc::clone(&self.sessions), session_id.to_owned(), closed.clone());
+        let frames = sessions.frames();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = ended.cancelled() => {}
+                () = send_terminal(&sessions, &session_id, frames, &sink) => {}
+            }
+        });
+        Ok(closed)
+    }
+}
+
+async fn send_terminal(sessions: &SessionRegistry, session_id: &str, mut frames: FrameReader, sink: &PictureSink) {
+    loop {
+        let frame = match tokio::time::timeout(OPEN_LOOK, frames.recv()).await {
+            Ok(Told::Frame(frame)) if *frame.session_id == *session_id => match frame.frame {
+                SurfaceFrame::Terminal { offset, bytes } => [&offset.to_be_bytes(), &*bytes].concat(),
+                SurfaceFrame::Changed => CHANGED.to_be_bytes().to_vec(),
+                SurfaceFrame::Picture(_) => continue,
+            },
+            Ok(Told::Frame(_)) => continue,
+            Ok(Told::Missed) => CHANGED.to_be_bytes().to_vec(),
+            Err(_) if sessions.look(session_id).is_ok_and(|(_, surface)| surface.is_some()) => continue,
+            Err(_) => return,
+        };
+        loop {
+            match sink(&frame) {
+                Delivery::Taken => break,
+                Delivery::Full => tokio::time::sleep(FULL_WAIT).await,
+                Delivery::Gone => return,
+            }
+        }
     }
 }
 

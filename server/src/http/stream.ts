@@ -5,6 +5,7 @@ import type { Hono } from "hono";
 import { type Core, CoreFault, type Subscription } from "../core.ts";
 import type { OpenedCore } from "./api.ts";
 import { carriesEnough, credentialsOf } from "./credentials.ts";
+import { OpenSockets } from "./drive.ts";
 import { faultResponse, refuse } from "./fault.ts";
 import { OpenPictures } from "./pictures.ts";
 
@@ -17,6 +18,8 @@ const WAITING_BYTES_MAX = 4 * 1024 * 1024;
 export class OpenStreams {
   /** Pictures of live sessions, which have streams of their own. */
   readonly pictures = new OpenPictures();
+  /** Of those who drive. */
+  readonly sockets = new OpenSockets();
   private readonly live = new Set<EventStream>();
 
   get count(): number {
@@ -32,6 +35,7 @@ export class OpenStreams {
   endAll(): void {
     for (const stream of [...this.live]) stream.end();
     this.pictures.endAll();
+    this.sockets.endAll();
   }
 }
 

@@ -9,6 +9,7 @@ import type { StreamState } from "../stream/event-stream.ts";
 import type { Frame, TextDelta } from "../stream/frame-parser.ts";
 import { SharedStream } from "../stream/shared-stream.ts";
 import { SurfaceFrames } from "../stream/surface-frames.ts";
+import { DRIVE_PROTOCOL } from "../workspace/drive-socket.ts";
 import { createPreferences, type Preferences } from "./preferences.ts";
 import { createPulses, type Pulses } from "./pulses.ts";
 import { createRouter, type Router } from "./router.ts";
@@ -124,6 +125,11 @@ export class App {
   async file(projectId: string, path: string, view: { runId?: string; taskId?: string } = {}): Promise<Blob> {
     const query = new URLSearchParams({ projectId, ...view, path });
     return (await this.request(`/api/files/content?${query}`)).blob();
+  }
+
+  /** The socket of who drives a session, as this tab. */
+  driveSocket(sessionId: string): WebSocket {
+    return this.session.socket(`/api/sessions/drive?${new URLSearchParams({ sessionId })}`, DRIVE_PROTOCOL);
   }
 
   /** A route outside the method table, as this tab. Throws `ApiFault`. */

@@ -82,6 +82,13 @@ export class Session {
     return again ? this.plain(url, this.signed(init)) : first;
   };
 
+  /** A socket as this tab: a browser sets no header on one, so the secret travels as a protocol that is offered. */
+  socket(path: string, protocol: string): WebSocket {
+    const url = new URL(path, location.href);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    return new WebSocket(url, this.secret === undefined ? [protocol] : [protocol, `tab.${this.secret}`]);
+  }
+
   private signed(init: RequestInit): RequestInit {
     const headers = new Headers(init.headers);
     if (this.secret !== undefined) headers.set(TAB_HEADER, this.secret);

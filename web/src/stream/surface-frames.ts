@@ -30,6 +30,11 @@ export class SurfaceFrames {
     if (this.listeners.has(sessionId)) this.tell(sessionId, { kind: "terminal", offset, bytes: bytesOf(bytes) });
   }
 
+  /** A frame that came another way than by the stream. */
+  show(sessionId: string, frame: SurfaceFrame): void {
+    this.tell(sessionId, frame);
+  }
+
   /** The stream had a hole: every view is old. */
   missed(): void {
     for (const sessionId of this.listeners.keys()) this.tell(sessionId, { kind: "changed" });

@@ -7,6 +7,7 @@ import { requestId } from "../app/action.ts";
 import type { App } from "../app/app.ts";
 import type { LiveSession } from "../run/run-state.ts";
 import { deedOf } from "./deeds.ts";
+import { type DriveRequest, DriveSocket } from "./drive-socket.ts";
 import { InputQueue } from "./input-queue.ts";
 import { claim, forgetLease, type KeptLease, keepLease, keptLeases } from "./kept-leases.ts";
 
@@ -24,6 +25,7 @@ export interface Held {
 interface Driven extends Held {
   lease: KeptLease;
   queue: InputQueue;
+  socket: DriveSocket;
   note: (words: string) => void;
   /** The fact of the lease has arrived. */
   told: boolean;
@@ -106,11 +108,15 @@ class Controls {
   private drive(app: App, lease: KeptLease, first: string): void {
     const { sessionId, token } = lease;
     const [deeds, setDeeds] = createSignal<Deed[]>([{ at: Date.now(), words: first }]);
+    const socket = new DriveSocket({
+      open: () => app.driveSocket(sessionId),
+      frame: (frame) => app.surfaces.show(sessionId, frame),
+    });
     const queue = new InputQueue(
       {
         send: (sequence, inputs) => {
           keepLease({ ...lease, sequence });
-          return app.api.session.input({ sessionId, token, sequence, inputs });
+          return deliver(app, socket, { sessionId, token, sequence, inputs });
         },
         failed: (fault, over) => {
           if (over) this.drop(sessionId);
@@ -123,12 +129,14 @@ class Controls {
       setDeeds((all) => (all.at(-1)?.words === words ? all : [...all, { at: Date.now(), words }].slice(-DEEDS_MAX)));
     };
     keepLease(lease);
-    this.driven.set(sessionId, { lease, since: lease.since, deeds, queue, note, told: false });
+    this.driven.set(sessionId, { lease, since: lease.since, deeds, queue, socket, note, told: false });
     this.changed();
   }
 
   private drop(sessionId: string): void {
-    this.driven.get(sessionId)?.queue.end();
+    const driven = this.driven.get(sessionId);
+    driven?.queue.end();
+    driven?.socket.end();
     forgetLease(sessionId);
     if (this.driven.delete(sessionId)) this.changed();
   }
@@ -136,6 +144,19 @@ class Controls {
   private changed(): void {
     this.version[1]((before) => before + 1);
   }
+}
+
+/** By the socket; where there is none, or it ends on the way, by a request: a number that was done is not done again. */
+async function deliver(app: App, socket: DriveSocket, request: DriveRequest): Promise<void> {
+  if (socket.isOpen) {
+    try {
+      await socket.send(request);
+      return;
+    } catch (error) {
+      if (error !== undefined) throw error;
+    }
+  }
+  await app.api.session.input(request);
 }
 
 /** For as long as the page lives: a lease outlasts a look at another screen. */
