@@ -211,7 +211,7 @@ async fn an_interruption_gives_a_program_up_and_what_was_to_follow() {
 async fn an_interruption_answers_the_question_that_waits() {
     let world = World::new(script(), &[("ask first", "")]).await;
     let run_id = world.start("run", "ask", 4).await;
-    until(&world, &run_id, |event| event["type"] == "plan_proposed").await;
+    until(&world, &run_id, |event| event["type"] == "approval_requested").await;
     world
         .call("run.steer", steer(&run_id, "m0", Some("first"), "go", false))
         .await
@@ -287,7 +287,7 @@ async fn a_pause_holds_in_every_state() {
         if held == "planner" {
             until(&world, &run_id, |event| of(event, "model_requested", "planner")).await;
         } else {
-            until(&world, &run_id, |event| event["type"] == "plan_proposed").await;
+            until(&world, &run_id, |event| event["type"] == "approval_requested").await;
         }
         if held == "second" || held == "answer" {
             let pending = world.call("overview.get", json!({})).await.unwrap();
@@ -378,6 +378,64 @@ async fn a_goal_follows_a_finished_run() {
         assert!(opening.contains(part), "{opening}");
     }
     assert_eq!(inputs(&world, second).await, ["follows -.null.null"]);
+}
+
+/// A person drives the worker's terminal: the worker waits at its next step, then reads what they did.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_waits_for_the_person_who_drives_and_is_told() {
+    let play: Script = Arc::new(|asked: &Asked| match (asked.role.as_str(), asked.turn) {
+        ("planner", _) => Reply::call(
+            "plan.submit",
+            json!({ "summary": "One.", "tasks": [
+                    task("first", "developer", &[], &["read:.", "run:cat"], &["told.txt"]),
+                ] }),
+        ),
+        ("answer", _) => Reply::text("Done."),
+        (_, 0) => Reply::call("shell.exec", json!({ "command": ["cat"], "background": true })),
+        (_, 1) => Reply::call("file.list", json!({ "path": "." })),
+        (_, 2) => Reply::call(
+            "file.write",
+            json!({ "path": "told.txt", "content": asked.results.join("|") }),
+        ),
+        _ => Reply::text("done"),
+    });
+    let world = World::new(play, &[]).await;
+    *world.model.hold.lock().unwrap() = "first.1".to_owned();
+    let run_id = world.start("run", "all", 4).await;
+    until(&world, &run_id, |event| of(event, "tool_finished", "first")).await;
+    until(&world, &run_id, |event| {
+        of(event, "model_requested", "first") && event["step"] == 3
+    })
+    .await;
+    let sessions = world.call("session.list", json!({ "runId": run_id })).await.unwrap();
+    let session = sessions["sessions"][0]["sessionId"].as_str().unwrap().to_owned();
+    let take = json!({ "requestId": "t", "sessionId": session });
+    let lease = world.call("session.take", take).await.unwrap();
+    world.model.hold.lock().unwrap().clear();
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    let waits = world.events(&run_id).await;
+    assert!(
+        !waits.iter().any(|event| event["tool"] == "file.list"),
+        "the worker waits"
+    );
+    let typed = json!({ "sessionId": session, "token": lease["token"], "sequence": 1, "inputs": [{ "kind": "text", "text": "by hand\r" }] });
+    world.call("session.input", typed).await.unwrap();
+    let back = json!({ "requestId": "b", "sessionId": session, "token": lease["token"], "note": "use that line" });
+    world.call("session.hand_back", back).await.unwrap();
+    completes(&world, &run_id).await;
+    let told = world.read("told.txt");
+    assert!(told.contains("# The person took over the terminal"), "{told}");
+    assert!(told.contains("Their note: use that line"), "{told}");
+    let inputs = inputs(&world, &run_id).await;
+    assert_eq!(inputs, ["hand_back first.1.5"]);
+    let sessions = world.call("session.list", json!({ "runId": run_id })).await.unwrap();
+    let open = sessions["sessions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|one| one["status"] != "closed")
+        .count();
+    assert_eq!(open, 0, "a terminal ends with the attempt");
 }
 
 #[tokio::test(flavor = "multi_thread")]

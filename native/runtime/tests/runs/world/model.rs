@@ -58,7 +58,7 @@ pub struct Model {
     pub latency_us: Arc<AtomicU64>,
     pub seed: Arc<AtomicU64>,
     pub script: Arc<Mutex<Script>>,
-    /// Role or task whose answers are kept back; empty: nobody's.
+    /// Role, task or `task.turn` whose answers are kept back; empty: nobody's.
     pub hold: Arc<Mutex<String>>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -133,7 +133,8 @@ async fn serve(socket: TcpStream, stage: Stage) {
             tokio::time::sleep(Duration::from_micros(draw(&stage.seed) % latency)).await;
         }
         let asked = read_request(&request);
-        let held = |hold: &str| !hold.is_empty() && (asked.role == hold || asked.task == hold);
+        let turn = format!("{}.{}", asked.task, asked.turn);
+        let held = |hold: &str| !hold.is_empty() && (asked.role == hold || asked.task == hold || turn == hold);
         while held(&stage.hold.lock().unwrap().clone()) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
