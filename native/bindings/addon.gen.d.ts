@@ -22,6 +22,11 @@ export declare class CoreHandle {
   call(method: string, paramsJson: string, credentialsJson: string): Promise<string>
   /** Ready SSE text of everything after a sequence, in batches, until closed. */
   subscribe(credentialsJson: string, after: number, frames: ((arg: string) => void)): Promise<Subscription>
+  /**
+   * Output of a session's terminal until closed: how many bytes came before (64 bits, big-endian), then bytes; all ones: the view is
+   * to be asked for again.
+   */
+  watchTerminal(sessionId: string, credentialsJson: string, frames: ((arg: Buffer) => void)): Promise<Subscription>
   /** Frames of a session's pictures, each whole, until closed; one that JavaScript has no room for gives way to a newer one. */
   watchPictures(sessionId: string, credentialsJson: string, frames: ((arg: Buffer) => void)): Promise<Subscription>
   /** Bytes of a project's file, for a download. */
