@@ -116,6 +116,7 @@ pub(crate) async fn doctor(call: &Call<'_>) -> Outcome<Value> {
                 .to_owned(),
         );
     }
+    notes.extend(crate::browsing::notes(core.config.browser_path.as_deref()));
     written(&Doctor {
         sandbox,
         home: core.config.home.display().to_string(),

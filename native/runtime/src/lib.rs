@@ -1,7 +1,7 @@
 //! Joins the parts, nothing else. The only crate that names concrete types of the others.
 
-mod changes;
 mod browsing;
+mod changes;
 mod commands;
 pub mod core;
 mod devices;
