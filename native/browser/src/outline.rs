@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::page::FrameHome;
 use crate::refs::NodeId;
+use crate::roles::{ACTED_ON, INLINE, NAMED_BY_CONTENT, SILENT};
 use crate::text::line;
 
 /// Bytes of one name or text piece.
@@ -55,120 +56,6 @@ pub struct FrameTree {
     pub nodes: Vec<AxNode>,
     pub frames: HashMap<i64, FrameTree>,
 }
-
-/// Roles a worker acts on.
-const ACTED_ON: &[&str] = &[
-    "button",
-    "checkbox",
-    "combobox",
-    "ComboBoxMenuButton",
-    "ComboBoxSelect",
-    "columnheader",
-    "Date",
-    "DateTime",
-    "Details",
-    "DisclosureTriangle",
-    "grid",
-    "Iframe",
-    "img",
-    "image",
-    "InputTime",
-    "link",
-    "listbox",
-    "menuitem",
-    "menuitemcheckbox",
-    "menuitemradio",
-    "option",
-    "radio",
-    "searchbox",
-    "slider",
-    "spinbutton",
-    "switch",
-    "tab",
-    "table",
-    "textbox",
-    "treegrid",
-    "treeitem",
-    "video",
-];
-
-/// Roles whose name is their content: the content is not told again.
-const NAMED_BY_CONTENT: &[&str] = &[
-    "button",
-    "checkbox",
-    "heading",
-    "link",
-    "menuitem",
-    "menuitemcheckbox",
-    "menuitemradio",
-    "option",
-    "radio",
-    "switch",
-    "tab",
-    "textbox",
-    "searchbox",
-    "combobox",
-    "ComboBoxMenuButton",
-    "ComboBoxSelect",
-    "spinbutton",
-    "DisclosureTriangle",
-    "tooltip",
-    "treeitem",
-    "slider",
-];
-
-/// Roles that only group and say nothing by being there.
-const SILENT: &[&str] = &[
-    "RootWebArea",
-    "WebArea",
-    "generic",
-    "GenericContainer",
-    "none",
-    "presentation",
-    "paragraph",
-    "Section",
-    "section",
-    "group",
-    "list",
-    "rowgroup",
-    "Figcaption",
-    "figure",
-    "article",
-    "LabelText",
-    "Legend",
-    "DescriptionList",
-    "DescriptionListTerm",
-    "DescriptionListDetail",
-    "term",
-    "definition",
-    "caption",
-    "LayoutTable",
-    "LayoutTableRow",
-    "LayoutTableCell",
-    "cell",
-    "gridcell",
-    "rowheader",
-    "MenuListPopup",
-    "sectionheader",
-    "sectionfooter",
-    "IframePresentational",
-];
-
-/// Roles inside a line of text.
-const INLINE: &[&str] = &[
-    "strong",
-    "emphasis",
-    "code",
-    "subscript",
-    "superscript",
-    "mark",
-    "insertion",
-    "deletion",
-    "time",
-    "Abbr",
-    "Ruby",
-    "RubyAnnotation",
-];
 
 /// The lines of a page, and whether all of it is there.
 pub struct Outline {

@@ -24,6 +24,8 @@ const TEXT_BYTES_MAX: usize = 64 * 1024;
 pub struct BrowserSurface {
     browser: Arc<Browser>,
     handle: tokio::runtime::Handle,
+    /// Held while what the fields held before a person drives is read; what they do waits for it.
+    taking: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl BrowserSurface {
@@ -31,10 +33,12 @@ impl BrowserSurface {
         Self {
             browser,
             handle: tokio::runtime::Handle::current(),
+            taking: Arc::default(),
         }
     }
 
     async fn driven(&self, inputs: Vec<SessionInput>) -> Outcome<()> {
+        let _taken = self.taking.lock().await;
         for input in inputs {
             let tab = self.browser.front()?;
             self.browser.drive(&tab, input).await?;
@@ -281,9 +285,12 @@ impl Surface for BrowserSurface {
             (cast.watchers, cast.driven) = (watchers, driven);
             (taken, joined)
         });
-        if taken {
+        if taken && let Ok(taking) = Arc::clone(&self.taking).try_lock_owned() {
             let browser = Arc::clone(&self.browser);
-            self.handle.spawn(async move { browser.taken().await });
+            self.handle.spawn(async move {
+                browser.taken().await;
+                drop(taking);
+            });
         }
         self.browser.cast_again();
         if joined {
@@ -292,7 +299,10 @@ impl Surface for BrowserSurface {
     }
 
     fn since_taken(&self) -> Task<'_, String> {
-        Box::pin(self.browser.since_taken())
+        Box::pin(async {
+            let _taken = self.taking.lock().await;
+            self.browser.since_taken().await
+        })
     }
 
     fn close(&self) -> Task<'_, ()> {

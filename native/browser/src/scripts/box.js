@@ -1,5 +1,5 @@
 /** Called on a node: brought into view, and where it lies in the page. */
-function () {
+function box() {
   const element = this.nodeType === 1 ? this : this.parentElement;
   if (!element?.isConnected) return { gone: true };
   element.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });

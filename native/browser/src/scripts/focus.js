@@ -1,5 +1,5 @@
 /** Called on a node: makes it ready to take typed text in place of what it holds. */
-function (text) {
+function focus(text) {
   const element = this.nodeType === 1 ? this : this.parentElement;
   if (!element?.isConnected) return { gone: true };
   if (element.disabled || element.readOnly) return { refused: element.disabled ? "disabled" : "read-only" };

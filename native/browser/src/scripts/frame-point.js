@@ -1,5 +1,5 @@
 /** Called on a frame's element: a point of the frame in the coordinates of the page around it, or what covers it there. */
-function (x, y) {
+function framePoint(x, y) {
   const box = this.getBoundingClientRect();
   const style = getComputedStyle(this);
   const outer = {
@@ -9,5 +9,7 @@ function (x, y) {
   const hit = document.elementFromPoint(outer.x, outer.y);
   if (!hit) return { outside: true };
   if (hit === this || hit.contains(this) || this.getRootNode() !== document) return outer;
-  return { covered: `<${hit.localName}${hit.id ? ` id="${hit.id}"` : ""}> ${(hit.innerText ?? "").trim().slice(0, 80)}` };
+  return {
+    covered: `<${hit.localName}${hit.id ? ` id="${hit.id}"` : ""}> ${(hit.innerText ?? "").trim().slice(0, 80)}`,
+  };
 }

@@ -1,5 +1,5 @@
 /** Called on a node: where to click it, or why it cannot be clicked. Coordinates are CSS pixels of its own frame. */
-async function () {
+async function point() {
   const element = this.nodeType === 1 ? this : this.parentElement;
   if (!element?.isConnected) return { gone: true };
   const describe = (node) => {
@@ -43,7 +43,13 @@ async function () {
     const right = Math.min(box.right, innerWidth);
     const bottom = Math.min(box.bottom, innerHeight);
     if (right <= left || bottom <= top) continue;
-    for (const [across, down] of [[0.5, 0.5], [0.2, 0.5], [0.8, 0.5], [0.5, 0.2], [0.5, 0.8]]) {
+    for (const [across, down] of [
+      [0.5, 0.5],
+      [0.2, 0.5],
+      [0.8, 0.5],
+      [0.5, 0.2],
+      [0.5, 0.8],
+    ]) {
       const x = left + (right - left) * across;
       const y = top + (bottom - top) * down;
       const hit = topmost(x, y);

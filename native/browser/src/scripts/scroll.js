@@ -1,5 +1,5 @@
 /** Called on a node or the window: scrolls it, or what scrolls around it; says where it stands. */
-function (act, pixels) {
+function scroll(act, pixels) {
   const root = document.scrollingElement ?? document.documentElement;
   let box = root;
   if (this !== globalThis) {

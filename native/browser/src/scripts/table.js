@@ -1,5 +1,5 @@
 /** Called on a node in a table, or on the window with the table's number: its cells as text, spans repeated in every place they cover. */
-function (index, from, rowsMax, columnsMax, cellMax) {
+function table(index, from, rowsMax, columnsMax, cellMax) {
   const kinds = "table, [role=table], [role=grid], [role=treegrid]";
   let table;
   let count = 0;
