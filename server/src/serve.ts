@@ -51,6 +51,7 @@ export async function openConfigured(
     samplesDir: join(root, "toolkits/samples"),
     workflow: defaultWorkflow(rolesDir),
     takeUp,
+    ...(process.env.OPENWRAP_BROWSER ? { browserPath: process.env.OPENWRAP_BROWSER } : {}),
     toolkitPaths: toolkitBundles(root),
   });
 }

@@ -25,6 +25,8 @@ export interface CoreConfig {
   disabled: { feature: string; switch: string }[];
   /** Whether runs that were cut off go on. */
   takeUp: boolean;
+  /** The workers' browser, when it lies where it is not looked for. */
+  browserPath?: string;
   /** Bundles of the toolkits that are MCP servers, each with its definitions beside it. */
   toolkitPaths: string[];
 }

@@ -198,17 +198,22 @@ pub async fn start(start: Start<'_>) -> Outcome<Started> {
     let (home, temp, profile) = (start.place.home(), start.place.temp(), start.place.profile());
     let mut args: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
     args.push(format!("--user-data-dir={}", profile.display()));
+    let mut grants = vec![
+        PathGrant::new(&profile, Access::ReadWrite),
+        PathGrant::new(&home, Access::ReadWrite),
+        PathGrant::new(&temp, Access::ReadWrite),
+    ];
+    // The profile's own rows hold what packages install.
+    if let Some(folder) = start.program.parent().filter(|folder| !folder.starts_with("/usr")) {
+        grants.push(PathGrant::new(folder, Access::ReadExec));
+    }
     let request = SpawnRequest {
         program: start.program.to_string_lossy().into_owned(),
         args,
         cwd: profile.clone(),
         env: start.spawner.base_environment(&home, &temp),
         profile: Profile::Browser,
-        grants: vec![
-            PathGrant::new(&profile, Access::ReadWrite),
-            PathGrant::new(&home, Access::ReadWrite),
-            PathGrant::new(&temp, Access::ReadWrite),
-        ],
+        grants,
         stdin: Stdin::Null,
         limits: SpawnLimits {
             wall_ms: WALL_MS,
