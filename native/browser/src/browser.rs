@@ -1,7 +1,7 @@
 //! One task's browser: its process, its tabs, and what happened in it.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ pub struct Browser {
     /// One act at a time.
     pub(crate) turn: tokio::sync::Mutex<()>,
     pub(crate) place: Place,
-    pub(crate) closed: AtomicBool,
+    pub(crate) changed: AtomicBool,
     control: Box<dyn ChildControl>,
 }
 
@@ -155,7 +155,7 @@ impl Browser {
             cast: Mutex::default(),
             turn: tokio::sync::Mutex::new(()),
             place,
-            closed: AtomicBool::new(false),
+            changed: AtomicBool::new(false),
             control,
         }
     }
@@ -401,11 +401,10 @@ impl Browser {
         self.bring(front).await
     }
 
-    /// The picture's view is not what it was.
+    /// Watchers have to ask for the view again; they are told by [`Browser::follow_page`], not as often as a page may change.
     pub(crate) fn tell_changed(&self) {
+        self.changed.store(true, Ordering::Release);
         self.news.notify_waiters();
-        // Nobody watching is fine.
-        let _ = self.frames.send(SurfaceFrame::Changed);
     }
 
     /// Where things stand after an act: tab, address, title, and what happened beside.

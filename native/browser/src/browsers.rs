@@ -5,13 +5,15 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use openwrap_contracts::canonical::sha256_hex;
 use openwrap_contracts::limits::BROWSERS_MAX;
 use openwrap_contracts::network::{Broker, BrokerPurpose, Brokers};
 use openwrap_contracts::ports::ToolInput;
-use openwrap_contracts::session::{SessionKind, SessionSpec, Sessions};
+use openwrap_contracts::session::{SessionKind, SessionSpec, Sessions, SurfaceFrame};
 use openwrap_contracts::spawn::{SpawnLabel, Spawner};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 
@@ -22,6 +24,9 @@ use crate::find::Found;
 use crate::process::{Place, Start, Started, last_address, start, sweep};
 use crate::reach::Reach;
 use crate::surface::BrowserSurface;
+
+/// A page that changes without end has its watchers ask no more often.
+const CHANGES_GAP: Duration = Duration::from_millis(100);
 
 /// What browsers work with.
 pub struct BrowserPorts {
@@ -207,7 +212,7 @@ impl Browsers {
         }
         let (all, key, browser) = (Arc::downgrade(self), key.clone(), Arc::clone(browser));
         tokio::spawn(async move {
-            browser.follow_title(session.as_ref()).await;
+            browser.follow_page(session.as_ref()).await;
             if let Some(all) = all.upgrade() {
                 all.forget(&key, &browser);
             }
@@ -254,26 +259,34 @@ impl Browsers {
 }
 
 impl Browser {
-    /// Keeps the session's title the page's, until the browser has ended.
-    async fn follow_title(&self, session: Option<&(Arc<dyn Sessions>, String)>) {
+    /// Tells watchers of changes and keeps the session's title the page's, until the browser has ended.
+    async fn follow_page(&self, session: Option<&(Arc<dyn Sessions>, String)>) {
         let mut shown = String::new();
-        let titles = async {
+        let told = async {
             loop {
                 let news = self.news.notified();
+                tokio::pin!(news);
+                news.as_mut().enable();
                 let title = self.with(|state| state.front().map(|tab| tab.title.clone()).unwrap_or_default());
-                if title != shown
-                    && !title.is_empty()
-                    && let Some((sessions, id)) = session
-                {
-                    sessions.retitle(id, &crate::text::line(&title, 120));
+                if title != shown && !title.is_empty() {
+                    if let Some((sessions, id)) = session {
+                        sessions.retitle(id, &crate::text::line(&title, 120));
+                    }
                     shown = title;
+                    self.changed.store(true, Ordering::Release);
                 }
-                news.await;
+                if self.changed.swap(false, Ordering::AcqRel) {
+                    // Nobody watching is fine.
+                    let _ = self.frames.send(SurfaceFrame::Changed);
+                    tokio::time::sleep(CHANGES_GAP).await;
+                } else {
+                    news.await;
+                }
             }
         };
         tokio::select! {
             () = self.ended() => {}
-            () = titles => {}
+            () = told => {}
         }
     }
 }

@@ -1,9 +1,9 @@
 //! What the browser tells by itself. The loop never waits for an answer: the pipe would fill up behind it.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use openwrap_contracts::limits::BROWSER_TABS_MAX;
+use openwrap_contracts::session::SurfaceFrame;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -20,8 +20,9 @@ pub async fn follow(browser: Arc<Browser>, mut events: mpsc::Receiver<DevToolsEv
     while let Some(event) = events.recv().await {
         browser.happened(event);
     }
-    browser.closed.store(true, Ordering::Release);
-    browser.tell_changed();
+    // Nobody watching is fine.
+    let _ = browser.frames.send(SurfaceFrame::Changed);
+    browser.news.notify_waiters();
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -178,15 +179,12 @@ impl Browser {
 
     fn renamed(&self, info: &Value) {
         let target = text(info, "targetId");
-        let changed = self.with(|state| {
-            let tab = state.tabs.iter_mut().find(|tab| tab.target == target)?;
-            // Until a page has a title of its own, the browser shows its address.
-            tab.title = line(text(info, "title"), 500);
-            Some(())
+        self.with(|state| {
+            if let Some(tab) = state.tabs.iter_mut().find(|tab| tab.target == target) {
+                // Until a page has a title of its own, the browser shows its address.
+                tab.title = line(text(info, "title"), 500);
+            }
         });
-        if changed.is_some() {
-            self.tell_changed();
-        }
     }
 
     fn crashed(&self, target: &str) {

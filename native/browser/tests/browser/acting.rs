@@ -186,3 +186,35 @@ async fn tabs_open_come_to_the_front_and_close() {
         ErrorCode::NotFound
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frame_of_another_site_is_read_and_clicked_where_nothing_covers_it() {
+    let mut world = World::open().await;
+    world.granted = true;
+    world.site.put(
+        "/inner",
+        page("<button onclick=\"this.textContent='Pressed'\">Press</button>"),
+    );
+    let other = format!("http://localhost:{}/inner", world.site.port());
+    let text = world
+        .read(
+            "/",
+            &format!(
+                "<div style='height:60px'></div><iframe title=Other src={other} style='margin-left:150px;border:5px solid'></iframe>
+                 <button id=toggle onclick='wall.hidden = !wall.hidden'>Wall</button>
+                 <div id=wall hidden style='position:fixed;inset:0 0 auto 0;height:220px;background:#fff'>In the way</div>"
+            ),
+        )
+        .await;
+    let press = reference(&text, "Press");
+    world
+        .says("browser.click", json!({ "ref": reference(&text, "Wall") }))
+        .await;
+    let fault = world.fails("browser.click", json!({ "ref": press })).await;
+    assert!(fault.message.contains("wall"), "{fault}");
+    world
+        .says("browser.click", json!({ "ref": reference(&text, "Wall") }))
+        .await;
+    world.says("browser.click", json!({ "ref": press })).await;
+    assert!(world.snapshot().await.contains("Pressed"));
+}

@@ -297,7 +297,7 @@ impl World {
         };
         let port = self.site.port();
         let site = move |target: &Target| match (target.host.as_str(), target.port) {
-            ("127.0.0.1", asked) if asked == port => Reached::Loopback,
+            ("127.0.0.1" | "localhost", asked) if asked == port => Reached::Loopback,
             _ => Reached::Refused,
         };
         Network::Named(egress.brokers().broker(purpose, Arc::new(site)))
