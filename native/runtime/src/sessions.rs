@@ -169,7 +169,8 @@ const OPEN_LOOK: Duration = Duration::from_secs(5);
 
 impl Core {
     /// Feeds the output of a session's terminal to a sink until the returned token is cancelled, the session closes, or nobody takes it.
-    /// Each frame: how many bytes came before (64 bits, big-endian), then bytes; all ones: the view is to be asked for again.
+    /// Each frame: how many bytes came before (64 bits, big-endian), then bytes; all ones, as at first: the view is to be asked
+    /// for.
     ///
     /// # Errors
     /// `UNAUTHORIZED`, `NOT_FOUND`, `INVALID_STATE` for a session that is closed.
@@ -192,24 +193,34 @@ impl Core {
 }
 
 async fn send_terminal(sessions: &SessionRegistry, session_id: &str, mut frames: FrameReader, sink: &PictureSink) {
+    // From here on nothing is missed: a view that is asked for now joins what follows.
+    let mut next = Some(CHANGED.to_be_bytes().to_vec());
     loop {
-        let frame = match tokio::time::timeout(OPEN_LOOK, frames.recv()).await {
+        if let Some(frame) = next.take()
+            && !sent(&frame, sink).await
+        {
+            return;
+        }
+        next = match tokio::time::timeout(OPEN_LOOK, frames.recv()).await {
             Ok(Told::Frame(frame)) if *frame.session_id == *session_id => match frame.frame {
-                SurfaceFrame::Terminal { offset, bytes } => [&offset.to_be_bytes(), &*bytes].concat(),
-                SurfaceFrame::Changed => CHANGED.to_be_bytes().to_vec(),
-                SurfaceFrame::Picture(_) => continue,
+                SurfaceFrame::Terminal { offset, bytes } => Some([&offset.to_be_bytes(), &*bytes].concat()),
+                SurfaceFrame::Changed => Some(CHANGED.to_be_bytes().to_vec()),
+                SurfaceFrame::Picture(_) => None,
             },
-            Ok(Told::Frame(_)) => continue,
-            Ok(Told::Missed) => CHANGED.to_be_bytes().to_vec(),
-            Err(_) if sessions.look(session_id).is_ok_and(|(_, surface)| surface.is_some()) => continue,
+            Ok(Told::Frame(_)) => None,
+            Ok(Told::Missed) => Some(CHANGED.to_be_bytes().to_vec()),
+            Err(_) if sessions.look(session_id).is_ok_and(|(_, surface)| surface.is_some()) => None,
             Err(_) => return,
         };
-        loop {
-            match sink(&frame) {
-                Delivery::Taken => break,
-                Delivery::Full => tokio::time::sleep(FULL_WAIT).await,
-                Delivery::Gone => return,
-            }
+    }
+}
+
+async fn sent(frame: &[u8], sink: &PictureSink) -> bool {
+    loop {
+        match sink(frame) {
+            Delivery::Taken => return true,
+            Delivery::Full => tokio::time::sleep(FULL_WAIT).await,
+            Delivery::Gone => return false,
         }
     }
 }

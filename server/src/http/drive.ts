@@ -3,7 +3,7 @@
 // `GET /api/sessions/drive?sessionId=ID` as a WebSocket (RFC 6455) with the subprotocols `openwrap.drive` and, since a browser can set no
 // header on a socket, `tab.SECRET` of the tab. Up: each message the body of `session.input`, one after the other; each is answered
 // with a text: `{"sequence":N}`, or the fault. Down, binary: eight bytes, big-endian, how many bytes of output came before; then
-// output. All ones instead: the view is to be asked for again. The event stream carries the same output.
+// output. All ones instead, as at first: the view is to be asked for. The event stream carries the same output.
 
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
