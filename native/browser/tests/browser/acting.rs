@@ -5,9 +5,16 @@ use serde_json::json;
 
 use crate::world::{World, page, reference};
 
+/// In one browser: starting it is most of what a test costs.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_covered_element_is_not_clicked_and_its_cover_is_named() {
+async fn acts_reach_the_page() {
     let world = World::open().await;
+    a_covered_element_is_not_clicked_and_its_cover_is_named(&world).await;
+    a_form_is_filled_and_sent(&world).await;
+    keys_scrolling_waiting_dialogs_and_frames(&world).await;
+}
+
+async fn a_covered_element_is_not_clicked_and_its_cover_is_named(world: &World) {
     let text = world
         .read(
             "/",
@@ -44,9 +51,7 @@ async fn a_covered_element_is_not_clicked_and_its_cover_is_named() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_form_is_filled_and_sent() {
-    let world = World::open().await;
+async fn a_form_is_filled_and_sent(world: &World) {
     world.site.put("/done", page("<h1>Thank you</h1>"));
     let text = world
         .read(
@@ -104,9 +109,7 @@ async fn a_form_is_filled_and_sent() {
     assert!(world.snapshot().await.contains("Thank you"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn keys_scrolling_waiting_dialogs_and_frames() {
-    let world = World::open().await;
+async fn keys_scrolling_waiting_dialogs_and_frames(world: &World) {
     let text = world
         .read(
             "/",

@@ -9,9 +9,17 @@ use serde_json::{Value, json};
 
 use crate::world::{World, page, reference};
 
+/// In one browser: starting it is most of what a test costs.
 #[tokio::test(flavor = "multi_thread")]
-async fn four_hundred_kilobytes_are_all_reachable_within_the_limit_a_call() {
+async fn pages_are_read() {
     let world = World::open().await;
+    four_hundred_kilobytes_are_all_reachable_within_the_limit_a_call(&world).await;
+    the_outline_names_what_can_be_acted_on(&world).await;
+    tables_are_read_whole_with_spans_and_in_parts(&world).await;
+    a_screenshot_is_a_png_of_the_page_in_the_view(&world).await;
+}
+
+async fn four_hundred_kilobytes_are_all_reachable_within_the_limit_a_call(world: &World) {
     let words: Vec<String> = (0..40_000).map(|number| format!("word{number:05}")).collect();
     // Paragraphs, one huge run of text, a list: every shape a long page has.
     let mut body: String = words[..20_000]
@@ -64,9 +72,7 @@ async fn four_hundred_kilobytes_are_all_reachable_within_the_limit_a_call() {
     assert_eq!(fault.code, ErrorCode::InvalidArguments);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_outline_names_what_can_be_acted_on() {
-    let world = World::open().await;
+async fn the_outline_names_what_can_be_acted_on(world: &World) {
     let text = world
         .read(
             "/",
@@ -145,9 +151,7 @@ async fn refs_stay_with_their_element_and_are_never_used_again() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn tables_are_read_whole_with_spans_and_in_parts() {
-    let world = World::open().await;
+async fn tables_are_read_whole_with_spans_and_in_parts(world: &World) {
     let rows: String = (0..2_000)
         .map(|row| format!("<tr><td>{row}</td><td>value of {row}</td></tr>"))
         .collect();
@@ -200,9 +204,7 @@ async fn tables_are_read_whole_with_spans_and_in_parts() {
     assert!(fault.message.contains("the page has 2"), "{fault}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_screenshot_is_a_png_of_the_page_in_the_view() {
-    let world = World::open().await;
+async fn a_screenshot_is_a_png_of_the_page_in_the_view(world: &World) {
     world
         .read(
             "/",
