@@ -10,37 +10,28 @@ use openwrap_agent::engine::Ports;
 use openwrap_contracts::event::{Event, Fact};
 use openwrap_contracts::identity::Actor;
 use openwrap_contracts::method::MethodAccess;
-use openwrap_contracts::ports::{Blobs, CancellationToken, Clock, Gateway, Ids, Models, Random, Tool, Vault, Views};
+use openwrap_contracts::ports::{CancellationToken, Clock, Gateway, Random, Tool};
 use openwrap_contracts::run::DisabledFeature;
 use openwrap_contracts::session::Sessions;
 use openwrap_contracts::spawn::{SandboxReport, Spawner};
 use openwrap_contracts::workflow::Workflow;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use openwrap_egress::Egress;
-use openwrap_gateway::ToolGatewayCore;
 use openwrap_ledger::Store;
-use openwrap_mcp::{McpConfig, Waits};
 use openwrap_models::ModelFabric;
-use openwrap_sandbox::{SandboxConfig, SandboxSpawner};
-use openwrap_sessions::{ScreenTerminals, SessionRegistry};
-use openwrap_toolbox::{ShellPorts, ToolboxConfig};
-use openwrap_views::{ViewConfig, ViewStore};
+use openwrap_sessions::SessionRegistry;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::devices::DeviceFile;
-use crate::folders;
 use crate::following::Following;
-use crate::mcp::{Mcp, McpParts};
-use crate::networks::GrantedNetworks;
-use crate::previews::{PreviewConfig, PreviewServers};
-use crate::rehearsal::{ModelsWithRehearsal, Rehearsal, RehearsalConfig};
+use crate::ground::Ground;
+use crate::mcp::Mcp;
+use crate::rehearsal::Rehearsal;
 use crate::requests::Requests;
 use crate::runs::Runs;
-use crate::server_views::ServerViews;
 use crate::stream::{FrameSink, TextFrames, feed};
-use crate::system::{SystemClock, SystemIds, SystemRandom};
-use crate::vision::ModelVision;
+use crate::system::SystemRandom;
 
 /// What the server opens the core with. Paths are absolute.
 #[derive(Debug, Clone, Deserialize)]
@@ -135,134 +126,43 @@ impl Core {
     }
 
     async fn join(config: CoreConfig, store: Arc<Store>, change: fn(Tools) -> Tools) -> Outcome<Arc<Self>> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let ledger = store.ledger();
-        let blobs = store.blobs();
-        let owner = openwrap_sandbox::tools_ids();
-        folders::make_passable(&config.work).await?;
-        let spawner = SandboxSpawner::start(SandboxConfig {
-            spawner_program: config.spawner_path.clone(),
-            work: config.work.clone(),
-            tools_ids: owner,
-            accept_weak: false,
-        })?;
-        let spawner: Arc<dyn Spawner> = spawner;
-        let views: Arc<dyn Views> = Arc::new(ViewStore::new(ViewConfig {
-            work: config.work.join("views"),
-            bases: config.work.join("bases"),
-            blobs: Arc::clone(&blobs),
-            tools_owner: owner,
-        })?);
-        let servers = crate::mcp::servers(McpParts {
-            config: McpConfig {
-                work: config.work.clone(),
-                node: config.node_path.clone(),
-                owner,
-                waits: Waits::default(),
-            },
-            toolkits: config
-                .toolkit_paths
-                .iter()
-                .filter_map(|path| crate::mcp::toolkit(path))
-                .collect(),
-            spawner: Arc::clone(&spawner),
-            vault: store.vault() as Arc<dyn Vault>,
-            ids: Arc::new(SystemIds),
-            ledger: Arc::clone(&ledger),
-            blobs: Arc::clone(&blobs) as Arc<dyn Blobs>,
-            clock: Arc::clone(&clock),
-        })
-        .await?;
-        let views: Arc<dyn Views> = Arc::new(ServerViews {
-            views,
-            servers: Arc::clone(&servers),
-        });
-        let egress = Egress::new(Arc::clone(&ledger), Arc::clone(&clock))?;
-        egress.forbid_own(config.port);
-        let fabric = ModelFabric::new(Arc::clone(&egress) as _, store.vault() as Arc<dyn Vault>);
-        let rehearsal = Rehearsal::new(
-            rehearsal_config(&config, owner),
-            Arc::clone(&spawner),
-            Arc::clone(&egress),
-            Arc::clone(&fabric),
-        );
-        let models: Arc<dyn Models> = Arc::new(ModelsWithRehearsal {
-            fabric: Arc::clone(&fabric),
-            rehearsal: Some(Arc::clone(&rehearsal)),
-        });
-        let ids: Arc<dyn Ids> = Arc::new(SystemIds);
-        let previews = PreviewServers::new(
-            preview_config(&config, owner),
-            Arc::clone(&spawner),
-            Arc::clone(&egress),
-            Arc::clone(&clock),
-            Arc::clone(&ids),
-        )
-        .await?;
-        let vision = ModelVision {
-            models: Arc::clone(&models),
-            ledger: Arc::clone(&ledger),
-        };
-        let sessions = SessionRegistry::new(Arc::clone(&ledger), Arc::clone(&clock), Arc::new(SystemIds));
-        let shells = ShellPorts {
-            sessions: Arc::clone(&sessions) as Arc<dyn Sessions>,
-            terminals: Arc::new(ScreenTerminals),
-        };
-        let toolbox = ToolboxConfig { tools_owner: owner };
-        let mut tools = openwrap_toolbox::tools_with_terminals(Arc::clone(&spawner), toolbox, shells);
-        tools.extend(openwrap_toolbox::reaching_tools(
-            Arc::new(vision),
-            Arc::clone(&previews) as _,
-        ));
-        tools.extend(servers.built_in_tools());
-        tools.extend(crate::browsing::browser_tools(
-            &config,
-            owner,
-            Arc::clone(&spawner),
-            egress.brokers(),
-            Arc::clone(&sessions) as Arc<dyn Sessions>,
-        ));
-        let networks = GrantedNetworks {
-            brokers: egress.brokers(),
-            clock: Arc::clone(&clock),
-        };
-        let core_gateway = ToolGatewayCore::new(
-            change(tools),
-            Arc::clone(&views),
-            Arc::clone(&blobs),
-            Arc::clone(&clock),
-        )?;
-        let gateway = Arc::new(core_gateway.with_networks(Arc::new(networks)));
+        let ground = Ground::lay(&config, &store).await?;
+        let servers = ground.servers(&config).await?;
+        let views = ground.views(&config, &servers)?;
+        let models = ground.models(&config);
+        let previews = ground.previews(&config).await?;
+        let tools = ground.tools(&config, &servers, &previews, &models.all);
+        let gateway = ground.gateway(change(tools), &views)?;
         let text = TextFrames::new();
         let ports = Ports {
-            ledger: Arc::clone(&ledger),
-            blobs: Arc::clone(&blobs) as Arc<dyn Blobs>,
+            ledger: Arc::clone(&ground.ledger),
+            blobs: Arc::clone(&ground.blobs),
             views,
             gateway: Arc::clone(&gateway) as Arc<dyn Gateway>,
-            models,
+            models: models.all,
             text: Arc::clone(&text) as _,
-            clock: Arc::clone(&clock),
-            ids,
-            sessions: Some(Arc::clone(&sessions) as Arc<dyn Sessions>),
+            clock: Arc::clone(&ground.clock),
+            ids: Arc::clone(&ground.ids),
+            sessions: Some(Arc::clone(&ground.sessions) as Arc<dyn Sessions>),
         };
         let runs = Runs::new(ports.clone(), Arc::new(config.workflow.clone())).await?;
         let closing = CancellationToken::new();
-        previews.follow(&runs, &*ledger, closing.clone());
+        previews.follow(&runs, &*ground.ledger, closing.clone());
         let core = Arc::new(Self {
-            access: open_access(&config, &clock)?,
+            access: open_access(&config, &ground.clock)?,
             following: Following::open(Arc::clone(&store)).await?,
             requests: Requests::default(),
             closing,
             config,
             store,
             ports,
-            spawner,
-            egress,
-            fabric,
-            rehearsal,
+            spawner: ground.spawner,
+            egress: ground.egress,
+            fabric: models.fabric,
+            rehearsal: models.rehearsal,
             runs,
             mcp: Mcp::new(servers, gateway),
-            sessions,
+            sessions: ground.sessions,
             text,
         });
         core.begin().await?;
@@ -397,24 +297,6 @@ impl Core {
         };
         let _ = tokio::time::timeout(Duration::from_millis(CLOSE_MS_MAX), ended).await;
         self.store.close().await;
-    }
-}
-
-fn rehearsal_config(config: &CoreConfig, owner: Option<(u32, u32)>) -> RehearsalConfig {
-    RehearsalConfig {
-        node: config.node_path.clone(),
-        bundle: config.rehearsal_path.clone(),
-        work: config.work.clone(),
-        owner,
-    }
-}
-
-fn preview_config(config: &CoreConfig, owner: Option<(u32, u32)>) -> PreviewConfig {
-    PreviewConfig {
-        node: config.node_path.clone(),
-        folder: config.work.join("previews"),
-        programs: config.work.join("programs"),
-        owner,
     }
 }
 

@@ -8,6 +8,7 @@ mod devices;
 mod files;
 mod folders;
 mod following;
+mod ground;
 mod inspect;
 mod mcp;
 mod methods;
