@@ -243,6 +243,7 @@ impl Attempt {
             .max_steps
             .unwrap_or(u32::MAX)
             .min(self.engine.workflow.acceptance.steps_max);
+        let mut beside = false;
         loop {
             if conversation.place.step > steps_max {
                 return Err(Fault::new(
@@ -252,6 +253,10 @@ impl Attempt {
             }
             let answer = conversation.ask().await?;
             if answer.tool_calls.is_empty() {
+                if beside {
+                    self.tool_step(conversation, role, view, &stop_programs(), beside)
+                        .await?;
+                }
                 return Ok(Turn::Done(answer.text));
             }
             let mut results = Vec::with_capacity(answer.tool_calls.len());
@@ -260,7 +265,8 @@ impl Attempt {
                     let reason = call.arguments.get("reason").and_then(|reason| reason.as_str());
                     return Ok(Turn::Failed(reason.unwrap_or("the worker gave no reason").to_owned()));
                 }
-                results.push(self.tool_step(conversation, role, view, call).await?);
+                results.push(self.tool_step(conversation, role, view, call, beside).await?);
+                beside |= leaves_running(call);
             }
             conversation.add_results(results);
         }
@@ -272,6 +278,7 @@ impl Attempt {
         role: &Role,
         view: &View,
         call: &ToolCallPart,
+        beside: bool,
     ) -> Outcome<CallResult> {
         let place = conversation.place.clone();
         conversation.place.step += 1;
@@ -281,7 +288,7 @@ impl Attempt {
             Some((tool, None)) if self.left_the_view(&tool, &place) => {
                 self.outcome_unknown(&place, conversation, call).await?
             }
-            _ => self.live_step(&place, conversation, role, view, call).await?,
+            _ => self.live_step(&place, conversation, role, view, (call, beside)).await?,
         };
         Ok(CallResult {
             call_id: call.call_id.clone(),
@@ -315,7 +322,7 @@ impl Attempt {
         conversation: &Conversation,
         role: &Role,
         view: &View,
-        call: &ToolCallPart,
+        (call, beside): (&ToolCallPart, bool),
     ) -> Outcome<(String, bool, Vec<Label>)> {
         let engine = &self.engine;
         engine.step_gate(place, &self.cancel).await?;
@@ -324,12 +331,16 @@ impl Attempt {
             return self.give_up(place, conversation, call).await;
         }
         let asked = call;
+        let mut allowed_tools = role.tools.clone();
+        if beside {
+            allowed_tools.push(SHELL_STOP.to_owned());
+        }
         let call = ToolCall {
             run_id: engine.spec.run_id.clone(),
             project_id: engine.spec.project_id.clone(),
             step: place.clone(),
             role: role.title.clone(),
-            allowed_tools: role.tools.clone(),
+            allowed_tools,
             call_id: call.call_id.clone(),
             tool: call.tool.clone(),
             arguments: call.arguments.clone(),
@@ -339,6 +350,7 @@ impl Attempt {
             sources: self.sources(conversation),
             file_labels: conversation.file_labels.clone(),
             head: self.head,
+            beside,
         };
         let step = engine
             .ports
@@ -556,6 +568,23 @@ impl Attempt {
             .filter(|file| file.size > 0)
             .map(|file| file.path)
             .collect())
+    }
+}
+
+const SHELL_EXEC: &str = "shell.exec";
+const SHELL_STOP: &str = "shell.stop";
+
+/// Whether a program may go on after the call. By the call alone, so that a replay knows it as well.
+fn leaves_running(call: &ToolCallPart) -> bool {
+    call.tool == SHELL_EXEC && call.arguments["background"] == true
+}
+
+/// The step with which an attempt ends that left programs running: what they, or a person, wrote after the last one is an input too.
+fn stop_programs() -> ToolCallPart {
+    ToolCallPart {
+        call_id: "stop-programs".to_owned(),
+        tool: SHELL_STOP.to_owned(),
+        arguments: json!({}),
     }
 }
 

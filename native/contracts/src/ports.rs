@@ -270,6 +270,9 @@ pub struct ToolCall {
     pub file_labels: Vec<(String, Vec<Label>)>,
     /// True when the task runs as head: irreversible acts may go on.
     pub head: bool,
+    /// A program that the attempt left running may be at work in the view: what this step finds there and what has changed since the
+    /// last one are inputs, whatever the tool.
+    pub beside: bool,
 }
 
 /// Every tool call, built-in or MCP.

@@ -55,7 +55,7 @@ impl Effect<'_> {
         self.request(&call).await?;
         let interrupted = self.approver.interrupted(&call.step);
         let recorded = match self.tool.definition().repeat {
-            Repeatability::Deterministic if !interrupted => None,
+            Repeatability::Deterministic if !interrupted && !call.beside => None,
             // How far a step came that was given up is a matter of timing, whatever the tool.
             Repeatability::Deterministic | Repeatability::Observed => self.approver.observed(&call.step),
         };
@@ -111,6 +111,9 @@ impl Effect<'_> {
     async fn live(&self, call: &mut ToolCall) -> Outcome<Finished> {
         let started = self.core.clock.now_ms();
         let mut output = self.output(call).await?;
+        if call.beside {
+            output.writes = Writes::Scan;
+        }
         let changes = self.changes(call, &output.writes).await?;
         let refused = refused_writes(&changes.paths(), &self.permission.writes, &self.permission.denies);
         if !refused.is_empty() {

@@ -256,6 +256,7 @@ async fn tool_call(parts: &Parts) {
                 sources: Vec::new(),
                 file_labels: Vec::new(),
                 head: false,
+                beside: false,
             };
             let started = Instant::now();
             let done = gateway

@@ -416,6 +416,7 @@ pub fn call(tool: &str, arguments: Value) -> ToolCall {
         sources: Vec::new(),
         file_labels: Vec::new(),
         head: false,
+        beside: false,
     }
 }
 

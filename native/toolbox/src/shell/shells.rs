@@ -133,6 +133,13 @@ impl Shells {
         })
     }
 
+    /// A worker's programs, as they were started.
+    pub fn all_of(&self, input: &ToolInput) -> Vec<Shell> {
+        let worker = Worker::of(input);
+        let open = lock(&self.open);
+        open.iter().filter(|shell| shell.worker == worker).cloned().collect()
+    }
+
     /// Ends a program with all it started.
     ///
     /// # Errors

@@ -34,7 +34,8 @@ pub struct ShellTool {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Arguments {
-    session_id: String,
+    #[serde(default)]
+    session_id: Option<String>,
     #[serde(default)]
     lines: Option<usize>,
     #[serde(default)]
@@ -74,7 +75,8 @@ impl ShellTool {
 
     pub fn stop(shells: Arc<Shells>) -> Self {
         let description =
-            "Ends a program that `shell.exec` left running, with all it started; answers with its last lines."
+            "Ends a program that `shell.exec` left running, with all it started; answers with its last lines. Without \
+            `sessionId` it ends all of them."
                 .to_owned();
         Self::new(Act::Stop, "shell.stop", description, &[], &[], shells)
     }
@@ -96,7 +98,8 @@ impl ShellTool {
         for (name, schema) in more {
             properties[*name] = schema.clone();
         }
-        let required: Vec<&str> = std::iter::once(&"sessionId").chain(needed).copied().collect();
+        let named = (act != Act::Stop).then_some(&"sessionId");
+        let required: Vec<&str> = named.into_iter().chain(needed).copied().collect();
         Self {
             act,
             definition: ToolDefinition {
@@ -118,6 +121,9 @@ impl ShellTool {
     fn checked(&self, value: &Value) -> Outcome<Arguments> {
         let name = &self.definition.name;
         let arguments: Arguments = crate::arguments(name, value)?;
+        if arguments.session_id.is_none() && self.act != Act::Stop {
+            return Err(Fault::invalid(format!("{name}: `sessionId` is missing")));
+        }
         if arguments.lines.is_some_and(|lines| lines == 0 || lines > LINES_MAX) {
             return Err(Fault::invalid(format!("{name}: `lines` is 1 to {LINES_MAX}")));
         }
@@ -131,7 +137,10 @@ impl ShellTool {
 
     async fn act(&self, input: ToolInput) -> Outcome<ToolOutput> {
         let arguments = self.checked(&input.arguments)?;
-        let shell = self.shells.find(&input, &arguments.session_id)?;
+        let Some(session_id) = &arguments.session_id else {
+            return self.stop_all(&input).await;
+        };
+        let shell = self.shells.find(&input, session_id)?;
         let terminal = &*shell.terminal;
         match self.act {
             Act::View => {}
@@ -151,6 +160,20 @@ impl ShellTool {
             .lines
             .or((self.act == Act::Stop).then_some(usize::from(super::SIZE.rows)));
         Ok(seen(&shell, lines))
+    }
+}
+
+impl ShellTool {
+    async fn stop_all(&self, input: &ToolInput) -> Outcome<ToolOutput> {
+        let mut stopped = Vec::new();
+        for shell in self.shells.all_of(input) {
+            self.shells.stop(&shell).await?;
+            stopped.push(shell.name);
+        }
+        Ok(ToolOutput {
+            writes: Writes::Scan,
+            ..ToolOutput::read_only(json!({ "stopped": stopped }))
+        })
     }
 }
 
@@ -183,7 +206,9 @@ impl Tool for ShellTool {
     }
 
     fn summary(&self, arguments: &Value) -> String {
-        let session = word(arguments["sessionId"].as_str().unwrap_or_default());
+        let session = arguments["sessionId"]
+            .as_str()
+            .map_or_else(|| "all programs".to_owned(), word);
         match self.act {
             Act::View => format!("look at {session}"),
             Act::Input => format!(
