@@ -65,6 +65,15 @@ beforeAll(async () => {
   writeScenario(scenarios, "Flood", task(left(["sh", "-c", `stty -echo; ${FLOOD}`])));
   writeScenario(scenarios, "Paint", task(left(["node", "-e", PAINTER])));
   writeScenario(scenarios, "Share", task(left(["sh"])));
+  const read = { tool: "file.read", arguments: { path: "log.txt" } };
+  const writer = "n=0; while :; do n=$((n+1)); echo $n >> log.txt; sleep 0.02; done";
+  const beside = [
+    { say: "A program that writes.", calls: [shell(["sh", "-c", writer], { background: true })] },
+    { say: "Reading.", calls: [read, read, shell(["sleep", "0.2"]), read] },
+    { say: "Done, while it still writes." },
+  ];
+  const writes = { taskId: "work", needs: ["read:.", "run:sh", "run:sleep"], writes: ["log.txt"], turns: beside };
+  writeScenario(scenarios, "Beside", [writes]);
   model = await startModelServer({ scenarios });
   await addScriptedModel(server, model.url);
   project = join(server.folders.base, "project");
@@ -193,6 +202,16 @@ it("one drives, and the worker goes on with what changed", async () => {
   expect(sessions.filter(({ status }) => status !== "closed")).toEqual([]);
   const replayed = await server.client.run.replay({ runId: run.runId });
   expect(replayed).toMatchObject({ diverged: [] });
+});
+
+it("what a program wrote beside the steps of its worker is the same in a replay", async () => {
+  const run = await startRun(server, project, "Beside");
+  expect((await waitFinished(server, run)).status).toBe("completed");
+  const lines = readFileSync(join(project, "log.txt"), "utf8").trimEnd().split("\n");
+  expect(lines).toEqual(lines.map((_, place) => String(place + 1)));
+  expect(lines.length).toBeGreaterThan(5);
+  const replayed = await server.client.run.replay({ runId: run.runId });
+  expect(replayed).toMatchObject({ equal: true, filesEqual: true, diverged: [] });
 });
 
 it(`a stream broken off ${DISCONNECTS} times has no gap and no repeat`, async () => {
