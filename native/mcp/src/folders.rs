@@ -86,6 +86,11 @@ pub async fn real(path: &Path) -> Outcome<PathBuf> {
         .map_err(|error| Fault::not_found(format!("{} cannot be used: {error}", path.display())))
 }
 
+/// Whether a path is a folder now.
+pub async fn is_folder(path: &Path) -> bool {
+    fs::metadata(path).await.is_ok_and(|about| about.is_dir())
+}
+
 /// A whole file.
 ///
 /// # Errors

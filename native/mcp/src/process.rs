@@ -107,12 +107,15 @@ async fn begin(
     let in_view = works_in_view(server);
     let project = root.to_string_lossy();
     let fill = |text: &str| text.replace(VIEW, &project);
-    // A path in a project means the project for the server too: it is where relative names begin.
-    let cwd = match programs.first() {
-        _ if in_view => root.clone(),
-        Some((folder, _)) => folder.clone(),
-        None => folders.home.clone(),
-    };
+    // Relative names begin in the project for a server that works in it, else in its own package.
+    let mut cwd = folders.home.clone();
+    if in_view {
+        cwd.clone_from(root);
+    } else if let Some((folder, _)) = programs.first()
+        && folders::is_folder(folder).await
+    {
+        cwd.clone_from(folder);
+    }
     let program = program_of(&server.command, place.node);
     let request = SpawnRequest {
         profile: place.spawner.profile_of(&program),
