@@ -5,12 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use bytes::{Bytes, BytesMut};
+use openwrap_contracts::session::SurfaceFrame;
+use tokio::sync::{broadcast, mpsc};
 
 use crate::registry::SessionFrame;
 
 /// Frames one reader may be behind.
 const WAITING_MAX: usize = 32;
+/// Output of one frame at most; what a program prints in one go travels together.
+const FRAME_BYTES_MAX: usize = 64 * 1024;
 /// How long a session waits for a reader that is as far behind; then it goes on without.
 const PATIENCE: Duration = Duration::from_millis(250);
 
@@ -101,12 +105,37 @@ impl FrameReader {
     }
 }
 
+/// Output with what follows on it and is there already; another frame that was found is left for later.
+pub fn together(
+    offset: u64,
+    first: Bytes,
+    frames: &mut broadcast::Receiver<SurfaceFrame>,
+    next: &mut Option<SurfaceFrame>,
+) -> Bytes {
+    let mut all: Option<BytesMut> = None;
+    loop {
+        let length = all.as_ref().map_or(first.len(), BytesMut::len);
+        match frames.try_recv() {
+            Ok(SurfaceFrame::Terminal { offset: at, bytes })
+                if at == offset + length as u64 && length + bytes.len() <= FRAME_BYTES_MAX =>
+            {
+                all.get_or_insert_with(|| BytesMut::from(&*first))
+                    .extend_from_slice(&bytes);
+            }
+            Ok(other) => *next = Some(other),
+            Err(broadcast::error::TryRecvError::Lagged(_)) => *next = Some(SurfaceFrame::Changed),
+            Err(_) => {}
+        }
+        let grown = all.as_ref().map_or(first.len(), BytesMut::len);
+        if grown == length {
+            return all.map_or(first, BytesMut::freeze);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::panic)]
-    use bytes::Bytes;
-    use openwrap_contracts::session::SurfaceFrame;
-
     use super::*;
 
     fn frame(offset: u64) -> SessionFrame {

@@ -1,24 +1,25 @@
 //! Every live session of the installation, and who drives it.
 
+mod gone;
+mod port;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use openwrap_contracts::event::{Event, Fact};
-use openwrap_contracts::identity::{Actor, ActorKind};
+use openwrap_contracts::identity::Actor;
 use openwrap_contracts::limits::{LEASE_IDLE_MS, SESSIONS_MAX};
-use openwrap_contracts::ports::{CancellationToken, Clock, Ids, Ledger, Task};
+use openwrap_contracts::ports::{CancellationToken, Clock, Ids, Ledger};
 use openwrap_contracts::session::{
-    HandBack, Lease, Session, SessionInput, SessionSpec, SessionStatus, Sessions, Surface, SurfaceFrame,
+    HandBack, Lease, Session, SessionInput, SessionSpec, SessionStatus, Surface, SurfaceFrame,
 };
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use tokio::sync::{Notify, broadcast};
 
-use crate::fanout::{Fanout, FrameReader};
+use self::gone::{Gone, closed};
+use crate::fanout::{Fanout, FrameReader, together};
 
-/// Output of one frame at most; what a program prints in one go travels together.
-const FRAME_BYTES_MAX: usize = 64 * 1024;
 /// How long an input waits for one that it overtook.
 const OVERTAKEN_PATIENCE: Duration = Duration::from_secs(3);
 /// Closed sessions that are still listed, oldest gone first.
@@ -224,7 +225,9 @@ impl SessionRegistry {
             entry.session.controller_id = None;
             entry.session.updated_at = self.clock.now_ms();
             entry.held = None;
-            (Arc::clone(&entry.surface), Place::of_entry(entry))
+            // What it showed goes with it: a closed session is listed, not looked at.
+            let surface = std::mem::replace(&mut entry.surface, Arc::new(Gone));
+            (surface, Place::of_entry(entry))
         };
         self.freed.notify_waiters();
         surface.close().await;
@@ -242,7 +245,7 @@ impl SessionRegistry {
             let mut state = self.state();
             let entry = state.entries.get_mut(session_id).ok_or_else(|| unknown(session_id))?;
             if entry.session.status == SessionStatus::Closed {
-                return Err(Fault::new(ErrorCode::InvalidState, "this session is closed"));
+                return Err(closed());
             }
             if let Some(held) = &entry.held {
                 return Err(Fault::new(
@@ -436,34 +439,6 @@ impl SessionRegistry {
     }
 }
 
-/// Output with what follows on it and is there already; another frame that was found is left for later.
-fn together(
-    offset: u64,
-    first: Bytes,
-    frames: &mut broadcast::Receiver<SurfaceFrame>,
-    next: &mut Option<SurfaceFrame>,
-) -> Bytes {
-    let mut all: Option<BytesMut> = None;
-    loop {
-        let length = all.as_ref().map_or(first.len(), BytesMut::len);
-        match frames.try_recv() {
-            Ok(SurfaceFrame::Terminal { offset: at, bytes })
-                if at == offset + length as u64 && length + bytes.len() <= FRAME_BYTES_MAX =>
-            {
-                all.get_or_insert_with(|| BytesMut::from(&*first))
-                    .extend_from_slice(&bytes);
-            }
-            Ok(other) => *next = Some(other),
-            Err(broadcast::error::TryRecvError::Lagged(_)) => *next = Some(SurfaceFrame::Changed),
-            Err(_) => {}
-        }
-        let grown = all.as_ref().map_or(first.len(), BytesMut::len);
-        if grown == length {
-            return all.map_or(first, BytesMut::freeze);
-        }
-    }
-}
-
 /// Where a session belongs.
 struct Place {
     project_id: String,
@@ -533,80 +508,4 @@ impl State {
 
 fn unknown(session_id: &str) -> Fault {
     Fault::not_found(format!("there is no session `{session_id}`"))
-}
-
-impl Sessions for SessionRegistry {
-    fn open(&self, spec: SessionSpec, surface: Arc<dyn Surface>) -> Task<'_, Outcome<String>> {
-        Box::pin(self.open_session(spec, surface))
-    }
-
-    fn surface(&self, run_id: &str, session_id: &str) -> Outcome<Arc<dyn Surface>> {
-        let (session, surface) = self.look(session_id)?;
-        surface
-            .filter(|_| session.run_id == run_id)
-            .ok_or_else(|| unknown(session_id))
-    }
-
-    fn retitle(&self, session_id: &str, title: &str) {
-        if let Some(entry) = self.state().entries.get_mut(session_id) {
-            title.clone_into(&mut entry.session.title);
-        }
-    }
-
-    fn close(&self, session_id: &str) -> Task<'_, Outcome<()>> {
-        let session_id = session_id.to_owned();
-        Box::pin(async move { self.close_session(&session_id, "closed").await })
-    }
-
-    fn close_all(&self, run_id: &str, task_id: Option<&str>) -> Task<'_, Outcome<()>> {
-        let concerned: Vec<String> = self
-            .list(Some(run_id))
-            .into_iter()
-            .filter(|session| task_id.is_none_or(|task_id| session.task_id == task_id))
-            .map(|session| session.session_id)
-            .collect();
-        Box::pin(async move {
-            // At once: one that takes long to end keeps no other alive.
-            let closing = concerned
-                .iter()
-                .map(|id| self.close_session(id, "the work it belonged to is over"));
-            futures_util::future::try_join_all(closing).await.map(drop)
-        })
-    }
-
-    fn list(&self, run_id: Option<&str>) -> Vec<Session> {
-        let state = self.state();
-        let sessions = state.order.iter().filter_map(|id| state.entries.get(id));
-        let wanted = sessions
-            .map(|entry| entry.session.clone())
-            .filter(|session| run_id.is_none_or(|id| session.run_id == id));
-        let (mut open, closed): (Vec<_>, Vec<_>) = wanted.partition(|session| session.status != SessionStatus::Closed);
-        open.extend(closed);
-        open
-    }
-
-    fn take(&self, session_id: &str, by: Actor) -> Task<'_, Outcome<Lease>> {
-        let session_id = session_id.to_owned();
-        Box::pin(async move {
-            if by.kind != ActorKind::Person {
-                return Err(Fault::new(ErrorCode::Forbidden, "only a person takes control"));
-            }
-            self.take_session(&session_id, by).await
-        })
-    }
-
-    fn hand_back(&self, session_id: &str, token: &str, note: Option<String>) -> Task<'_, Outcome<()>> {
-        let (session_id, token) = (session_id.to_owned(), token.to_owned());
-        Box::pin(async move { self.end_lease(&session_id, Some(&token), note).await })
-    }
-
-    fn input(&self, session_id: &str, token: &str, inputs: Vec<SessionInput>) -> Task<'_, Outcome<()>> {
-        let (session_id, token) = (session_id.to_owned(), token.to_owned());
-        Box::pin(async move { self.type_in(&session_id, &token, inputs).await })
-    }
-
-    fn gate(&self, run_id: &str, task_id: &str, cancel: CancellationToken) -> Task<'_, Outcome<Vec<HandBack>>> {
-        let (run_id, task_id) = (run_id.to_owned(), task_id.to_owned());
-        Box::pin(async move { self.pass_gate(&run_id, &task_id, &cancel).await })
-    }
 }

@@ -110,22 +110,23 @@ impl Screen {
         painted
     }
 
-    /// The visible lines as plain text, without blanks at their ends and empty lines below.
+    /// The visible lines as plain text, without blanks at their ends and empty lines below; what the edge broke is one line.
     #[must_use]
     pub fn text(&self) -> String {
-        let lines = self.terminal.screen().visible_lines();
-        plain(lines.map(|line| line.text()))
+        let lines = unbroken(
+            self.terminal
+                .screen()
+                .visible_lines()
+                .map(|line| (line.text(), line.is_wrapped())),
+        );
+        lines.join("\n").trim_end_matches('\n').to_owned()
     }
 
     /// The last lines of the primary screen, those that scrolled away included.
     #[must_use]
     pub fn last_lines(&self, most: usize) -> String {
-        let lines: Vec<String> = self
-            .terminal
-            .primary_screen()
-            .all_lines()
-            .map(|line| line.text().trim_end().to_owned())
-            .collect();
+        let all = self.terminal.primary_screen().all_lines();
+        let lines = unbroken(all.map(|line| (line.text(), line.is_wrapped())));
         let end = lines
             .iter()
             .rposition(|line| !line.is_empty())
@@ -140,9 +141,21 @@ impl Screen {
     }
 }
 
-fn plain(lines: impl Iterator<Item = String>) -> String {
-    let text: Vec<String> = lines.map(|line| line.trim_end().to_owned()).collect();
-    text.join("\n").trim_end_matches('\n').to_owned()
+/// Lines as they were printed: one that goes on in the next (true) is put together again.
+fn unbroken(lines: impl Iterator<Item = (String, bool)>) -> Vec<String> {
+    let mut whole = Vec::new();
+    let mut begun = String::new();
+    for (text, goes_on) in lines {
+        begun.push_str(&text);
+        if !goes_on {
+            whole.push(begun.trim_end().to_owned());
+            begun.clear();
+        }
+    }
+    if !begun.is_empty() {
+        whole.push(begun.trim_end().to_owned());
+    }
+    whole
 }
 
 /// A wrapped line is painted to its end, and of one that goes on from another a cell at least: only then is one the other's sequel.

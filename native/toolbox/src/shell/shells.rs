@@ -12,8 +12,6 @@ use tokio::time::Instant;
 
 /// Size of a terminal until somebody changes it.
 pub const SIZE: TerminalSize = TerminalSize { columns: 120, rows: 32 };
-/// Programs remembered, those that have ended too; of these the oldest go first.
-const REMEMBERED_MAX: usize = 256;
 /// What a program prints at first, or after input, is waited for so long …
 const MOMENTS: Duration = Duration::from_millis(2_500);
 /// … and no longer than this after the last of it.
@@ -90,11 +88,7 @@ impl Shells {
             }
         };
         let mut open = lock(&self.open);
-        if open.len() >= REMEMBERED_MAX
-            && let Some(oldest) = open.iter().position(|known| known.terminal.ended().is_some())
-        {
-            open.remove(oldest);
-        }
+        open.retain(|shell| self.is_open(shell));
         open.push(shell.clone());
         Ok(shell)
     }
@@ -155,16 +149,17 @@ impl Shells {
         }
     }
 
+    fn is_open(&self, shell: &Shell) -> bool {
+        let known = self.ports.sessions.surface(&shell.worker.run_id, &shell.session_id);
+        known.is_ok()
+    }
+
     /// The terminal that shows what a worker's programs with pipes print; none where there is no place for one more session.
     pub async fn watched(&self, input: &ToolInput) -> Option<Arc<dyn ProgramTerminal>> {
         let worker = Worker::of(input);
-        let is_open = |shell: &Shell| {
-            let known = self.ports.sessions.surface(&shell.worker.run_id, &shell.session_id);
-            known.is_ok()
-        };
         let known = {
             let mut watched = lock(&self.watched);
-            watched.retain(is_open);
+            watched.retain(|shell| self.is_open(shell));
             watched.iter().find(|shell| shell.worker == worker).cloned()
         };
         if let Some(known) = known {
