@@ -9,7 +9,15 @@ import { ApiFault } from "@openwrap/contracts/client";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type ModelServer, startModelServer } from "../kit/model-server.ts";
 import { factsAfter, runFacts } from "../kit/run-events.ts";
-import { addScriptedModel, eventsOf, startRun, until, waitFinished, writeScenario } from "../kit/scripted-run.ts";
+import {
+  addScriptedModel,
+  blobText,
+  eventsOf,
+  startRun,
+  until,
+  waitFinished,
+  writeScenario,
+} from "../kit/scripted-run.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
 import { randomFrom } from "../kit/tables.ts";
 import { Drive, Screen } from "../kit/terminals.ts";
@@ -65,6 +73,32 @@ beforeAll(async () => {
   writeScenario(scenarios, "Flood", task(left(["sh", "-c", `stty -echo; ${FLOOD}`])));
   writeScenario(scenarios, "Paint", task(left(["node", "-e", PAINTER])));
   writeScenario(scenarios, "Share", task(left(["sh"])));
+  const of = (tool: string, more: object = {}) => ({ tool, arguments: { sessionId: "work.1.2", ...more } });
+  const talk = [
+    { say: "A shell.", calls: [shell(["sh"], { background: true })] },
+    {
+      say: "Typing.",
+      calls: [of("shell.input", { text: "stty -echo; cat; echo over\n" }), of("shell.input", { text: "a line\n" })],
+    },
+    {
+      say: "Ending cat.",
+      calls: [
+        of("shell.input", { text: "\u0003" }),
+        of("shell.input", { text: `echo $((40+2)) ${"y".repeat(150)}\n` }),
+      ],
+    },
+    {
+      say: "Looking.",
+      calls: [of("shell.view", { lines: 1 }), { tool: "shell.view", arguments: { sessionId: "work.1.9" } }],
+    },
+    { say: "Ending it.", calls: [of("shell.stop"), of("shell.view")] },
+    {
+      say: "Once more.",
+      calls: [shell(["sh", "-c", "test -t 1 && printf '\\033[1mbold\\033[m'; exit 3"], { view: true })],
+    },
+    { say: "Done." },
+  ];
+  writeScenario(scenarios, "Talk", [{ taskId: "work", needs: ["read:.", "run:sh"], turns: talk }]);
   const read = { tool: "file.read", arguments: { path: "log.txt" } };
   const writer = "n=0; while :; do n=$((n+1)); echo $n >> log.txt; sleep 0.02; done";
   const beside = [
@@ -202,6 +236,25 @@ it("one drives, and the worker goes on with what changed", async () => {
   expect(sessions.filter(({ status }) => status !== "closed")).toEqual([]);
   const replayed = await server.client.run.replay({ runId: run.runId });
   expect(replayed).toMatchObject({ diverged: [] });
+});
+
+it("a worker types, looks, and ends what it left running", async () => {
+  const run = await startRun(server, project, "Talk");
+  expect((await waitFinished(server, run)).status).toBe("completed");
+  const finished = (await eventsOf(server, run)).filter((event) => event.type === "tool_finished");
+  const results = await Promise.all(
+    finished.map(async ({ resultHash }) => JSON.parse(await blobText(server, resultHash))),
+  );
+  expect(results[0]).toMatchObject({ sessionId: "work.1.2", running: true });
+  expect(results[2].screen).toMatch(/a line$/);
+  // Broken at the edge of the screen, whole for who reads it.
+  expect(results[5]).toMatchObject({ lines: expect.stringMatching(/^\S* ?$/), running: true });
+  expect(results[4].screen).toContain(`42 ${"y".repeat(150)}`);
+  expect(results[6]).toMatchObject({ error: { code: "NOT_FOUND" } });
+  expect(results[7]).toMatchObject({ running: false, signal: 9 });
+  expect(results[8]).toMatchObject({ running: false, signal: 9 });
+  expect(results[9]).toMatchObject({ exitCode: 3, screen: "bold" });
+  expect(await server.client.run.replay({ runId: run.runId })).toMatchObject({ equal: true, diverged: [] });
 });
 
 it("what a program wrote beside the steps of its worker is the same in a replay", async () => {
