@@ -126,7 +126,7 @@ it("shows workforce, files, changes and tools of a run that is over", async () =
   const run = new URL(page.url()).pathname;
   await page.getByRole("link", { name: "Workforce" }).click();
   const tree = page.getByRole("region", { name: "Workforce" });
-  await tree.getByText("Planner").waitFor();
+  await tree.getByText("Planner").last().waitFor();
   const picture = page.getByRole("img", { name: /^Planner, coordinator, \d+ workers and 7 tasks/ });
   expect(await picture.locator("[data-node]").count()).toBe(7);
   expect(await tree.locator("[data-task-id]").count()).toBe(7);

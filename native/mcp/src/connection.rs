@@ -172,8 +172,8 @@ impl Connection {
         let mut tools = Vec::new();
         let mut cursor = None;
         loop {
-            let mut request = ListToolsRequest::default();
-            request.params = Some(PaginatedRequestParams::default().with_cursor(cursor.take()));
+            let from = PaginatedRequestParams::default().with_cursor(cursor.take());
+            let request = ListToolsRequest::with_param(from);
             let answer = self.ask(ClientRequest::ListToolsRequest(request)).await?;
             let page = match self.answer(answer.await_response().await)? {
                 ServerResult::ListToolsResult(page) => page,

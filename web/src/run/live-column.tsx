@@ -110,9 +110,15 @@ function LiveWords(props: { run: RunState; feed: RunFeed; taskId: string }): JSX
   };
   return (
     <Show when={words() !== ""}>
-      <p class="say-4 live-words" classList={{ writing: work()?.asking !== undefined }} data-live-text={props.taskId}>
+      <section
+        class="say-4 live-words"
+        classList={{ writing: work()?.asking !== undefined }}
+        data-live-text={props.taskId}
+        tabIndex={0}
+        aria-label="What it says"
+      >
         <Inert text={words()} />
-      </p>
+      </section>
     </Show>
   );
 }

@@ -140,9 +140,9 @@ function TaskDetails(props: { run: RunState; taskId: string }): JSX.Element {
       </Show>
       <Show when={work()?.words}>
         {(words) => (
-          <p class="say-4 live-words">
+          <section class="say-4 live-words" tabIndex={0} aria-label="What it says">
             <Inert text={words()} />
-          </p>
+          </section>
         )}
       </Show>
       <SessionLinks run={props.run} taskId={props.taskId} />

@@ -108,7 +108,7 @@ struct StandIn {
 }
 
 impl StandIn {
-    fn new(name: &str, reach: Reach, needs: fn(&Value) -> String, text: fn(&Value) -> String) -> Arc<dyn Tool> {
+    fn offered(name: &str, reach: Reach, needs: fn(&Value) -> String, text: fn(&Value) -> String) -> Arc<dyn Tool> {
         Arc::new(Self {
             definition: ToolDefinition {
                 name: name.to_owned(),
@@ -159,20 +159,20 @@ fn with_stand_ins(mut tools: Tools) -> Tools {
         let url = text_of(&arguments["url"]);
         format!("browser:{}", url.split('/').take(3).collect::<Vec<_>>().join("/"))
     };
-    tools.push(StandIn::new("page.open", Reach::Confined, origin, |arguments| {
+    tools.push(StandIn::offered("page.open", Reach::Confined, origin, |arguments| {
         let url = text_of(&arguments["url"]);
         DONE.lock()
             .unwrap()
             .insert(url.split_once("d=").map_or(url.clone(), |(_, cell)| cell.to_owned()));
         page(url.rsplit('/').next().unwrap())
     }));
-    tools.push(StandIn::new(
+    tools.push(StandIn::offered(
         "vault.post",
         Reach::Outside,
         |_| "mcp:vault/post".to_owned(),
         |_| "posted".to_owned(),
     ));
-    tools.push(StandIn::new(
+    tools.push(StandIn::offered(
         "mail.send",
         Reach::Irreversible,
         |_| "mcp:mail/send".to_owned(),

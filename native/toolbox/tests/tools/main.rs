@@ -7,6 +7,7 @@
     clippy::disallowed_types
 )]
 
+mod beyond;
 mod files;
 mod needs;
 mod shell;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::view::World;
 
 #[test]
-fn the_tools_are_the_six_with_their_nature() {
+fn the_tools_of_a_view_have_their_nature() {
     let world = World::new();
     assert_eq!(
         world.names(),
@@ -18,6 +18,9 @@ fn the_tools_are_the_six_with_their_nature() {
             "file.list",
             "file.read",
             "file.write",
+            "note.append",
+            "note.create",
+            "note.list",
             "shell.exec"
         ]
     );
@@ -56,6 +59,13 @@ fn needs_follow_from_the_arguments_in_normal_form() {
             json!({ "path": "a/~/b", "content": "" }),
             &["write:a/~/b"],
         ),
+        ("note.create", json!({ "title": "A b" }), &["write:notes"]),
+        (
+            "note.append",
+            json!({ "noteId": "t-a", "content": "x" }),
+            &["write:notes/t-a.md"],
+        ),
+        ("note.list", json!({}), &["read:notes"]),
         ("shell.exec", json!({ "command": ["node", "a.mjs"] }), &["run:node"]),
         (
             "shell.exec",
