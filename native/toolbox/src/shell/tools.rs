@@ -1,10 +1,11 @@
 //! `shell.view`, `shell.input` and `shell.stop`: what a worker does with a program it left running.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use openwrap_contracts::ports::{Task, Tool, ToolInput};
 use openwrap_contracts::tool::{Reach, Repeatability, ToolDefinition, ToolOutput, Writes};
-use openwrap_contracts::{Fault, Outcome};
+use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,6 +16,13 @@ use crate::summary::{text, word};
 const LINES_MAX: usize = 500;
 /// Typed at once.
 const TEXT_BYTES_MAX: usize = 8 * 1024;
+
+/// A program that reads nothing for so long is not waited for.
+const TYPED_MAX: Duration = Duration::from_secs(5);
+
+fn unread() -> Fault {
+    Fault::new(ErrorCode::Timeout, "the program does not read what is typed")
+}
 
 /// What is done with the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +158,7 @@ impl ShellTool {
                 tokio::select! {
                     biased;
                     () = input.cancel.cancelled() => return Err(Fault::canceled()),
-                    done = terminal.input(vec![text]) => done?,
+                    done = tokio::time::timeout(TYPED_MAX, terminal.input(vec![text])) => done.map_err(|_| unread())??,
                 }
                 settle(terminal, &input.cancel).await?;
             }
