@@ -21,7 +21,7 @@ interface Line extends Figure {
 }
 
 /** The program, built as `cargo bench` builds it, with the dependencies the product was built with. */
-function program(): string {
+export function program(): string {
   const args = ["build", "--release", "--locked", "--package", "openwrap-runtime", "--bench", "figures"];
   const messages = execFileSync("cargo", [...args, "--message-format", "json"], {
     cwd: ROOT,

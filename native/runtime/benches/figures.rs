@@ -7,6 +7,9 @@
     clippy::expect_used
 )]
 
+#[path = "parts/mcp_call.rs"]
+mod mcp_call;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -189,7 +192,7 @@ impl Approver for Granting {
     }
 
     fn grants(&self, _: &StepRef) -> Vec<Grant> {
-        ["read:.", "write:."]
+        ["read:.", "write:.", "mcp:everything/*"]
             .map(|capability| Grant {
                 grant_id: capability.into(),
                 capability: capability.into(),
@@ -374,6 +377,11 @@ fn child_named(name: &str) -> String {
 async fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
     let asked = |name: &str| wanted.is_empty() || wanted.iter().any(|known| known == name);
+    if let Some(entry) = wanted.iter().find_map(|name| name.strip_prefix("mcp_call=")) {
+        let parts = parts().await;
+        mcp_call::measure(&parts, Path::new(entry)).await;
+        return parts.store.close().await;
+    }
     if asked("scheduler_1600_ms") {
         scheduler("scheduler_1600_ms", 1_600);
     }

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
 mod determinism;
+mod files;
 mod person;
 mod planted;
+mod servers;
 mod steering;
 mod undo;
 mod world;

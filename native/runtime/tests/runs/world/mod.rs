@@ -32,7 +32,7 @@ pub fn workflow() -> Value {
         "version": 1,
         "roles": [
             role("answer", &[]),
-            role("developer", &["excel.create", "file.append", "file.list", "file.read", "file.write", "shell.exec"]),
+            role("developer", &["excel.create", "file.append", "file.list", "file.read", "file.write", "mcp:*", "shell.exec", "web.deploy"]),
             role("document", &["excel.create", "file.list", "file.read", "file.write"]),
             role("planner", &[]),
             role("reader", &["file.list", "file.read", "file.write", "mail.send", "page.open", "shell.exec", "vault.post"]),
@@ -111,6 +111,32 @@ impl World {
             project,
             folder,
         }
+    }
+
+    /// Waits until a run has an event of this type.
+    pub async fn finish_until(&self, run_id: &str, event: &str) -> bool {
+        for _ in 0..4_000 {
+            if self.events(run_id).await.iter().any(|known| known["type"] == event) {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        false
+    }
+
+    /// A folder beside the project that tools can reach.
+    pub fn folder_of(&self, path: &str) -> PathBuf {
+        let folder = self.folder.path().join("beside").join(path);
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    /// Writes a file there; answers its path.
+    pub fn place_file(&self, path: &str, content: &str) -> String {
+        let file = self.folder_of("").join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, content).unwrap();
+        file.to_str().unwrap().to_owned()
     }
 
     pub fn home(&self) -> PathBuf {

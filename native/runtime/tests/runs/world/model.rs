@@ -179,8 +179,12 @@ fn read_request(request: &Value) -> Asked {
     };
     let written = |message: &Value| {
         let calls = message["tool_calls"].as_array().cloned().unwrap_or_default();
-        let calls = calls.into_iter().filter(|call| call["function"]["name"] == "file_write");
-        calls.map(|call| call["function"]["arguments"].as_str().unwrap_or_default().to_owned()).collect::<Vec<String>>()
+        let calls = calls
+            .into_iter()
+            .filter(|call| call["function"]["name"] == "file_write");
+        calls
+            .map(|call| call["function"]["arguments"].as_str().unwrap_or_default().to_owned())
+            .collect::<Vec<String>>()
     };
     let last = messages.iter().rposition(|message| message["role"] == "assistant");
     Asked {
@@ -201,7 +205,7 @@ fn stream_of(reply: &Reply) -> String {
         events.push(chunk(json!({ "content": reply.text })));
     }
     for (index, (tool, arguments)) in reply.calls.iter().enumerate() {
-        let name = tool.replace('.', "_");
+        let name = tool.replace(['.', ':'], "_");
         events.push(chunk(json!({ "tool_calls": [{
             "index": index, "id": format!("c{index}"), "type": "function",
             "function": { "name": name, "arguments": arguments.to_string() },
