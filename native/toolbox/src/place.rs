@@ -161,10 +161,22 @@ impl Place {
                 Ok(_) => Fault::invalid(format!("`{shown}` is not of the kind asked for")),
                 Err(_) => outside(format!("`{shown}` leads out of the project through a symbolic link")),
             },
+            (Ok(root), Err(_)) if self.leaves(&root, path) => {
+                outside(format!("`{shown}` leads out of the project through a symbolic link"))
+            }
             _ => Fault::not_found(format!(
                 "`{shown}` does not exist: a name on the way is a file, or a symbolic link to nowhere"
             )),
         }
+    }
+
+    /// Whether the part of a path that exists lies outside.
+    #[allow(clippy::disallowed_methods)]
+    fn leaves(&self, root: &Path, path: &str) -> bool {
+        let existing = Path::new(path)
+            .ancestors()
+            .find_map(|part| std::fs::canonicalize(self.path.join(part)).ok());
+        existing.is_some_and(|real| !real.starts_with(root))
     }
 
     /// Metadata of a path, links not followed; none when it is not there.
