@@ -28,7 +28,7 @@ const DISCONNECTS = 200;
 const STOPPED_WITHIN_MS = 250;
 
 /** Prints 50 bytes a line, as a terminal has them, once a line is typed. */
-const FLOOD = `read go; yes ${"x".repeat(48)} | head -n ${FLOOD_BYTES / 50}; printf end; read stay`;
+const FLOOD = `stty -echo; echo ready; read go; yes ${"x".repeat(48)} | head -n ${FLOOD_BYTES / 50}; printf end; read stay`;
 
 /** Colours, cursor movements, wrapped lines, wide characters, the other screen and back, for as long as lines are typed. */
 const PAINTER = `
@@ -70,7 +70,7 @@ beforeAll(async () => {
   const task = (turns: ReturnType<typeof left>) => [
     { taskId: "work", needs: ["read:.", "run:sh", "run:node"], writes: ["go-on", "typed.txt"], turns },
   ];
-  writeScenario(scenarios, "Flood", task(left(["sh", "-c", `stty -echo; ${FLOOD}`])));
+  writeScenario(scenarios, "Flood", task(left(["sh", "-c", FLOOD])));
   writeScenario(scenarios, "Paint", task(left(["node", "-e", PAINTER])));
   writeScenario(scenarios, "Share", task(left(["sh"])));
   const of = (tool: string, more: object = {}) => ({ tool, arguments: { sessionId: "work.1.2", ...more } });
@@ -150,13 +150,14 @@ it("a flood of 50 MB loses nothing at who keeps up, and leaves who stalls a scre
   const { run, session } = await open("Flood");
   const token = await take(session);
   const keeping = await Drive.open(server, session, token);
-  const from = (await keeping.joined()).offset;
+  const screen = await keeping.joined();
+  await until("the program", async () => ((await screen.shown()).startsWith("ready") ? true : undefined));
+  const from = screen.offset;
   // Another one who reads nothing at all for as long as it lasts.
   const stalled = await Drive.open(server, session, token);
   await stalled.joined();
   stalled.pause();
   await keeping.type("\n");
-  const screen = await keeping.joined();
   await until("the end of the flood", () => (screen.offset - from >= FLOOD_BYTES + 3 ? true : undefined));
   expect(screen.offset - from).toBe(FLOOD_BYTES + 3);
   expect(keeping.joins).toBe(1);
