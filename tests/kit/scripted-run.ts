@@ -20,6 +20,9 @@ export interface ScriptedTurn {
 
 export interface ScriptedTask {
   taskId: string;
+  /** The developer unless another is named. */
+  role?: string;
+  dependsOn?: string[];
   needs: string[];
   writes?: string[];
   turns: ScriptedTurn[];
@@ -30,10 +33,11 @@ export function writeScenario(folder: string, goal: string, tasks: ScriptedTask[
   mkdirSync(folder, { recursive: true });
   const plan = {
     summary: goal,
-    tasks: tasks.map(({ taskId, needs, writes = [] }) => ({
+    tasks: tasks.map(({ taskId, role = "developer", dependsOn = [], needs, writes = [] }) => ({
       taskId,
       title: `Task ${taskId}`,
-      role: "developer",
+      role,
+      dependsOn,
       needs,
       writes,
     })),
