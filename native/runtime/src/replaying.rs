@@ -13,7 +13,7 @@ use openwrap_agent::state::RunState;
 use openwrap_contracts::canonical::canonical_hash;
 use openwrap_contracts::change::{Change, ChangeSet, Manifest, Node};
 use openwrap_contracts::event::Fact;
-use openwrap_contracts::grant::ApprovePolicy;
+use openwrap_contracts::grant::{ApprovePolicy, Grant, Holder};
 use openwrap_contracts::method::{ReplayResult, UndoResult};
 use openwrap_contracts::ports::{Approver, CancellationToken, CommitOutcome, Ledger, Models};
 use openwrap_contracts::record::RunRecord;
@@ -124,7 +124,16 @@ impl Replay {
             .grants
             .iter()
             .filter(|grant| grant.grant_id.starts_with("given-"));
-        events.extend(given.map(|grant| journal.event(actor.clone(), Fact::GrantIssued { grant: grant.clone() })));
+        events.extend(given.map(|grant| {
+            let grant = Grant {
+                // The run they are given to is this one now.
+                holder: Holder::Run {
+                    run_id: journal.run_id().to_owned(),
+                },
+                ..grant.clone()
+            };
+            journal.event(actor.clone(), Fact::GrantIssued { grant })
+        }));
         journal.append(events).await.map(|_| ())
     }
 

@@ -327,3 +327,36 @@ async fn a_page_is_served_until_its_run_ends_and_gives_nothing_else_away() {
     }
     panic!("the page outlives its run");
 }
+
+/// What serving a page gives the run, and what a person gave beforehand, is there in a replay as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_serves_nothing_and_decides_the_same() {
+    let script: Script = Arc::new(|asked: &Asked| match (asked.role.as_str(), asked.turn) {
+        ("planner", _) => Reply::call(
+            "plan.submit",
+            json!({ "summary": "One.", "tasks": [task("one", "developer", &[], &["read:site"], &["a.txt"])] }),
+        ),
+        ("answer", _) => Reply::text("Done."),
+        (_, 0) => Reply::call("web.deploy", json!({ "path": "site" })),
+        (_, 1) => Reply::call("file.write", json!({ "path": "given.txt", "content": "x" })),
+        _ => Reply::text("done"),
+    });
+    let world = World::new(script, &[("site/index.html", "<h1>Hi</h1>")]).await;
+    let project = world
+        .call("project.open", json!({ "path": world.project }))
+        .await
+        .unwrap();
+    let params = json!({
+        "requestId": "r", "projectId": project["projectId"], "goal": "Do it.", "model": "p/m", "approve": "bundle",
+        "slots": 1, "allow": ["write:given.txt"],
+    });
+    let run = world.call("run.create", params).await.unwrap();
+    let run_id = run["runId"].as_str().unwrap();
+    let run = world.finish(run_id, yes).await;
+    assert_eq!(
+        (&run["status"], world.read("given.txt").as_str()),
+        (&json!("completed"), "x")
+    );
+    let replayed = world.call("run.replay", json!({ "runId": run_id })).await.unwrap();
+    assert_eq!((&replayed["equal"], &replayed["diverged"]), (&json!(true), &json!([])));
+}
