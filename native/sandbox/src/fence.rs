@@ -45,6 +45,7 @@ const fn row_rights(access: RowAccess) -> u64 {
         RowAccess::Read => READ,
         RowAccess::ReadExec => READ | right::EXECUTE,
         RowAccess::Device => right::READ_FILE | right::WRITE_FILE,
+        RowAccess::Terminal => right::READ_FILE | right::WRITE_FILE | right::IOCTL_DEV,
     }
 }
 

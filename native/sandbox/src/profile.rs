@@ -16,13 +16,15 @@ pub enum RowAccess {
     ReadExec,
     /// Reading and writing a device node that exists; nothing can be made beside it.
     Device,
+    /// As `Device`, with the calls by which a shell gives its terminal to one job after another. The filter keeps those that type into it.
+    Terminal,
 }
 
 const fn row(path: &'static str, access: RowAccess, reason: &'static str) -> PathRow {
     PathRow { path, access, reason }
 }
 
-use RowAccess::{Device, Read, ReadExec};
+use RowAccess::{Device, Read, ReadExec, Terminal};
 
 /// Paths of every profile. One that does not exist is passed over. No `/proc`, `/sys`, `/dev/shm`, `/tmp`, `/run`, no home.
 pub const BASE: &[PathRow] = &[
@@ -78,7 +80,7 @@ pub const BASE: &[PathRow] = &[
     row("/dev/urandom", Read, "randomness where getrandom is not used"),
     row(
         "/dev/tty",
-        Device,
+        Terminal,
         "programs that ask on their terminal; nothing where they have none",
     ),
     row("/dev/random", Read, "randomness where getrandom is not used"),

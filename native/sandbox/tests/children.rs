@@ -357,7 +357,7 @@ async fn a_terminal_is_one_of_its_own_and_tells_its_size() {
     child.control.resize(size).unwrap();
     let (rest, _) = child.stdout.collect().await;
     shown += &text(&rest);
-    assert_eq!(lines(&shown), ["17 91", "go", "9 40"]);
+    assert_eq!(shown.lines().collect::<Vec<_>>(), ["17 91", "go", "9 40"]);
     assert!(child.control.wait().await.unwrap().success());
     let wrong = TerminalSize { columns: 0, rows: 9 };
     assert_eq!(
@@ -366,12 +366,38 @@ async fn a_terminal_is_one_of_its_own_and_tells_its_size() {
     );
 }
 
+/// A shell that gives the terminal to its jobs complains when it may not.
+#[tokio::test]
+async fn an_interactive_shell_has_job_control() {
+    let stage = Stage::open();
+    let mut child = stage.spawner.spawn(in_terminal(&stage, "sh -i")).await.unwrap();
+    let typed = child.stdin.take().unwrap();
+    let mut shown = String::new();
+    // Each is typed once the one before has had its effect.
+    let steps = [
+        (
+            &b"stty -echo; PS1=; sh -c 'echo job $((40+2)); exec sleep 60'\r"[..],
+            "job 42",
+        ),
+        (b"\x1a", "Stopped"),
+        (b"kill %1; fg; echo over $((6*7)); exit\r", "over 42"),
+    ];
+    for (keys, effect) in steps {
+        typed.send(Bytes::copy_from_slice(keys)).await.unwrap();
+        while !shown.contains(effect) {
+            shown += &text(&child.stdout.chunks.recv().await.expect(&shown)).replace("Suspended", "Stopped");
+        }
+    }
+    assert!(child.control.wait().await.unwrap().success());
+    assert!(!shown.contains("job control turned off"), "{shown}");
+}
+
 #[tokio::test]
 async fn what_is_typed_arrives_and_interrupts() {
     let stage = Stage::open();
     let mut child = stage
         .spawner
-        .spawn(in_terminal(&stage, "read line; echo \"got $line\"; sleep 60"))
+        .spawn(in_terminal(&stage, "read line; echo \"got $line\"; read more"))
         .await
         .unwrap();
     let typed = child.stdin.clone().unwrap();
