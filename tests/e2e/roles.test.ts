@@ -151,5 +151,7 @@ it("is done by four roles at once, and right", async () => {
   expect(web.every(({ labels }) => labels.includes("web"))).toBe(true);
   // Nothing of it is there after the run.
   await expect(fetch(served?.url ?? "")).rejects.toThrow();
+  // Page, browser and picture are inputs by now: the replay has none of them and comes to the same.
+  expect(await server.client.run.replay({ runId })).toMatchObject({ equal: true, filesEqual: true, diverged: [] });
   expect(app.errors).toEqual([]);
 });
