@@ -6,7 +6,8 @@ import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 const WARM_UP = 100;
 const CALLS = 1_000;
 
-const [entry = ""] = process.argv.slice(2);
+const [entry = "", atOnceText = "1"] = process.argv.slice(2);
+const atOnce = Number(atOnceText);
 const client = new Client({ name: "bench", version: "1.0.0" });
 await client.connect(new StdioClientTransport({ command: process.execPath, args: [entry], stderr: "ignore" }));
 
@@ -18,11 +19,15 @@ async function call(step: number): Promise<void> {
 for (let step = 0; step < WARM_UP; step += 1) await call(step);
 const before = process.cpuUsage();
 const times: number[] = [];
-for (let step = 0; step < CALLS; step += 1) {
-  const started = performance.now();
-  await call(step);
-  times.push(performance.now() - started);
-}
+await Promise.all(
+  Array.from({ length: atOnce }, async (_, worker) => {
+    for (let step = worker; step < CALLS; step += atOnce) {
+      const started = performance.now();
+      await call(step);
+      times.push(performance.now() - started);
+    }
+  }),
+);
 const { user, system } = process.cpuUsage(before);
 times.sort((a, b) => a - b);
 console.log(JSON.stringify({ cpuMs: (user + system) / 1000 / CALLS, p95Ms: times[Math.floor(CALLS * 0.95)] }));

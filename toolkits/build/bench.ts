@@ -30,7 +30,10 @@ const BENCHES: { file: string; names: string[] }[] = [
     ],
   },
   { file: "workforce", names: ["agent_step_cpu_ms", "workforce_64x5_over_floor"] },
-  { file: "mcp", names: ["mcp_call_cpu_over_sdk", "mcp_call_p95_ms"] },
+  {
+    file: "mcp",
+    names: ["mcp_call_cpu_over_sdk", "mcp_call_in_turn_cpu_over_sdk", "mcp_client_cpu_over_sdk", "mcp_call_p95_ms"],
+  },
   { file: "event-to-dom", names: ["event_to_dom_p95_ms"] },
   { file: "browser", names: ["browser_first_page_ms", "screencast_fps", "browser_frame_age_p95_ms"] },
   { file: "terminal", names: ["terminal_key_over_floor", "terminal_key_cpu_ms"] },

@@ -379,7 +379,13 @@ async fn main() {
     let asked = |name: &str| wanted.is_empty() || wanted.iter().any(|known| known == name);
     if let Some(entry) = wanted.iter().find_map(|name| name.strip_prefix("mcp_call=")) {
         let parts = parts().await;
-        mcp_call::measure(&parts, Path::new(entry)).await;
+        match wanted
+            .iter()
+            .find_map(|name| name.strip_prefix("at_once=")?.parse().ok())
+        {
+            Some(at_once) => mcp_call::measure(&parts, Path::new(entry), at_once).await,
+            None => mcp_call::measure_client(&parts, Path::new(entry)).await,
+        }
         return parts.store.close().await;
     }
     if asked("scheduler_1600_ms") {

@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use openwrap_contracts::identity::StepRef;
 use openwrap_contracts::mcp::McpServer;
-use openwrap_contracts::ports::{Approver, CancellationToken, Gateway, Ids, Secret, Task, ToolCall, Vault, View};
+use openwrap_contracts::ports::{
+    Approver, CancellationToken, Gateway, Ids, Secret, Task, ToolCall, ToolInput, Vault, View,
+};
+use openwrap_contracts::spawn::Network;
 use openwrap_contracts::{Fault, Outcome};
 use openwrap_gateway::ToolGatewayCore;
 use openwrap_mcp::{McpConfig, McpServers, Offered, Waits, Watcher};
@@ -39,7 +42,7 @@ impl Watcher for Nothing {
     }
 }
 
-async fn gateway(parts: &Parts, entry: &Path) -> ToolGatewayCore {
+async fn servers(parts: &Parts, entry: &Path) -> Arc<McpServers> {
     let servers = McpServers::new(
         McpConfig {
             work: parts.folder.path().join("work"),
@@ -71,6 +74,10 @@ async fn gateway(parts: &Parts, entry: &Path) -> ToolGatewayCore {
     servers.keep(new).unwrap();
     let offered = servers.approving("everything", &hash).unwrap();
     servers.approved("everything", offered).unwrap();
+    servers
+}
+
+fn gateway(parts: &Parts, servers: &McpServers) -> ToolGatewayCore {
     let gateway = ToolGatewayCore::new(
         Vec::new(),
         Arc::clone(&parts.views) as _,
@@ -106,30 +113,81 @@ fn call(view: &View, step: u32) -> ToolCall {
     }
 }
 
-/// One round; prints processor time of this process and the spawner for a call, and the P95 of a call.
-pub async fn measure(parts: &Parts, entry: &Path) {
-    let gateway = gateway(parts, entry).await;
+/// The client alone, one call after the other: no gateway, nothing written down.
+pub async fn measure_client(parts: &Parts, entry: &Path) {
+    let servers = servers(parts, entry).await;
+    let tools = servers.tools();
+    let echo = tools
+        .iter()
+        .find(|tool| tool.definition().name == "everything:echo")
+        .unwrap();
     let view = parts.view().await;
-    let approver: Arc<dyn Approver> = Arc::new(Granting(Arc::clone(&parts.store)));
-    let mut times = Vec::new();
-    let spawner = child_named("openwrap-spawner");
-    let cpu_ms = || own_cpu_ms() + cpu_ms_of(&spawner);
-    let mut before = 0.0;
+    let (mut times, mut before) = (Vec::new(), 0.0);
     for step in 1..=WARM_UP + CALLS {
         if step == WARM_UP + 1 {
-            before = cpu_ms();
+            before = own_cpu_ms();
             times.clear();
         }
+        let call = call(&view, step);
+        let input = ToolInput {
+            arguments: call.arguments,
+            view: call.view,
+            project_path: call.project_path,
+            run_id: call.run_id,
+            project_id: call.project_id,
+            step: call.step,
+            cancel: CancellationToken::new(),
+            network: Network::None,
+        };
         let started = Instant::now();
-        let call = gateway.call(call(&view, step), Arc::clone(&approver), CancellationToken::new());
-        let done = call.await.unwrap();
-        assert!(
-            !done.is_error && done.text.contains(&format!("hello {step}")),
-            "{}",
-            done.text
-        );
+        let output = echo.run(input).await.unwrap();
         times.push(started.elapsed());
+        assert!(output.content.as_str().unwrap().contains(&format!("hello {step}")));
     }
-    let cpu = (cpu_ms() - before) / f64::from(CALLS);
-    println!("{}", json!({ "name": "mcp_call", "cpuMs": cpu, "p95Ms": p95(times) }));
+    print(own_cpu_ms() - before, times);
+}
+
+fn print(cpu_ms: f64, times: Vec<Duration>) {
+    let cpu_ms = cpu_ms / f64::from(CALLS);
+    println!(
+        "{}",
+        json!({ "name": "mcp_call", "cpuMs": cpu_ms, "p95Ms": p95(times) })
+    );
+}
+
+/// One round through the gateway; prints processor time of this process and the spawner for a call, and the P95 of a call.
+pub async fn measure(parts: &Parts, entry: &Path, at_once: u32) {
+    let gateway = Arc::new(gateway(parts, &*servers(parts, entry).await));
+    let view = parts.view().await;
+    let approver: Arc<dyn Approver> = Arc::new(Granting(Arc::clone(&parts.store)));
+    let one = |step: u32| {
+        let (gateway, view, approver) = (Arc::clone(&gateway), view.clone(), Arc::clone(&approver));
+        async move {
+            let started = Instant::now();
+            let call = gateway.call(call(&view, step), approver, CancellationToken::new());
+            let done = call.await.unwrap();
+            let fine = !done.is_error && done.text.contains(&format!("hello {step}"));
+            assert!(fine, "{}", done.text);
+            started.elapsed()
+        }
+    };
+    for step in 1..=WARM_UP {
+        one(step).await;
+    }
+    let spawner = child_named("openwrap-spawner");
+    let cpu_ms = || own_cpu_ms() + cpu_ms_of(&spawner);
+    let before = cpu_ms();
+    let workers = (0..at_once).map(|worker| {
+        let one = &one;
+        async move {
+            let mut times = Vec::new();
+            for step in (WARM_UP + 1 + worker..=WARM_UP + CALLS).step_by(at_once as usize) {
+                times.push(one(step).await);
+            }
+            times
+        }
+    });
+    let times = futures_util::future::join_all(workers).await.concat();
+    assert_eq!(times.len(), CALLS as usize);
+    print(cpu_ms() - before, times);
 }
