@@ -8,7 +8,7 @@ use bytes::Bytes;
 use openwrap_contracts::limits::{MCP_GARBAGE_LINES_MAX, MCP_MESSAGE_BYTES_MAX, MCP_NOISE_BYTES_MAX};
 use openwrap_contracts::ports::CancellationToken;
 use rmcp::RoleClient;
-use rmcp::model::{ServerJsonRpcMessage, ServerNotification};
+use rmcp::model::{CallToolResult, JsonRpcResponse, ServerJsonRpcMessage, ServerNotification, ServerResult};
 use rmcp::service::TxJsonRpcMessage;
 use rmcp::transport::Transport;
 use tokio::sync::mpsc;
@@ -131,7 +131,7 @@ impl Pipes {
 
     /// Reads a line as a message; counts what is none, and what nobody asked for.
     fn message(&self, line: &[u8]) -> Option<ServerJsonRpcMessage> {
-        let Ok(message) = serde_json::from_slice::<ServerJsonRpcMessage>(line) else {
+        let Ok(message) = read(line) else {
             let lines = self.watch.garbage.fetch_add(1, Ordering::Relaxed) + 1;
             if lines > MCP_GARBAGE_LINES_MAX {
                 self.watch.cut(format!(
@@ -155,6 +155,16 @@ impl Pipes {
         }
         Some(message)
     }
+}
+
+/// Nearly every line is the result of a call, so that is tried first: the general form tries twenty others one after the other.
+fn read(line: &[u8]) -> serde_json::Result<ServerJsonRpcMessage> {
+    if let Ok(JsonRpcResponse { jsonrpc, id, result }) = serde_json::from_slice::<JsonRpcResponse<CallToolResult>>(line)
+    {
+        let result = ServerResult::CallToolResult(result);
+        return Ok(ServerJsonRpcMessage::Response(JsonRpcResponse { jsonrpc, id, result }));
+    }
+    serde_json::from_slice(line)
 }
 
 impl Transport<RoleClient> for Pipes {

@@ -31,6 +31,10 @@ use openwrap_views::{ViewConfig, ViewStore};
 use openwrap_workforce::orchestrator::WorkforceOrchestrator;
 use serde_json::json;
 
+/// As the product has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 struct Wall;
 
 impl Clock for Wall {
