@@ -1,6 +1,6 @@
 // An MCP server without any library that behaves as its first argument says; most of them badly.
 
-import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { createInterface } from "node:readline";
 
@@ -48,7 +48,12 @@ const ACTS = {
     return text(made);
   },
   floods: () => flood(CHUNK),
-  notices: () => flood(Buffer.from(`${JSON.stringify({ jsonrpc: "2.0", method: "notifications/message", params: { level: "info", data: "x".repeat(1000) } })}\n`)),
+  notices: () =>
+    flood(
+      Buffer.from(
+        `${JSON.stringify({ jsonrpc: "2.0", method: "notifications/message", params: { level: "info", data: "x".repeat(1000) } })}\n`,
+      ),
+    ),
   complains: async () => {
     for (let sent = 0; sent < FLOOD_BYTES; sent += CHUNK.length)
       if (!process.stderr.write(CHUNK)) await new Promise((drained) => process.stderr.once("drain", drained));
