@@ -2,7 +2,7 @@
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -62,6 +62,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await server.dispose();
   await new Promise((closed) => registry.close(closed));
+  rmSync(folder, { recursive: true, force: true });
 });
 
 it("adds, shows, approves and removes a server of a registry", async () => {

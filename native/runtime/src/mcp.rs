@@ -271,22 +271,15 @@ pub(crate) async fn remove(call: &Call<'_>) -> Outcome<Value> {
     let work = async {
         let core = call.core;
         let _changing = core.mcp.changing.lock().await;
+        let list = core.mcp.servers.list();
+        let known = list.iter().find(|state| state.server.server_id == params.server_id);
+        let known = known
+            .ok_or_else(|| Fault::not_found(format!("there is no MCP server `{}`", params.server_id.escape_debug())))?;
         let fact = Fact::McpServerRemoved {
             server_id: params.server_id.clone(),
         };
-        if !core
-            .mcp
-            .servers
-            .list()
-            .iter()
-            .any(|state| state.server.server_id == params.server_id)
-        {
-            return Err(Fault::not_found(format!(
-                "there is no MCP server `{}`",
-                params.server_id.escape_debug()
-            )));
-        }
         core.note_as(call.actor.clone(), None, fact).await?;
+        core.forget_secrets(call, &known.server).await?;
         core.mcp.servers.remove(&params.server_id).await?;
         core.mcp.offer();
         done(call)
@@ -298,6 +291,22 @@ pub(crate) async fn remove(call: &Call<'_>) -> Outcome<Value> {
 }
 
 impl Core {
+    /// Secrets that were stored for this server alone go with it.
+    async fn forget_secrets(&self, call: &Call<'_>, server: &McpServer) -> Outcome<()> {
+        let own = format!("mcp:{}:", server.server_id);
+        let named = server
+            .env
+            .iter()
+            .filter_map(|variable| variable.value.strip_prefix("secret:"));
+        for name in named.filter(|name| name.starts_with(&own)) {
+            if self.store.vault().remove(name).await? {
+                let fact = Fact::SecretRemoved { name: name.to_owned() };
+                self.note_as(call.actor.clone(), None, fact).await?;
+            }
+        }
+        Ok(())
+    }
+
     fn mcp_notes(&self) -> Notes {
         Notes {
             ledger: Arc::clone(&self.ports.ledger),
