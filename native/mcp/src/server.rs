@@ -42,7 +42,16 @@ type Entry = Arc<OnceCell<Arc<Running>>>;
 /// A process with its place among all.
 pub struct Running {
     pub process: Process,
-    _place: OwnedSemaphorePermit,
+    /// Free as soon as the process has ended, whoever still holds this.
+    place: Mutex<Option<OwnedSemaphorePermit>>,
+}
+
+impl Running {
+    /// Ends the process with all it started.
+    pub async fn end(&self) {
+        self.process.end().await;
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
 }
 
 #[derive(Default)]
@@ -147,7 +156,7 @@ impl Server {
             let running = self.begin(&scope, None).await?;
             let offered = self.read(&running).await;
             self.state().log = running.process.connection.log();
-            running.process.end().await;
+            running.end().await;
             offered
         }
         .await;
@@ -189,7 +198,10 @@ impl Server {
             },
         )
         .await?;
-        Ok(Running { process, _place: place })
+        Ok(Running {
+            process,
+            place: Mutex::new(Some(place)),
+        })
     }
 
     async fn read(&self, running: &Running) -> Outcome<Arc<Offered>> {
@@ -221,7 +233,7 @@ impl Server {
                 .get_or_try_init(|| async {
                     let running = Arc::new(self.begin(scope, Some(view)).await?);
                     if let Err(fault) = self.verify(&running, &approved).await {
-                        running.process.end().await;
+                        running.end().await;
                         return Err(fault);
                     }
                     self.watch(scope.clone(), &running);
@@ -297,7 +309,7 @@ impl Server {
         }
         let verified = self.verify(running, &approved).await;
         if verified.is_err() {
-            running.process.end().await;
+            running.end().await;
         }
         verified
     }
@@ -329,7 +341,7 @@ impl Server {
                 if let Some(entry) = entry {
                     server.forget(&scope, &entry);
                 }
-                process.process.end().await;
+                process.end().await;
                 return;
             }
         });
@@ -351,7 +363,7 @@ impl Server {
             removed.filter_map(|entry| entry.get().map(Arc::clone)).collect()
         };
         for running in ended {
-            running.process.end().await;
+            running.end().await;
         }
     }
 

@@ -82,7 +82,7 @@ impl McpTool {
                 // The view goes next, and whoever does not answer may still be at work: nothing of it is left.
                 let left = matches!(fault.code, ErrorCode::Timeout) || (in_view && fault.code == ErrorCode::Canceled);
                 if left {
-                    process.end().await;
+                    running.end().await;
                 }
                 let mut fault = if fault.code == ErrorCode::Canceled {
                     fault
