@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use openwrap_contracts::spawn::{ExitReason, Spawner};
-use stage::{SCENE, Stage, label, processes_with, say, set_mode, wait_until};
+use stage::{SCENE, Stage, copy_program, label, processes_with, say, set_mode, wait_until};
 
 const AFTER_STOP: Duration = Duration::from_millis(250);
 const AFTER_CORE: Duration = Duration::from_secs(1);
@@ -166,7 +166,7 @@ fn own_spawner() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     set_mode(folder.path(), 0o755);
     let program = folder.path().canonicalize().unwrap().join("openwrap-spawner");
-    std::fs::copy(env!("CARGO_BIN_EXE_openwrap-spawner"), &program).unwrap();
+    copy_program(Path::new(env!("CARGO_BIN_EXE_openwrap-spawner")), &program);
     (folder, program)
 }
 

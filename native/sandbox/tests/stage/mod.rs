@@ -15,6 +15,14 @@ use openwrap_sandbox::{SandboxConfig, SandboxSpawner, tools_ids};
 /// Variable that names the scene this program plays when it is started again.
 pub const SCENE: &str = "OPENWRAP_TEST_SCENE";
 
+/// Copies a program, by a process of its own: a child that another test starts meanwhile would keep a descriptor of this one that writes
+/// the copy, and what is written to cannot be executed.
+pub fn copy_program(from: &Path, to: &Path) {
+    let copied = std::process::Command::new("cp").args([from, to]).status().unwrap();
+    assert!(copied.success());
+    set_mode(to, 0o755);
+}
+
 pub fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
@@ -104,8 +112,7 @@ impl Stage {
     pub fn inside(&self, scene: &str) -> SpawnRequest {
         let program = self.root.join("program");
         if !program.exists() {
-            std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-            set_mode(&program, 0o755);
+            copy_program(&std::env::current_exe().unwrap(), &program);
         }
         let mut request = self.request(program.to_str().unwrap(), &["--exact", "scenes", "--nocapture"]);
         request.grants.push(PathGrant::new(program, Access::ReadExec));

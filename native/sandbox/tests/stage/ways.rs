@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::stage::{SCENE, set_mode};
+use crate::stage::{SCENE, copy_program, set_mode};
 
 /// A uid of nobody in particular, for the plain user.
 pub const PLAIN_USER: u32 = 61_234;
@@ -98,8 +98,7 @@ pub fn core_command(plain_user: bool, container: bool) -> (tempfile::TempDir, Co
     set_mode(folder.path(), 0o777);
     let copy = |from: &Path, name: &str| {
         let to = folder.path().join(name);
-        std::fs::copy(from, &to).unwrap();
-        set_mode(&to, 0o755);
+        copy_program(from, &to);
         to
     };
     let program = copy(&std::env::current_exe().unwrap(), "core");
