@@ -146,10 +146,12 @@ it("fills in a form in the browser of a worker", async () => {
   const page = await takeControl(run, session);
   const canvas = page.locator(".browser-view canvas");
   await canvas.waitFor();
+  const pictured = () =>
+    expect
+      .poll(async () => await canvas.evaluate((element) => (element as { width?: number }).width ?? 0))
+      .toBeGreaterThan(300);
   // Once there is a picture to click into.
-  await expect
-    .poll(async () => await canvas.evaluate((element) => (element as { width?: number }).width ?? 0))
-    .toBeGreaterThan(300);
+  await pictured();
   const box = await canvas.boundingBox();
   await page.mouse.click((box?.x ?? 0) + (box?.width ?? 0) / 2, (box?.y ?? 0) + (box?.height ?? 0) / 4);
   await page.keyboard.type("Ada L.");
@@ -157,6 +159,10 @@ it("fills in a form in the browser of a worker", async () => {
   await expect
     .poll(async () => JSON.stringify(await server.client.session.view({ sessionId: session.sessionId })))
     .toContain("Signed in as Ada L.");
+  // Loaded again, the page still drives, and sees a page that has stood still since.
+  await page.reload();
+  await page.getByText("You are in control").waitFor();
+  await pictured();
   await page.getByRole("button", { name: "Hand back", exact: true }).click();
   expect((await waitFinished(server, run)).status).toBe("completed");
   const events = await eventsOf(server, run);

@@ -18,7 +18,7 @@ use openwrap_contracts::method::{
     SessionView,
 };
 use openwrap_contracts::ports::CancellationToken;
-use openwrap_contracts::session::{Picture, Sessions, Surface, SurfaceFrame};
+use openwrap_contracts::session::{FrameReceiver, Picture, Sessions, SurfaceFrame};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use openwrap_sessions::{FrameReader, SessionFrame, SessionRegistry, Told};
 use serde_json::{Value, json};
@@ -151,10 +151,12 @@ impl Core {
         let closed = self.closing.child_token();
         let (sessions, session_id, ended) = (Arc::clone(&self.sessions), session_id.to_owned(), closed.clone());
         tokio::spawn(async move {
+            // Before it is told that somebody joins: a page that stands still sends its newest picture then, and no other.
+            let frames = surface.frames();
             sessions.watch(&session_id, true);
             tokio::select! {
                 () = ended.cancelled() => {}
-                () = send_pictures(&surface, &sink) => {}
+                () = send_pictures(frames, &sink) => {}
             }
             sessions.watch(&session_id, false);
         });
@@ -225,8 +227,7 @@ async fn sent(frame: &[u8], sink: &PictureSink) -> bool {
     }
 }
 
-async fn send_pictures(surface: &Arc<dyn Surface>, sink: &PictureSink) {
-    let mut frames = surface.frames();
+async fn send_pictures(mut frames: FrameReceiver, sink: &PictureSink) {
     let mut newest: Option<Arc<Picture>> = None;
     loop {
         let frame = match &newest {

@@ -9,8 +9,12 @@ import type { RunState } from "../run/run-state.ts";
 import { lowered, numberOf, taskView } from "../run/run-view.ts";
 import { SessionLinks } from "../run/session-links.tsx";
 import { layoutTape } from "../run/tape-layout.ts";
+import { shortened } from "../words/first-words.ts";
 import { amount, shortDuration } from "../words/format.ts";
 import { headView, tasksOfLane } from "./heads.ts";
+
+/** What a worker said last, without what it meant for programs. */
+const WORDS_CHARS_MAX = 400;
 
 export function WorkforceTree(props: {
   run: RunState;
@@ -141,7 +145,7 @@ function TaskDetails(props: { run: RunState; taskId: string }): JSX.Element {
       <Show when={work()?.words}>
         {(words) => (
           <section class="say-4 live-words" tabIndex={0} aria-label="What it says">
-            <Inert text={words()} />
+            <Inert text={shortened(words(), WORDS_CHARS_MAX)} />
           </section>
         )}
       </Show>
