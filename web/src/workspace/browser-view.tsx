@@ -2,7 +2,7 @@
 
 import type { SessionInput, SurfaceView, TabView } from "@openwrap/contracts";
 import { ApiFault } from "@openwrap/contracts/client";
-import { createEffect, createMemo, createSignal, For, type JSX, on, onCleanup, onMount, Show } from "solid-js";
+import { createEffect, createMemo, createSignal, For, type JSX, on, onCleanup, onMount, Show, untrack } from "solid-js";
 import { type App, useApp } from "../app/app.ts";
 import { narrow, useNow } from "../app/clock.ts";
 import type { Read } from "../app/read.ts";
@@ -22,6 +22,8 @@ export type BrowserSurface = Extract<SurfaceView, { kind: "browser" }>;
 
 /** Without a picture for this long while one drives, the page says so. */
 const QUIET_MS = 2_000;
+/** Without a first picture for this long the stream is opened anew: it begins with the page as it is. */
+const FIRST_MS = 5_000;
 
 export interface BrowserProps {
   session: LiveSession;
@@ -112,6 +114,11 @@ function createPictures(app: App, sessionId: string): Pictures {
     setOpenedAt(Date.now());
     stream.again();
   };
+  const now = useNow();
+  createEffect(() => {
+    const waited = now() - openedAt();
+    if (!untrack(frame) && document.visibilityState === "visible" && waited > FIRST_MS) untrack(again);
+  });
   return { frame, arrivedAt, openedAt, fault, again };
 }
 
