@@ -15,6 +15,9 @@ use crate::browser::Browser;
 /// a movement would be missing), and those in between are dropped here.
 const GAP_WATCHED: Duration = Duration::from_millis(45);
 const QUALITY: u32 = 70;
+/// Wait for a first picture before the pictures are started anew, and how often that is done.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const FIRST_TRIES: usize = 6;
 
 /// What is shown to whom.
 #[derive(Default)]
@@ -69,6 +72,18 @@ impl Browser {
     pub(crate) fn cast_newest(&self) {
         if self.with_cast(|cast| !cast.due) {
             self.send_newest();
+        }
+    }
+
+    /// Pictures that began while a page was changing places with another may never come for one that stands still: they begin anew
+    /// until there is a first.
+    pub(crate) async fn cast_begun(&self) {
+        for _ in 0..FIRST_TRIES {
+            tokio::time::sleep(FIRST_WAIT).await;
+            if !self.with_cast(|cast| cast.running.is_some() && cast.newest.is_none()) {
+                return;
+            }
+            self.cast_anew();
         }
     }
 

@@ -295,6 +295,8 @@ impl Surface for BrowserSurface {
         self.browser.cast_again();
         if joined {
             self.browser.cast_newest();
+            let browser = Arc::clone(&self.browser);
+            self.handle.spawn(async move { browser.cast_begun().await });
         }
     }
 

@@ -115,9 +115,11 @@ function createPictures(app: App, sessionId: string): Pictures {
     stream.again();
   };
   const now = useNow();
+  let triedAt = Date.now();
   createEffect(() => {
-    const waited = now() - openedAt();
-    if (!untrack(frame) && document.visibilityState === "visible" && waited > FIRST_MS) untrack(again);
+    if (untrack(frame) || document.visibilityState !== "visible" || now() - triedAt < FIRST_MS) return;
+    triedAt = now();
+    stream.again();
   });
   return { frame, arrivedAt, openedAt, fault, again };
 }
