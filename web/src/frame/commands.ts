@@ -56,7 +56,7 @@ function listen(app: App, run: (command: Command) => void, dialog: Accessor<stri
     const writing = target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
     const { key, shiftKey: shift, altKey: alt } = event;
     const pressed = press(
-      { key, shift, alt, command: event.ctrlKey || event.metaKey, writing: writing || dialog() !== undefined },
+      { key, shift, alt, command: event.ctrlKey || event.metaKey, writing: writing || underDialog(dialog) },
       performance.now() - paired < PAIR_MS && paired > 0,
       app.preferences.letters(),
     );
@@ -65,6 +65,12 @@ function listen(app: App, run: (command: Command) => void, dialog: Accessor<stri
     event.preventDefault();
     run(pressed.command);
   });
+}
+
+/** A dialog has the keys: any that is open, and one of ours that is on its way; not one that was just closed. */
+function underDialog(dialog: Accessor<string | undefined>): boolean {
+  if (document.querySelector("dialog[open]")) return true;
+  return dialog() !== undefined && document.querySelector(".palette, .keys") === null;
 }
 
 function firstApproval(app: App): void {

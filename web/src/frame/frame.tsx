@@ -43,6 +43,9 @@ const PLACES: readonly { path: string; icon: IconName; words: string; screens: P
   { path: "/settings", icon: "settings", words: "Settings", screens: ["settings"] },
 ];
 
+/** After the first screen has come to rest. */
+const PRELOAD_MS = 1_000;
+
 /** A lost connection is said aloud only when it stays lost. */
 const BANNER_MS = 5_000;
 
@@ -51,6 +54,8 @@ export function Frame(): JSX.Element {
   const commands = createCommands(app);
   const place = app.router.place;
   titles();
+  // At hand before they are asked for, so that no key that is typed into them is lost.
+  setTimeout(() => void Promise.all([Palette.preload(), KeyHelp.preload()]), PRELOAD_MS);
   return (
     <>
       <a class="skip" href="#main">
