@@ -30,7 +30,7 @@ const STOPPED_WITHIN_MS = 250;
 /** Prints 50 bytes a line, as a terminal has them, once a line is typed. */
 const FLOOD = `stty -echo; echo ready; read go; yes ${"x".repeat(48)} | head -n ${FLOOD_BYTES / 50}; printf end; read stay`;
 
-/** Colours, cursor movements, wrapped lines, wide characters, the other screen and back, for as long as lines are typed. */
+/** Colours, cursor movements, wrapped lines, wide characters, the other screen and back, for each line that is typed; after a `q` nothing. */
 const PAINTER = `
 const out = process.stdout;
 let seed = 1;
@@ -46,7 +46,11 @@ const acts = [
   () => "\\x1b[?1049l",
   () => "\\x1b[?2004" + (random(2) ? "h" : "l") + "\\x1b[?1" + (random(2) ? "h" : "l"),
 ];
-process.stdin.on("data", () => { let text = ""; for (let at = 0; at < 12; at += 1) text += acts[random(acts.length)](); out.write(text); });
+process.stdin.on("data", (typed) => {
+  if (String(typed).includes("q")) return out.write("\\x1b[?1049l\\n" + "the" + " last\\n");
+  let text = ""; for (let at = 0; at < 12; at += 1) text += acts[random(acts.length)]();
+  out.write(text);
+});
 `;
 
 let server: TestServer;
@@ -184,9 +188,10 @@ it(`who joins at one of ${JOINS} moments sees what one sees who was there from t
     late.push(await Screen.of(server, session.sessionId));
     await typed;
   }
+  await drive.type("q\n");
   await until("quiet", async () => {
     const { offset } = await Screen.of(server, session.sessionId);
-    return offset === first.offset ? true : undefined;
+    return (await first.shown()).includes("the last") && offset === first.offset ? true : undefined;
   });
   const shown = await first.shown();
   for (const [place, screen] of late.entries()) {

@@ -10,7 +10,7 @@ const FUNCTION_LINES_MAX = 70;
 const ROOT_ENTRIES = new Set(
   (
     "server web native toolkits tests docker .ci .gitignore package.json package-lock.json Cargo.toml Cargo.lock tsconfig.json " +
-    "vite.config.ts biome.json rustfmt.toml clippy.toml README.md ARCHITECTURE.md AGENTS.md LICENSE .npmrc .dockerignore"
+    "vite.config.ts biome.json rustfmt.toml clippy.toml .cargo README.md ARCHITECTURE.md AGENTS.md LICENSE .npmrc .dockerignore"
   ).split(" "),
 );
 const DUMPING_GROUNDS = /(^|\/)(utils?|helpers?|common|misc|types)(\.[a-z.]+|\/)/;

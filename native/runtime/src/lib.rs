@@ -13,6 +13,7 @@ mod inspect;
 mod mcp;
 mod methods;
 mod networks;
+mod node_server;
 pub mod overview;
 mod preview;
 mod previews;

@@ -14,15 +14,14 @@ use openwrap_contracts::identity::StepRef;
 use openwrap_contracts::limits::PREVIEWS_MAX;
 use openwrap_contracts::media::{Preview, PreviewRequest, Previews};
 use openwrap_contracts::ports::{CancellationToken, Clock, EventBatch, Ids, Ledger, Task};
-use openwrap_contracts::spawn::{
-    Access, ChildControl, Network, PathGrant, Profile, SpawnLabel, SpawnLimits, SpawnRequest, Spawner, Stdin,
-};
+use openwrap_contracts::spawn::{ChildControl, SpawnLabel, SpawnLimits, Spawner};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use openwrap_egress::Egress;
 use tokio::sync::Mutex;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::folders;
+use crate::node_server::NodeServer;
 use crate::runs::Runs;
 
 const PROGRAM: &str = include_str!("previews/serve.mjs");
@@ -197,24 +196,13 @@ impl PreviewServers {
         let copied = tokio::task::spawn_blocking(move || site::copy(&root, &path, &target, owner)).await;
         let copied = copied.map_err(|error| Fault::internal(format!("copying broke off: {error}")))??;
         let program = self.place_program().await?;
-        let spawn = SpawnRequest {
-            program: self.config.node.to_string_lossy().into_owned(),
-            args: vec![
-                program.to_string_lossy().into_owned(),
-                pages.to_string_lossy().into_owned(),
-                port.to_string(),
-            ],
-            cwd: home.clone(),
-            env: self.spawner.base_environment(&home, &temp),
-            profile: Profile::Runtime,
-            grants: vec![
-                PathGrant::new(&program, Access::Read),
-                PathGrant::new(&self.config.node, Access::ReadExec),
-                PathGrant::new(&pages, Access::Read),
-                PathGrant::new(&home, Access::ReadWrite),
-                PathGrant::new(&temp, Access::ReadWrite),
-            ],
-            stdin: Stdin::Null,
+        let server = NodeServer {
+            node: &self.config.node,
+            program: &program,
+            args: vec![pages.to_string_lossy().into_owned(), port.to_string()],
+            reads: &[&pages],
+            home: &home,
+            temp: &temp,
             limits: SpawnLimits {
                 wall_ms: LIFETIME_MS,
                 cpu_ms: CPU_MS_MAX,
@@ -225,11 +213,9 @@ impl PreviewServers {
                 run_id: request.run_id.clone(),
                 task_id: request.step.task_id.clone(),
             },
-            inherited: vec![Arc::new(listener)],
-            terminal: None,
-            network: Network::None,
+            listener,
         };
-        let child = self.spawner.spawn(spawn).await?;
+        let child = self.spawner.spawn(server.request(self.spawner.as_ref())).await?;
         let control: Arc<dyn ChildControl> = Arc::from(child.control);
         let (mut stdout, stderr) = (child.stdout.chunks, child.stderr);
         let ready = tokio::select! {

@@ -7,13 +7,13 @@ use openwrap_contracts::canonical::sha256_hex;
 use openwrap_contracts::limits::PROCESS_MEMORY_BYTES_MAX;
 use openwrap_contracts::model::{ModelCall, ModelReply, ProviderConfig, ProviderKind};
 use openwrap_contracts::ports::{CancellationToken, Models, Task, TextSink};
-use openwrap_contracts::spawn::{
-    Access, ChildControl, Network, PathGrant, Profile, SpawnLabel, SpawnLimits, SpawnRequest, Spawner, Stdin,
-};
+use openwrap_contracts::spawn::{ChildControl, SpawnLabel, SpawnLimits, Spawner};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use openwrap_egress::{AllowRule, Egress};
 use openwrap_models::ModelFabric;
 use tokio::sync::Mutex;
+
+use crate::node_server::NodeServer;
 
 /// The provider's name in routes: `rehearsal/rehearsal`.
 pub const REHEARSAL: &str = "rehearsal";
@@ -104,23 +104,13 @@ impl Rehearsal {
         for path in [&folder, &home, &temp] {
             crate::folders::make_private(path, self.config.owner).await?;
         }
-        let request = SpawnRequest {
-            program: self.config.node.to_string_lossy().into_owned(),
-            args: vec![
-                program.to_string_lossy().into_owned(),
-                "--listen-fd".to_owned(),
-                "3".to_owned(),
-            ],
-            cwd: home.clone(),
-            env: self.spawner.base_environment(&home, &temp),
-            profile: Profile::Runtime,
-            grants: vec![
-                PathGrant::new(&program, Access::Read),
-                PathGrant::new(&self.config.node, Access::ReadExec),
-                PathGrant::new(&home, Access::ReadWrite),
-                PathGrant::new(&temp, Access::ReadWrite),
-            ],
-            stdin: Stdin::Null,
+        let server = NodeServer {
+            node: &self.config.node,
+            program: &program,
+            args: vec!["--listen-fd".to_owned(), "3".to_owned()],
+            reads: &[],
+            home: &home,
+            temp: &temp,
             limits: SpawnLimits {
                 wall_ms: LIFETIME_MS,
                 cpu_ms: LIFETIME_MS,
@@ -131,11 +121,9 @@ impl Rehearsal {
                 run_id: REHEARSAL.to_owned(),
                 task_id: REHEARSAL.to_owned(),
             },
-            inherited: vec![Arc::new(listener)],
-            terminal: None,
-            network: Network::None,
+            listener,
         };
-        let child = self.spawner.spawn(request).await?;
+        let child = self.spawner.spawn(server.request(self.spawner.as_ref())).await?;
         self.wait_ready(child, port).await
     }
 
