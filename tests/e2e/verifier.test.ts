@@ -2,6 +2,7 @@
 
 import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { ExportBundle } from "@openwrap/contracts";
 import Database from "libsql";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type ModelServer, startModelServer } from "../kit/model-server.ts";
@@ -11,6 +12,7 @@ import { verifyLedger } from "../verifier/ledger.ts";
 
 let server: TestServer;
 let model: ModelServer;
+let exported: ExportBundle;
 let audited: { events: number; blobs: number; headHash: string };
 
 beforeAll(async () => {
@@ -31,6 +33,7 @@ beforeAll(async () => {
   expect((await waitFinished(server, await startRun(server, project, "Keep"))).status).toBe("completed");
   const { ok, events, blobs, headHash } = await server.client.audit.verify();
   expect(ok).toBe(true);
+  exported = await server.client.audit.export({});
   audited = { events, blobs, headHash };
   await server.stop();
 });
@@ -49,7 +52,7 @@ function changed(name: string, change: (database: Database.Database) => void): R
   return verifyLedger(home);
 }
 
-it("finds what the product's own audit found, and the run's digest", () => {
+it("AU-005 finds what the product's own audit found, and the run's digest", () => {
   const report = verifyLedger(server.folders.home);
   expect(report.problems).toEqual([]);
   expect(report).toMatchObject({ ok: true, digests: 1 });
@@ -58,7 +61,7 @@ it("finds what the product's own audit found, and the run's digest", () => {
   expect(report.blobs).toBe(audited.blobs);
 });
 
-it("names the first event that was changed, taken out or cut off", () => {
+it("AU-005 names the first event that was changed, taken out or cut off", () => {
   const whole = verifyLedger(server.folders.home).events;
   const at = Math.floor(whole / 2);
   const byte = changed("byte", (database) => {
@@ -78,4 +81,17 @@ it("names the first event that was changed, taken out or cut off", () => {
       .run();
   });
   expect(blob.problems[0]).toContain("its content has another hash");
+});
+
+it("AU-014 the product's own events are read as runs, calls, sessions and questions", async () => {
+  const { taskRuns, toolEvents, modelEvents } = exported;
+  expect(taskRuns).toMatchObject([{ goal: "Keep", status: "completed" }]);
+  expect(toolEvents.map(({ toolId }) => toolId)).toEqual(["file.write", "shell.exec"]);
+  for (const { inputHash, outputHash } of toolEvents)
+    expect([inputHash, outputHash].join()).toMatch(/^[0-9a-f]{64},[0-9a-f]{64}$/);
+  // The plan, three steps of the task, the answer.
+  expect(modelEvents.map(({ modelId }) => modelId)).toEqual(Array(5).fill("rehearsal"));
+  const ended = await server.cli(["audit", "export", "--run", taskRuns[0]?.runId ?? ""]);
+  expect(JSON.parse(ended.stdout)).toEqual(exported);
+  expect(ended.stdout).not.toContain("Measured.");
 });

@@ -51,7 +51,7 @@ function checkLayering(): void {
     ["agent", ["workforce"]],
     ["gateway", ["grants"]],
     ["sandbox", ["grants"]],
-    ["bindings", ["gateway", "runtime", "sessions", "toolbox", "workforce"]],
+    ["bindings", ["gateway", "ledger", "runtime", "sessions", "toolbox", "workforce"]],
   ]);
   const metadata: { packages: { name: string; dependencies: { name: string; kind: string | null }[] }[] } = JSON.parse(
     execFileSync("cargo", ["metadata", "--format-version=1", "--no-deps", "--offline"], {

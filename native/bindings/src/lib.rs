@@ -4,6 +4,7 @@
 
 mod crossing;
 mod gateway;
+mod persistence;
 mod runtime;
 mod session;
 mod toolkit;

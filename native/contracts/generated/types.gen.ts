@@ -424,6 +424,21 @@ export interface SecretRemovedEvent {
   name: string;
 }
 
+/** Kept by the native class of track AU; the product itself writes none. */
+export interface RecordKeptEvent {
+  type: "record_kept";
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: Actor;
+  projectId?: string | null;
+  runId?: string | null;
+  /** A task of the plan, or `planner` / `answer`. */
+  taskId?: string | null;
+  attempt?: number | null;
+  step?: number | null;
+  record: PersistedRecord;
+}
+
 export interface LaunchLinkIssuedEvent {
   type: "launch_link_issued";
   /** Milliseconds since the epoch. */
@@ -1257,6 +1272,7 @@ export type Event =
   | ProviderRemovedEvent
   | SecretStoredEvent
   | SecretRemovedEvent
+  | RecordKeptEvent
   | LaunchLinkIssuedEvent
   | SignedInEvent
   | RunCreatedEvent
@@ -1319,6 +1335,80 @@ export interface Actor {
 }
 
 export type ActorKind = "person" | "worker" | "core";
+
+/** What a store was told to keep. */
+export type PersistedRecord = 
+  | {
+    kind: "task_run";
+    run: TaskRun;
+  }
+  | {
+    kind: "task_run_status";
+    runId: string;
+    status: RunStatus;
+    endedAt?: number | null;
+  }
+  | {
+    kind: "tool_event";
+    event: ToolEvent;
+  }
+  | {
+    kind: "model_event";
+    event: ModelEvent;
+  }
+  | {
+    kind: "workspace_event";
+    event: AuWorkspaceEvent;
+  }
+  /** What was kept before is no longer listed. The chain goes on. */
+  | {
+    kind: "reset";
+  };
+
+/** One run. */
+export interface TaskRun {
+  runId: string;
+  goal: string;
+  status: RunStatus;
+  startedAt: number;
+  endedAt?: number | null;
+  metadata?: unknown;
+}
+
+/** One call of a tool. Arguments and result are there as hashes only. */
+export interface ToolEvent {
+  eventId: string;
+  runId: string;
+  toolId: string;
+  inputHash: string;
+  outputHash: string;
+  durationMs: number;
+  createdAt: number;
+}
+
+/** One call of a model. */
+export interface ModelEvent {
+  eventId: string;
+  runId: string;
+  providerId: string;
+  modelId: string;
+  inputTokens: number;
+  outputTokens: number;
+  totalTokens: number;
+  costUsd?: number | null;
+  createdAt: number;
+}
+
+/** A session that began or ended, a question that was asked or answered. `sessionId` names the session or the question. */
+export interface AuWorkspaceEvent {
+  eventId: string;
+  sessionId: string;
+  kind: WorkspaceEventKind;
+  payloadHash: string;
+  createdAt: number;
+}
+
+export type WorkspaceEventKind = "session_started" | "session_ended" | "approval_requested" | "approval_resolved";
 
 export type SignInMethod = "launch_link" | "device_key" | "command_line";
 
@@ -2089,6 +2179,26 @@ export interface AuditReport {
   problem?: string | null;
 }
 
+/** What to list or export; what is absent filters nothing. */
+export interface PersistenceFilter {
+  runId?: string | null;
+  status?: 
+    | RunStatus
+    | null;
+  /** Started or made at this time or later. */
+  from?: number | null;
+  /** Started or made before this time. */
+  until?: number | null;
+}
+
+/** Everything a store knows, without contents and secrets. Runs by start and id, the others in the order they were kept. */
+export interface ExportBundle {
+  taskRuns: TaskRun[];
+  toolEvents: ToolEvent[];
+  modelEvents: ModelEvent[];
+  workspaceEvents: AuWorkspaceEvent[];
+}
+
 export interface BlobParams {
   hash: string;
   offset?: number | null;
@@ -2594,4 +2704,21 @@ export interface AgentToolkitResult {
   output: unknown;
   /** Files the call wrote, by path. */
   artifacts: Artifact[];
+}
+
+/** How a store is set up. */
+export interface PersistenceConfig {
+  /** `FOLDER/ledger.db`: the folder also gets the head file, large blobs and the vault. */
+  dbPath: string;
+  /** `file:/absolute/path` of the key that seals secrets; made when it is not there. Without it: `FOLDER/vault.key`. */
+  encryptionKeyRef?: string | null;
+}
+
+/** A sealed secret as it is stored. */
+export interface SecretRecord {
+  key: string;
+  /** Nonce, ciphertext and tag of XChaCha20-Poly1305, base64url. */
+  encryptedPayload: string;
+  createdAt: number;
+  updatedAt: number;
 }

@@ -63,6 +63,10 @@ pub enum Fact {
     SecretRemoved {
         name: String,
     },
+    /// Kept by the native class of track AU; the product itself writes none.
+    RecordKept {
+        record: crate::au::PersistedRecord,
+    },
     LaunchLinkIssued {},
     SignedIn {
         device_id: String,

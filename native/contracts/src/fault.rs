@@ -67,10 +67,14 @@ error_table! {
     SpawnFailed, "SPAWN_FAILED", 500, "Check that the program exists and may be run.";
     EgressDenied, "EGRESS_DENIED", 403, "Grant the host by name, or do without it.";
     EgressFailed, "EGRESS_FAILED", 502, "Check that the address is reachable from this machine.";
+    EgressTls, "EGRESS_TLS", 502, "Check that http:// or https:// is right for this server, and its certificate.";
     ModelUnavailable, "MODEL_UNAVAILABLE", 502, "Check the provider's address and that it is running.";
     ModelAuth, "MODEL_AUTH", 502, "Check the key of this provider.";
     ModelRejected, "MODEL_REJECTED", 502, "The provider refused the request; read its message.";
     ModelMalformed, "MODEL_MALFORMED", 502, "The provider's answer could not be read; try again or use another model.";
+    ModelAddress, "MODEL_ADDRESS", 502, "Check the provider's address and kind: no such model server answers there.";
+    ModelUnknown, "MODEL_UNKNOWN", 502, "Choose a model that this provider has.";
+    ModelCredit, "MODEL_CREDIT", 502, "The provider's account is out of credit or over its limit; look there, or use another provider.";
     ModelOverloaded, "MODEL_OVERLOADED", 503, "The provider is busy; try again later.";
     NoRoute, "NO_ROUTE", 409, "Add a model, or choose the rehearsal model.";
     LedgerBroken, "LEDGER_BROKEN", 500, "Run `openwrap audit verify` and restore a copy of the data folder.";

@@ -4,6 +4,7 @@ pub mod ap;
 pub mod aq;
 pub mod ar;
 pub mod at;
+pub mod au;
 pub mod canonical;
 pub mod change;
 pub mod event;

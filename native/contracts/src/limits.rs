@@ -82,6 +82,14 @@ limits! {
     MODEL_WALL_MS_MAX: u64 = 900_000;
     /// Tries of one model call (first try included).
     MODEL_TRIES_MAX: usize = 4;
+    /// Models of one list that a provider gives.
+    MODEL_LIST_MAX: usize = 1_000;
+    /// Bytes of such a list.
+    MODEL_LIST_BYTES_MAX: usize = 2 * 1024 * 1024;
+    /// Looking for a model server at one port of this machine.
+    LOCAL_MODEL_MS_MAX: u64 = 1_500;
+    /// Trying a provider out.
+    PROVIDER_TEST_MS_MAX: u64 = 60_000;
     /// Runs under way at once.
     RUNS_MAX: usize = 16;
     /// Pending questions of one run.

@@ -97,6 +97,7 @@ methods! {
     "secret.public_key" Get "/api/secrets/key" Drive (Empty) -> PublicKey: "The core's public key to which secrets are sealed.";
     "secret.store" Post "/api/secrets" Drive (SecretStoreParams) -> Done: "Keeps a secret that was sealed to the public key.";
     "audit.verify" Post "/api/audit/verify" Watch (Empty) -> AuditReport: "Recomputes the chain, every blob hash and the head.";
+    "audit.export" Post "/api/audit/export" Watch (crate::au::PersistenceFilter) -> crate::au::ExportBundle: "Runs, tool calls, model calls, sessions and questions with their hashes, without contents and secrets.";
     "blob.get" Get "/api/blobs" Watch (BlobParams) -> BlobText: "Content of a blob named by an event, as text.";
     "doctor.get" Get "/api/doctor" Watch (Empty) -> Doctor: "What this system offers and lacks.";
 }

@@ -119,11 +119,26 @@ pub enum StopReason {
     Refused,
 }
 
+/// Tokens of one call, as the provider counts them: what its price is worked out from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Usage {
+    /// All that were read, those of a cache too.
     pub input_tokens: u32,
+    /// All that were written, those of thinking too.
     pub output_tokens: u32,
+    /// Of the input: read from the provider's cache, which is cheaper.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cache_read_tokens: u32,
+    /// Of the input: written into the provider's cache, which may be dearer.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cache_write_tokens: u32,
+}
+
+// The signature is serde's.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// One model call as the fabric sees it.
@@ -151,7 +166,7 @@ pub struct ProviderConfig {
     /// `[a-z0-9][a-z0-9-]{0,31}`.
     pub provider_id: String,
     pub kind: ProviderKind,
-    /// `http(s)://host[:port]/path`, to which `/chat/completions` is added.
+    /// `http(s)://host[:port][/path]`, with `/v1` or without: where no path is given, `/v1` is taken.
     pub base_url: String,
     /// Name of a secret in the vault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -166,10 +181,41 @@ pub struct ProviderConfig {
 pub enum ProviderKind {
     /// OpenAI chat completions.
     Openai,
+    /// Anthropic messages.
+    Anthropic,
     /// A server of the person's own that speaks OpenAI chat completions.
     Local,
     /// The scripted model that ships with the product.
     Rehearsal,
+}
+
+/// A model server that was found on this machine. What it says of itself is not to be trusted further than any other text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LocalModelServer {
+    /// Fit to be a provider's id, such as `ollama`; from the port it was found at.
+    pub provider_id: String,
+    /// Product that usually serves there, for people.
+    pub name: String,
+    pub kind: ProviderKind,
+    /// `http://127.0.0.1:PORT/v1`.
+    pub base_url: String,
+    /// In the server's order; empty where it asks for a key first.
+    pub model_ids: Vec<String>,
+    /// It answers nobody without a key.
+    pub needs_key: bool,
+}
+
+/// A provider that was tried and answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProviderTest {
+    /// The model that was asked.
+    pub model_id: String,
+    /// From the question to the whole answer.
+    pub latency_ms: u32,
+    /// Every model it lists, in its order; empty where it lists none.
+    pub model_ids: Vec<String>,
 }
 
 /// Why a model call ended badly, for the event.

@@ -23,7 +23,7 @@ use crate::queue::Queue;
 use crate::readers::Readers;
 use crate::schema;
 use crate::snapshot::{Snapshots, hash_at};
-use crate::vault::VaultKeeper;
+use crate::vault::{KEY_FILE, VaultKeeper};
 use crate::writer::{Position, Writer, newest};
 
 pub(crate) const DATABASE_FILE: &str = "ledger.db";
@@ -59,11 +59,23 @@ impl Store {
     /// `INVALID_ARGUMENTS` (a folder that is open to others and holds other files), `INVALID_STATE` (written by a
     /// newer version), `STORAGE_FAILED`.
     pub async fn open(home: &Path) -> Outcome<Arc<Self>> {
-        let home = std::path::absolute(home).map_err(|error| failed("the data folder has no absolute path", &error))?;
-        blocking(move || Self::open_now(home)).await
+        Self::open_with_key(home, None).await
     }
 
-    fn open_now(home: PathBuf) -> Outcome<Arc<Self>> {
+    /// As [`Store::open`]; the vault's key lies in a file elsewhere, made when it is not there.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_with_key(home: &Path, key_file: Option<&Path>) -> Outcome<Arc<Self>> {
+        let whole = |path: &Path| {
+            std::path::absolute(path).map_err(|error| failed("the data folder has no absolute path", &error))
+        };
+        let home = whole(home)?;
+        let key_file = key_file.map_or_else(|| Ok(home.join(KEY_FILE)), whole)?;
+        blocking(move || Self::open_now(home, &key_file)).await
+    }
+
+    fn open_now(home: PathBuf, key_file: &Path) -> Outcome<Arc<Self>> {
         create_home(&home, LOCK_FILE)?;
         let lock = take_lock(&home)?;
         let database = home.join(DATABASE_FILE);
@@ -87,7 +99,7 @@ impl Store {
             .write(&head)
             .and_then(|()| head_file.sync())
             .map_err(|error| failed("the head file could not be written", &error))?;
-        let (vault, key) = VaultKeeper::open(&home)?;
+        let (vault, key) = VaultKeeper::open(&home, key_file)?;
         let snapshots = Arc::new(Snapshots::open(&home, &key)?);
         let files = Arc::new(BlobFiles::open(&home)?);
         let position = Arc::new(Position::new(head));

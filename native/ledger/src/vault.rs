@@ -1,4 +1,4 @@
-//! The vault: secrets sealed in `vault.json`, their key alone in `vault.key`.
+//! The vault: secrets sealed in `vault.json`, their key alone in a file of its own, `vault.key` unless another is named.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::seal::{KEY_BYTES, KeyBytes, decode, derive, encode, open_client_seal,
 use crate::seal::{random, seal, unseal};
 
 const VAULT_FILE: &str = "vault.json";
-const KEY_FILE: &str = "vault.key";
+pub(crate) const KEY_FILE: &str = "vault.key";
 const FORMAT: &str = "openwrap/vault/1";
 
 /// Bytes of one secret.
@@ -50,16 +50,16 @@ pub struct VaultKeeper {
 }
 
 impl VaultKeeper {
-    /// Opens the vault of a data folder; a new one gets a new key.
+    /// Opens the vault of a data folder with the key in a file of its own; a new vault gets a new key.
     ///
     /// # Errors
     /// `VAULT_LOCKED` when there is a vault and its key is missing, unreadable or another one: neither file is touched
     /// then. `STORAGE_FAILED`, `INTERNAL`.
-    pub(crate) fn open(home: &Path) -> Outcome<(Arc<Self>, KeyBytes)> {
+    pub(crate) fn open(home: &Path, key_file: &Path) -> Outcome<(Arc<Self>, KeyBytes)> {
         let file = read_vault(home)?;
-        let key = match (read_key(home)?, &file) {
+        let key = match (read_key(key_file)?, &file) {
             (Some(key), _) => key,
-            (None, None) => create_key(home)?,
+            (None, None) => create_key(key_file)?,
             (None, Some(_)) => return Err(locked("the key file of the vault is missing")),
         };
         let seal_key = derive("openwrap/vault-seal/1", &key);
@@ -111,6 +111,12 @@ impl VaultKeeper {
         self.store(name.to_owned(), plain).await
     }
 
+    /// Keeps a secret whose plain bytes are at hand; as [`VaultKeeper::store_sealed`] else.
+    pub(crate) async fn store_plain(self: &Arc<Self>, name: &str, plain: Zeroizing<Vec<u8>>) -> Outcome<()> {
+        check_name(name)?;
+        self.store(name.to_owned(), plain).await
+    }
+
     /// Forgets a secret; returns whether there was one. On disk when it answers.
     ///
     /// # Errors
@@ -118,6 +124,11 @@ impl VaultKeeper {
     pub async fn remove(self: &Arc<Self>, name: &str) -> Outcome<bool> {
         let name = name.to_owned();
         self.change(move |secrets| Ok(secrets.remove(&name).is_some())).await
+    }
+
+    /// A secret as it is stored: nonce, ciphertext and tag, base64url.
+    pub(crate) fn sealed(&self, name: &str) -> Option<String> {
+        self.current().get(name).cloned()
     }
 
     /// Names of the secrets, sorted.
@@ -240,10 +251,9 @@ fn write_vault(home: &Path, file: &VaultFile) -> Outcome<()> {
 }
 
 /// The key file holds one line: 32 random bytes in base64url.
-fn read_key(home: &Path) -> Outcome<Option<KeyBytes>> {
-    let path = home.join(KEY_FILE);
+fn read_key(path: &Path) -> Outcome<Option<KeyBytes>> {
     let unreadable = "the key file of the vault cannot be read";
-    let Some(text) = read_own(&path, KEY_BYTES * 2, unreadable)?.map(Zeroizing::new) else {
+    let Some(text) = read_own(path, KEY_BYTES * 2, unreadable)?.map(Zeroizing::new) else {
         return Ok(None);
     };
     let bytes = std::str::from_utf8(&text)
@@ -252,13 +262,16 @@ fn read_key(home: &Path) -> Outcome<Option<KeyBytes>> {
         .map(Zeroizing::new);
     let key = bytes.and_then(|bytes| <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).ok());
     let key = key.ok_or_else(|| locked(unreadable))?;
-    set_mode(&path, 0o600)?;
+    set_mode(path, 0o600)?;
     Ok(Some(Zeroizing::new(key)))
 }
 
-fn create_key(home: &Path) -> Outcome<KeyBytes> {
+fn create_key(path: &Path) -> Outcome<KeyBytes> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return Err(Fault::invalid("the key file of the vault has no name"));
+    };
     let key = random::<KEY_BYTES>()?;
     let text = Zeroizing::new(format!("{}\n", encode(key.as_slice())));
-    replace(home, KEY_FILE, text.as_bytes(), Durability::Synced)?;
+    replace(folder, name, text.as_bytes(), Durability::Synced)?;
     Ok(key)
 }

@@ -1,5 +1,6 @@
 //! Looking: overview, events, records, blobs, the audit, the doctor. Nothing here changes anything but the audit's own note.
 
+use openwrap_contracts::au::PersistenceFilter;
 use openwrap_contracts::event::Event;
 use openwrap_contracts::limits::PAGE_EVENTS_MAX;
 use openwrap_contracts::method::{BlobParams, BlobText, Doctor, Empty, EventPage, RunEventsParams, RunParams};
@@ -94,6 +95,11 @@ fn boundary(bytes: &[u8], end: usize) -> usize {
         .rev()
         .find(|at| !continues(at))
         .unwrap_or(end)
+}
+
+pub(crate) async fn export(call: &Call<'_>) -> Outcome<Value> {
+    let filter: PersistenceFilter = call.read()?;
+    written(&openwrap_ledger::export(&*call.core.ports.ledger, &filter).await?)
 }
 
 pub(crate) async fn verify(call: &Call<'_>) -> Outcome<Value> {

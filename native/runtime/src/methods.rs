@@ -91,6 +91,7 @@ pub(crate) async fn dispatch(core: &Arc<Core>, name: &str, params: &str, credent
         "mcp.approve" => crate::mcp::approve(&call).await,
         "mcp.remove" => crate::mcp::remove(&call).await,
         "audit.verify" => crate::inspect::verify(&call).await,
+        "audit.export" => crate::inspect::export(&call).await,
         "blob.get" => crate::inspect::blob(&call).await,
         "doctor.get" => crate::inspect::doctor(&call).await,
         _ => Err(Fault::internal(format!("method `{name}` is listed but does nothing"))),

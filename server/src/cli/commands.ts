@@ -149,6 +149,13 @@ export const COMMANDS: CommandRow[] = [
     load: () => import("./audit-verify.ts"),
   },
   {
+    name: "audit export",
+    args: [],
+    about: "Print runs, calls, sessions and questions with their hashes as JSON, without contents and secrets.",
+    options: [{ name: "run", value: "RUN", about: "only what belongs to the run with this id" }],
+    load: () => import("./audit-export.ts"),
+  },
+  {
     name: "doctor",
     args: [],
     about: "Show what this system offers and lacks.",

@@ -76,6 +76,7 @@ type NotOfRuns = EventOf<
   | "secret_stored"
   | "secret_removed"
   | "launch_link_issued"
+  | "record_kept"
   | "signed_in"
   | "mcp_server_added"
   | "mcp_server_removed"
