@@ -196,7 +196,7 @@ export interface ProviderConfig {
   /** `[a-z0-9][a-z0-9-]{0,31}`. */
   providerId: string;
   kind: ProviderKind;
-  /** `http(s)://host[:port]/path`, to which `/chat/completions` is added. */
+  /** `http(s)://host[:port][/path]`, with `/v1` or without: where no path is given, `/v1` is taken. */
   baseUrl: string;
   /** Name of a secret in the vault. */
   authRef?: string | null;
@@ -207,6 +207,8 @@ export interface ProviderConfig {
 export type ProviderKind = 
   /** OpenAI chat completions. */
   | "openai"
+  /** Anthropic messages. */
+  | "anthropic"
   /** A server of the person's own that speaks OpenAI chat completions. */
   | "local"
   /** The scripted model that ships with the product. */
@@ -1568,6 +1570,8 @@ export type ErrorCode =
   | "EGRESS_DENIED"
   /** Check that the address is reachable from this machine. */
   | "EGRESS_FAILED"
+  /** Check that http:// or https:// is right for this server, and its certificate. */
+  | "EGRESS_TLS"
   /** Check the provider's address and that it is running. */
   | "MODEL_UNAVAILABLE"
   /** Check the key of this provider. */
@@ -1576,6 +1580,12 @@ export type ErrorCode =
   | "MODEL_REJECTED"
   /** The provider's answer could not be read; try again or use another model. */
   | "MODEL_MALFORMED"
+  /** Check the provider's address and kind: no such model server answers there. */
+  | "MODEL_ADDRESS"
+  /** Choose a model that this provider has. */
+  | "MODEL_UNKNOWN"
+  /** The provider's account is out of credit or over its limit; look there, or use another provider. */
+  | "MODEL_CREDIT"
   /** The provider is busy; try again later. */
   | "MODEL_OVERLOADED"
   /** Add a model, or choose the rehearsal model. */
@@ -1610,9 +1620,16 @@ export type BaseNote =
     count: number;
   };
 
+/** Tokens of one call, as the provider counts them: what its price is worked out from. */
 export interface Usage {
+  /** All that were read, those of a cache too. */
   inputTokens: number;
+  /** All that were written, those of thinking too. */
   outputTokens: number;
+  /** Of the input: read from the provider's cache, which is cheaper. */
+  cacheReadTokens?: number;
+  /** Of the input: written into the provider's cache, which may be dearer. */
+  cacheWriteTokens?: number;
 }
 
 /** The decision in force for one step: what the record holds. Never the question, the scope or the time. */
