@@ -466,6 +466,6 @@ pub trait Dialer: Send + Sync {
     /// Sends a request to a host the policy names; resolves once, checks every address, re-checks redirects.
     ///
     /// # Errors
-    /// `EGRESS_DENIED`, `EGRESS_FAILED`, `TIMEOUT`, `CANCELED`.
+    /// `EGRESS_DENIED`, `EGRESS_FAILED`, `EGRESS_TLS`, `TIMEOUT`, `CANCELED`.
     fn http(&self, request: HttpRequest, cancel: CancellationToken) -> Task<'_, Outcome<HttpResponse>>;
 }

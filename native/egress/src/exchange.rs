@@ -125,6 +125,8 @@ pub async fn send(client: &Client, target: &Target, address: IpAddr, outgoing: &
         if error.is_connect() {
             let code = if error.is_timeout() {
                 ErrorCode::Timeout
+            } else if is_tls(&error) {
+                ErrorCode::EgressTls
             } else {
                 ErrorCode::EgressFailed
             };
@@ -209,6 +211,23 @@ fn broken(error: &reqwest::Error) -> Fault {
         ErrorCode::EgressFailed,
         format!("the answer ended early: {}", causes(error)),
     )
+}
+
+/// The connection was made, but not the agreement on TLS: certificate, version, or no TLS at all.
+fn is_tls(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        if inner.is::<rustls::Error>() {
+            return true;
+        }
+        // An I/O error does not tell what it carries as its cause.
+        let carried = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = match carried {
+            Some(carried) => Some(carried),
+            None => inner.source(),
+        };
+    }
+    false
 }
 
 /// The innermost cause: outer ones repeat the address, which may carry what is not to be shown.

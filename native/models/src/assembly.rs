@@ -1,4 +1,4 @@
-//! Puts streamed chunks together into one answer. A stream that ends without a finish reason is cut, whatever it held.
+//! Puts pieces of an answer together, whatever wire they came over. One that ends without its reason is cut, whatever it held.
 
 use openwrap_contracts::identity::StepRef;
 use openwrap_contracts::limits::{MODEL_ANSWER_BYTES_MAX, TOOL_CALLS_PER_ANSWER_MAX};
@@ -7,10 +7,6 @@ use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use serde_json::Value;
 
 use crate::redaction::{Cleaner, Redactor};
-use crate::wire::{Arguments, CallDelta, Choice, Chunk, message_of};
-
-/// The wire around an answer may be this much larger than the answer.
-const WIRE_FACTOR: usize = 16;
 
 /// An answer that grows, already clean of the key.
 pub struct Assembly<'a> {
@@ -18,10 +14,9 @@ pub struct Assembly<'a> {
     cleaner: Cleaner<'a>,
     text: String,
     calls: Vec<Call>,
-    finish: Option<String>,
+    end: Option<StopReason>,
     refused: bool,
-    usage: Usage,
-    wire_bytes: usize,
+    pub usage: Usage,
     answer_bytes: usize,
 }
 
@@ -33,6 +28,16 @@ struct Call {
     arguments: String,
 }
 
+/// A piece of a tool call.
+#[derive(Default)]
+pub struct CallPiece {
+    pub index: Option<u32>,
+    pub id: Option<String>,
+    pub name: Option<String>,
+    /// JSON text goes on.
+    pub arguments: Option<String>,
+}
+
 impl<'a> Assembly<'a> {
     pub fn new(redactor: &'a Redactor) -> Self {
         Self {
@@ -40,17 +45,16 @@ impl<'a> Assembly<'a> {
             cleaner: Cleaner::new(redactor),
             text: String::new(),
             calls: Vec::new(),
-            finish: None,
+            end: None,
             refused: false,
             usage: Usage::default(),
-            wire_bytes: 0,
             answer_bytes: 0,
         }
     }
 
     /// The answer is whole; what may still come is its usage.
     pub fn is_whole(&self) -> bool {
-        self.finish.is_some()
+        self.end.is_some()
     }
 
     /// Bytes of text handed out so far.
@@ -58,96 +62,65 @@ impl<'a> Assembly<'a> {
         self.text.len()
     }
 
-    /// Takes one `data:` payload in; returns the text it surely added.
+    /// Words go on; returns the text that surely came with them.
     ///
     /// # Errors
-    /// `MODEL_MALFORMED`, `LIMIT_EXCEEDED`, or what the server reported inside the stream.
-    pub fn push(&mut self, data: &str) -> Outcome<String> {
-        self.wire_bytes += data.len();
-        if self.wire_bytes > MODEL_ANSWER_BYTES_MAX * WIRE_FACTOR {
-            return Err(too_large());
+    /// `LIMIT_EXCEEDED`.
+    pub fn say(&mut self, piece: String) -> Outcome<String> {
+        self.grow(piece.len())?;
+        let added = self.cleaner.push(piece);
+        self.text.push_str(&added);
+        Ok(added)
+    }
+
+    /// The model, or who watches it, will not answer.
+    pub fn refuse(&mut self) {
+        self.refused = true;
+    }
+
+    /// The answer is over, and why.
+    pub fn end(&mut self, reason: StopReason) {
+        self.refused |= reason == StopReason::Refused;
+        self.end = Some(reason);
+    }
+
+    /// A tool call begins or goes on. Calls beyond the limit are dropped.
+    ///
+    /// # Errors
+    /// `LIMIT_EXCEEDED`.
+    pub fn call(&mut self, piece: CallPiece) -> Outcome<()> {
+        let Some(place) = self.place_of(piece.index, piece.id.as_deref()) else {
+            return Ok(());
+        };
+        self.grow(piece.arguments.as_ref().map_or(0, String::len))?;
+        let Some(call) = self.calls.get_mut(place) else {
+            return Ok(());
+        };
+        if let Some(id) = piece.id.filter(|id| !id.is_empty()) {
+            call.id = id;
         }
-        let chunk: Chunk = serde_json::from_str(data).map_err(|error| malformed(&error.to_string()))?;
-        if let Some(error) = chunk.error {
-            let message = message_of(&error).unwrap_or("it gave no reason");
-            return Err(Fault::new(
-                ErrorCode::ModelOverloaded,
-                format!("the provider broke off: {message}"),
-            ));
-        }
-        if let Some(usage) = chunk.usage {
-            self.usage = Usage {
-                input_tokens: usage.prompt_tokens.unwrap_or(0),
-                output_tokens: usage.completion_tokens.unwrap_or(0),
-            };
-        }
-        // Only one choice is ever asked for.
-        let choice = chunk.choices.and_then(|choices| choices.into_iter().next());
-        let added = choice.map_or_else(|| Ok(String::new()), |choice| self.push_choice(choice))?;
+        // Some servers repeat the whole name with every piece.
+        let name = piece.name.filter(|name| *name != call.name).unwrap_or_default();
+        call.name.push_str(&name);
+        call.arguments.push_str(&piece.arguments.unwrap_or_default());
+        self.grow(name.len())
+    }
+
+    fn grow(&mut self, bytes: usize) -> Outcome<()> {
+        self.answer_bytes += bytes;
         if self.answer_bytes > MODEL_ANSWER_BYTES_MAX {
             return Err(too_large());
         }
-        Ok(added)
-    }
-
-    fn push_choice(&mut self, choice: Choice) -> Outcome<String> {
-        let delta = choice.delta.unwrap_or_default();
-        let mut added = String::new();
-        for piece in [
-            delta.content,
-            delta.refusal.inspect(|text| self.refused |= !text.is_empty()),
-        ]
-        .into_iter()
-        .flatten()
-        {
-            self.answer_bytes += piece.len();
-            added.push_str(&self.cleaner.push(piece));
-        }
-        self.text.push_str(&added);
-        for call in delta.tool_calls.unwrap_or_default() {
-            self.push_call(call);
-        }
-        if choice.finish_reason.is_some() {
-            self.finish = choice.finish_reason;
-        }
-        Ok(added)
-    }
-
-    fn push_call(&mut self, delta: CallDelta) {
-        let Some(place) = self.place_of(&delta) else {
-            return;
-        };
-        let Some(call) = self.calls.get_mut(place) else {
-            return;
-        };
-        if let Some(id) = delta.id.filter(|id| !id.is_empty()) {
-            call.id = id;
-        }
-        let Some(function) = delta.function else {
-            return;
-        };
-        // Some servers repeat the whole name with every piece.
-        if let Some(name) = function.name.filter(|name| *name != call.name) {
-            self.answer_bytes += name.len();
-            call.name.push_str(&name);
-        }
-        let arguments = match function.arguments {
-            Some(Arguments::Text(text)) => text,
-            Some(Arguments::Parsed(object)) => Value::Object(object).to_string(),
-            None => return,
-        };
-        self.answer_bytes += arguments.len();
-        call.arguments.push_str(&arguments);
+        Ok(())
     }
 
     /// The call a piece belongs to: by index, told apart by id where a server gives every call one index or none.
-    /// Calls beyond the limit are dropped.
-    fn place_of(&mut self, delta: &CallDelta) -> Option<usize> {
+    fn place_of(&mut self, index: Option<u32>, id: Option<&str>) -> Option<usize> {
         let last = self.calls.last().map(|call| call.index);
-        let index = delta.index.or(last).unwrap_or(0);
+        let index = index.or(last).unwrap_or(0);
         let known = self.calls.iter().rposition(|call| call.index == index);
         let other = |place: usize| {
-            let (Some(call), Some(id)) = (self.calls.get(place), delta.id.as_deref()) else {
+            let (Some(call), Some(id)) = (self.calls.get(place), id) else {
                 return false;
             };
             !id.is_empty() && !call.id.is_empty() && call.id != id
@@ -172,15 +145,18 @@ impl<'a> Assembly<'a> {
         rest
     }
 
-    /// The answer, with our call ids and global tool names.
+    /// The answer, with our call ids and global tool names. What a model began to ask for before it refused is not in it.
     ///
     /// # Errors
-    /// `MODEL_MALFORMED` when the stream was cut.
+    /// `MODEL_MALFORMED` when it was cut.
     pub fn finish(mut self, step: &StepRef, offers: &[ToolOffer]) -> Outcome<(ModelAnswer, Usage)> {
-        let Some(finish) = self.finish.take() else {
-            return Err(malformed("the answer was cut off"));
+        let Some(end) = self.end else {
+            return Err(malformed("it was cut off"));
         };
         self.rest();
+        if self.refused {
+            self.calls.clear();
+        }
         // Stable: calls that share an index stay in the order they came.
         self.calls.sort_by_key(|call| call.index);
         let redactor = self.redactor;
@@ -194,15 +170,14 @@ impl<'a> Assembly<'a> {
                     .iter()
                     .find(|offer| offer.wire_name == call.name)
                     .map_or_else(|| redactor.clean(call.name), |offer| offer.name.clone()),
-                arguments: arguments(call.arguments, redactor),
+                arguments: arguments(call.arguments, end, redactor),
             })
             .collect();
-        let stop = match finish.as_str() {
+        let stop = match end {
             _ if self.refused => StopReason::Refused,
-            "content_filter" => StopReason::Refused,
             _ if !tool_calls.is_empty() => StopReason::ToolCalls,
-            "length" => StopReason::Length,
-            _ => StopReason::End,
+            StopReason::ToolCalls => StopReason::End,
+            other => other,
         };
         let answer = ModelAnswer {
             text: self.text,
@@ -213,9 +188,14 @@ impl<'a> Assembly<'a> {
     }
 }
 
-fn arguments(text: String, redactor: &Redactor) -> Value {
+/// Text that is no JSON stays text, which no tool takes: half a call is never carried out.
+fn arguments(text: String, end: StopReason, redactor: &Redactor) -> Value {
     if text.trim().is_empty() {
-        return Value::Object(serde_json::Map::new());
+        // A tool without arguments, unless the answer ran out of tokens before they came.
+        return match end {
+            StopReason::Length => Value::String(String::new()),
+            StopReason::End | StopReason::ToolCalls | StopReason::Refused => Value::Object(serde_json::Map::new()),
+        };
     }
     match serde_json::from_str(&text) {
         Ok(value) => redactor.clean_value(value),
@@ -224,118 +204,18 @@ fn arguments(text: String, redactor: &Redactor) -> Value {
     }
 }
 
-fn malformed(what: &str) -> Fault {
+/// What came is no answer.
+pub fn malformed(what: &str) -> Fault {
     Fault::new(
         ErrorCode::ModelMalformed,
         format!("the provider's answer could not be read: {what}"),
     )
 }
 
-fn too_large() -> Fault {
+/// More came than an answer may hold.
+pub fn too_large() -> Fault {
     Fault::new(
         ErrorCode::LimitExceeded,
         format!("the model's answer is over {MODEL_ANSWER_BYTES_MAX} bytes"),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn answer(chunks: &[&str]) -> Outcome<ModelAnswer> {
-        let redactor = Redactor::new(None);
-        let mut assembly = Assembly::new(&redactor);
-        for chunk in chunks {
-            assembly.push(chunk)?;
-        }
-        let step = StepRef {
-            task_id: "t".to_owned(),
-            attempt: 1,
-            step: 2,
-        };
-        let offer = ToolOffer {
-            name: "file.read".to_owned(),
-            wire_name: "file_read".to_owned(),
-            description: String::new(),
-            input_schema: Value::Null,
-        };
-        assembly.finish(&step, &[offer]).map(|(answer, _)| answer)
-    }
-
-    fn calls(deltas: &[&str]) -> Vec<(String, String)> {
-        let mut chunks: Vec<String> = deltas
-            .iter()
-            .map(|delta| format!("{{\"choices\":[{{\"delta\":{{\"tool_calls\":[{delta}]}}}}]}}"))
-            .collect();
-        chunks.push("{\"choices\":[{\"finish_reason\":\"tool_calls\"}]}".to_owned());
-        let chunks: Vec<&str> = chunks.iter().map(String::as_str).collect();
-        let calls = answer(&chunks).unwrap().tool_calls;
-        calls
-            .into_iter()
-            .map(|call| (call.tool, call.arguments.to_string()))
-            .collect()
-    }
-
-    #[test]
-    fn habits_of_servers_are_understood() {
-        let both = [
-            ("file.read".to_owned(), "{\"p\":1}".to_owned()),
-            ("other".to_owned(), "{}".to_owned()),
-        ];
-        // In pieces and interleaved; without an index; one index for all; the name repeated; an object for a text.
-        for deltas in [
-            &[
-                r#"{"index":0,"id":"a","function":{"name":"file_read","arguments":"{\"p\""}}"#,
-                r#"{"index":1,"id":"b","function":{"name":"other","arguments":""}}"#,
-                r#"{"index":0,"function":{"arguments":":1}"}}"#,
-            ][..],
-            &[
-                r#"{"id":"a","function":{"name":"file_read","arguments":"{\"p\":1}"}}"#,
-                r#"{"id":"b","function":{"name":"other","arguments":"{}"}}"#,
-            ],
-            &[
-                r#"{"index":0,"id":"a","function":{"name":"file_read","arguments":"{\"p\":1}"}}"#,
-                r#"{"index":0,"id":"b","function":{"name":"other","arguments":"{}"}}"#,
-            ],
-            &[
-                r#"{"index":1,"id":"b","function":{"name":"other"}}"#,
-                r#"{"index":0,"id":"a","function":{"name":"file_read","arguments":"{\"p\":"}}"#,
-                r#"{"index":0,"id":"","function":{"name":"file_read","arguments":"1}"}}"#,
-            ],
-            &[
-                r#"{"index":0,"id":"a","function":{"name":"file_read","arguments":{"p":1}}}"#,
-                r#"{"index":1,"id":"b","function":{"name":"other","arguments":null}}"#,
-            ],
-        ] {
-            assert_eq!(calls(deltas), both);
-        }
-    }
-
-    #[test]
-    fn an_answer_that_was_not_streamed_is_an_answer() {
-        let whole = r#"{"choices":[{"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}"#;
-        assert_eq!(answer(&[whole]).unwrap().text, "hi");
-    }
-
-    #[test]
-    fn cut_broken_and_boundless_answers_are_faults() {
-        let cut = answer(&[r#"{"choices":[{"delta":{"content":"hi"}}]}"#]).unwrap_err();
-        assert_eq!(cut.code, ErrorCode::ModelMalformed);
-        assert_eq!(answer(&["{"]).unwrap_err().code, ErrorCode::ModelMalformed);
-        let error = answer(&[r#"{"error":{"message":"m"}}"#]).unwrap_err();
-        assert_eq!(error.code, ErrorCode::ModelOverloaded);
-        let long = format!(
-            "{{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}",
-            "a".repeat(1 << 20)
-        );
-        let fault = answer(&[long.as_str(); 5]).unwrap_err();
-        assert_eq!(fault.code, ErrorCode::LimitExceeded);
-    }
-
-    #[test]
-    fn arguments_that_are_no_json_stay_text() {
-        let calls = calls(&[r#"{"index":0,"id":"a","function":{"name":"x","arguments":"{oops"}}"#]);
-        assert_eq!(calls[0].1, "\"{oops\"");
-    }
 }

@@ -5,23 +5,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use openwrap_contracts::limits::{MODEL_ANSWER_BYTES_MAX, MODEL_IDLE_MS_MAX, MODEL_TRIES_MAX, MODEL_WALL_MS_MAX};
+use openwrap_contracts::limits::{MODEL_IDLE_MS_MAX, MODEL_TRIES_MAX, MODEL_WALL_MS_MAX};
 use openwrap_contracts::model::{ModelAnswer, ModelCall, ModelReply, ProviderConfig, ProviderKind, Usage};
-use openwrap_contracts::ports::{
-    CancellationToken, Dialer, HttpRequest, HttpResponse, Models, Secret, Task, TextSink, Vault,
-};
+use openwrap_contracts::ports::{CancellationToken, Dialer, Models, Secret, Task, TextSink, Vault};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 
-use crate::assembly::Assembly;
-use crate::redaction::Redactor;
+use crate::chat::Manners;
+use crate::exchange::{Exchange, Question, silent};
 use crate::retry::{Failure, WAIT_MS_MIN, wait_ms};
-use crate::stream::EventDecoder;
 use crate::wire;
-
-/// Most of an error body that is read.
-const ERROR_BODY_BYTES: usize = 16 * 1024;
-/// Most of a provider's message that goes on.
-const MESSAGE_BYTES: usize = 2000;
 
 /// How long a call may take, in milliseconds.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +42,8 @@ pub struct ModelFabric {
     vault: Arc<dyn Vault>,
     times: Times,
     providers: RwLock<BTreeMap<String, ProviderConfig>>,
+    /// Of those that asked for others than usual, by provider.
+    manners: RwLock<BTreeMap<String, Manners>>,
 }
 
 impl ModelFabric {
@@ -66,6 +60,7 @@ impl ModelFabric {
             vault,
             times,
             providers: RwLock::new(BTreeMap::new()),
+            manners: RwLock::new(BTreeMap::new()),
         })
     }
 
@@ -75,6 +70,7 @@ impl ModelFabric {
             .into_iter()
             .map(|provider| (provider.provider_id.clone(), provider))
             .collect();
+        self.manners.write().unwrap_or_else(PoisonError::into_inner).clear();
         *self.providers.write().unwrap_or_else(PoisonError::into_inner) = table;
     }
 
@@ -97,12 +93,21 @@ impl ModelFabric {
             named => Some(named.to_owned()),
         };
         let model = model.ok_or_else(|| no_route(format!("provider `{provider_id}` has no model")))?;
-        if provider.kind == ProviderKind::Openai && !provider.model_ids.contains(&model) {
+        let listed = matches!(provider.kind, ProviderKind::Openai | ProviderKind::Anthropic);
+        if listed && !provider.model_ids.contains(&model) {
             return Err(no_route(format!(
                 "provider `{provider_id}` does not list model `{model}`"
             )));
         }
         Ok((provider.clone(), model))
+    }
+
+    pub(crate) fn dialer(&self) -> &dyn Dialer {
+        self.dialer.as_ref()
+    }
+
+    pub(crate) fn vault(&self) -> &dyn Vault {
+        self.vault.as_ref()
     }
 
     async fn complete_route(
@@ -112,28 +117,9 @@ impl ModelFabric {
         cancel: CancellationToken,
     ) -> Outcome<ModelReply> {
         let (provider, model) = self.route(&call.request.route)?;
-        let body = wire::body(&call.request, &model, provider.kind);
-        let body = Bytes::from(serde_json::to_vec(&body)?);
         let started = Instant::now();
         let text = StepText::new(&call, &*deltas);
-        let work = async {
-            let mut tries = 0;
-            loop {
-                tries += 1;
-                let failure = match self.attempt(&provider, &body, &call, &text, &cancel).await {
-                    Ok((answer, usage)) => return Ok((answer, usage, tries)),
-                    Err(failure) => failure,
-                };
-                if !failure.again || tries as usize >= MODEL_TRIES_MAX {
-                    return Err(failure.fault);
-                }
-                // The clock's last digits keep many workers from trying in step.
-                let spread = u64::from(started.elapsed().subsec_nanos());
-                let wait = wait_ms(self.times.first_wait_ms, tries, failure.after_ms, spread);
-                tokio::time::sleep(Duration::from_millis(wait)).await;
-                text.restart();
-            }
-        };
+        let work = self.ask_until_answered(&provider, &model, &call, &text, &cancel);
         let (answer, usage, tries) = tokio::select! {
             () = cancel.cancelled() => return Err(Fault::canceled()),
             outcome = tokio::time::timeout(Duration::from_millis(self.times.wall_ms), work) => {
@@ -148,10 +134,62 @@ impl ModelFabric {
         })
     }
 
-    async fn attempt(
+    async fn ask_until_answered(
         &self,
         provider: &ProviderConfig,
-        body: &Bytes,
+        model: &str,
+        call: &ModelCall,
+        text: &StepText<'_>,
+        cancel: &CancellationToken,
+    ) -> Outcome<(ModelAnswer, Usage, u32)> {
+        let started = Instant::now();
+        let mut manners = self.manners_of(provider);
+        let mut body = wire::body(&call.request, model, provider.kind, manners)?;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let failure = match self.attempt((provider, model), body.clone(), call, text, cancel).await {
+                Ok((answer, usage)) => return Ok((answer, usage, tries)),
+                Err(failure) => failure,
+            };
+            if tries as usize >= MODEL_TRIES_MAX {
+                return Err(failure.fault);
+            }
+            if let Some(others) = manners.after(&failure.fault) {
+                manners = others;
+                self.keep_manners(provider, others);
+                body = wire::body(&call.request, model, provider.kind, manners)?;
+                continue;
+            }
+            if !failure.again {
+                return Err(failure.fault);
+            }
+            // The clock's last digits keep many workers from trying in step.
+            let spread = u64::from(started.elapsed().subsec_nanos());
+            let wait = wait_ms(self.times.first_wait_ms, tries, failure.after_ms, spread);
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+            text.restart();
+        }
+    }
+
+    /// What is known of how a provider wants to be asked.
+    fn manners_of(&self, provider: &ProviderConfig) -> Manners {
+        let known = self.manners.read().unwrap_or_else(PoisonError::into_inner);
+        known
+            .get(&provider.provider_id)
+            .copied()
+            .unwrap_or_else(|| Manners::of(provider.kind))
+    }
+
+    fn keep_manners(&self, provider: &ProviderConfig, manners: Manners) {
+        let mut known = self.manners.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(provider.provider_id.clone(), manners);
+    }
+
+    async fn attempt(
+        &self,
+        (provider, model): (&ProviderConfig, &str),
+        body: Bytes,
         call: &ModelCall,
         text: &StepText<'_>,
         cancel: &CancellationToken,
@@ -160,116 +198,23 @@ impl ModelFabric {
             Some(name) => Some(trimmed(&self.vault.open(name).await.map_err(Failure::last)?)),
             None => None,
         };
-        let redactor = Redactor::new(key.as_ref());
-        let request = http_request(provider, body.clone(), key, &call.run_id);
-        let outcome = self.exchange(request, call, text, cancel, &redactor).await;
-        outcome.map_err(|mut failure| {
-            failure.fault.message = shortened(redactor.clean_strictly(failure.fault.message));
-            failure
-        })
-    }
-
-    async fn exchange(
-        &self,
-        request: HttpRequest,
-        call: &ModelCall,
-        text: &StepText<'_>,
-        cancel: &CancellationToken,
-        redactor: &Redactor,
-    ) -> Result<(ModelAnswer, Usage), Failure> {
-        let response = self
-            .dialer
-            .http(request, cancel.clone())
-            .await
-            .map_err(|fault| match fault.code {
-                ErrorCode::EgressFailed | ErrorCode::Timeout => {
-                    Failure::passing(Fault::new(ErrorCode::ModelUnavailable, fault.message))
-                }
-                _ => Failure::last(fault),
-            })?;
-        if response.status != 200 {
-            return Err(self.refusal(response).await);
-        }
-        let mut assembly = Assembly::new(redactor);
-        self.read_answer(response, &mut assembly, text).await?;
-        text.add(assembly.text_bytes(), &assembly.rest());
-        assembly
-            .finish(&call.step, &call.request.tools)
-            .map_err(Failure::of_answer)
-    }
-
-    async fn read_answer(
-        &self,
-        mut response: HttpResponse,
-        assembly: &mut Assembly<'_>,
-        text: &StepText<'_>,
-    ) -> Result<(), Failure> {
-        let mut take = |data: &str| {
-            let offset = assembly.text_bytes();
-            let added = assembly.push(data)?;
-            text.add(offset, &added);
-            Ok(assembly.is_whole())
+        let exchange = Exchange {
+            dialer: self.dialer(),
+            provider,
+            model,
+            key: key.as_ref(),
+            purpose: format!("model:{}", provider.provider_id),
+            run_id: Some(&call.run_id),
+            idle: Duration::from_millis(self.times.idle_ms),
+            cancel,
         };
-        if header(&response, "content-type").is_some_and(|kind| kind.starts_with("application/json")) {
-            let body = self.whole_body(&mut response, MODEL_ANSWER_BYTES_MAX * 2).await?;
-            let body = String::from_utf8_lossy(&body);
-            return take(&body).map(|_| ()).map_err(Failure::of_answer);
-        }
-        let mut decoder = EventDecoder::default();
-        let (mut done, mut whole) = (false, false);
-        while !done {
-            let chunk = match self.next_chunk(&mut response).await {
-                Ok(Some(chunk)) => chunk,
-                // A whole answer counts even when the closing line is missing: some servers leave it out.
-                Ok(None) => break,
-                Err(_) if whole => break,
-                Err(failure) => return Err(failure),
-            };
-            let taken = decoder.push(&chunk, |data| {
-                done |= data == "[DONE]";
-                if !done {
-                    whole = take(data)?;
-                }
-                Ok(())
-            });
-            taken.map_err(Failure::of_answer)?;
-        }
-        Ok(())
-    }
-
-    async fn next_chunk(&self, response: &mut HttpResponse) -> Result<Option<Bytes>, Failure> {
-        let idle = Duration::from_millis(self.times.idle_ms);
-        match tokio::time::timeout(idle, response.body.recv()).await {
-            Err(_) => Err(Failure::passing(silent("the provider fell silent"))),
-            Ok(None) => Ok(None),
-            Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
-            Ok(Some(Err(fault))) if fault.code == ErrorCode::Canceled => Err(Failure::last(fault)),
-            Ok(Some(Err(fault))) => Err(Failure::passing(Fault::new(
-                ErrorCode::ModelUnavailable,
-                format!("the stream broke: {}", fault.message),
-            ))),
-        }
-    }
-
-    async fn whole_body(&self, response: &mut HttpResponse, limit: usize) -> Result<Vec<u8>, Failure> {
-        let mut body = Vec::new();
-        while let Some(chunk) = self.next_chunk(response).await? {
-            body.extend_from_slice(&chunk);
-            if body.len() > limit {
-                body.truncate(limit);
-                break;
-            }
-        }
-        Ok(body)
-    }
-
-    async fn refusal(&self, mut response: HttpResponse) -> Failure {
-        let after_ms = asked_wait(&response);
-        let body = self
-            .whole_body(&mut response, ERROR_BODY_BYTES)
-            .await
-            .unwrap_or_default();
-        Failure::of_status(response.status, &wire::error_message(&body), after_ms)
+        let question = Question {
+            body,
+            step: &call.step,
+            offers: &call.request.tools,
+            heard: &|offset, words| text.add(offset, words),
+        };
+        exchange.ask(question).await
     }
 }
 
@@ -315,57 +260,7 @@ impl Models for ModelFabric {
     }
 }
 
-fn http_request(provider: &ProviderConfig, body: Bytes, key: Option<Secret>, run_id: &str) -> HttpRequest {
-    let mut headers = vec![
-        ("content-type".to_owned(), Secret::new(b"application/json".to_vec())),
-        ("accept".to_owned(), Secret::new(b"text/event-stream".to_vec())),
-    ];
-    if let Some(key) = key {
-        let mut value = b"Bearer ".to_vec();
-        value.extend_from_slice(key.expose());
-        headers.push(("authorization".to_owned(), Secret::new(value)));
-    }
-    HttpRequest {
-        method: "POST",
-        url: format!("{}/chat/completions", provider.base_url.trim_end_matches('/')),
-        headers,
-        body,
-        purpose: format!("model:{}", provider.provider_id),
-        run_id: Some(run_id.to_owned()),
-    }
-}
-
-fn header<'a>(response: &'a HttpResponse, name: &str) -> Option<&'a str> {
-    let known = response
-        .headers
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(name));
-    known.map(|(_, value)| value.as_str())
-}
-
-/// `retry-after-ms`, or `retry-after` in seconds.
-fn asked_wait(response: &HttpResponse) -> Option<u64> {
-    if let Some(ms) = header(response, "retry-after-ms").and_then(|value| value.trim().parse().ok()) {
-        return Some(ms);
-    }
-    let seconds: f64 = header(response, "retry-after")?.trim().parse().ok()?;
-    let wait = Duration::try_from_secs_f64(seconds).ok()?;
-    u64::try_from(wait.as_millis()).ok()
-}
-
 /// Keys come from files and pipes with a line end that is not theirs.
-fn trimmed(key: &Secret) -> Secret {
+pub(crate) fn trimmed(key: &Secret) -> Secret {
     Secret::new(key.expose().trim_ascii().to_vec())
-}
-
-fn shortened(message: String) -> String {
-    if message.len() <= MESSAGE_BYTES {
-        return message;
-    }
-    let end = (0..=MESSAGE_BYTES).rev().find(|at| message.is_char_boundary(*at));
-    format!("{}…", &message[..end.unwrap_or(0)])
-}
-
-fn silent(what: &str) -> Fault {
-    Fault::new(ErrorCode::ModelUnavailable, what)
 }

@@ -1,11 +1,24 @@
-//! Every model call: routes, the wire of OpenAI chat completions, retries, limits. Keys are read from the vault for the
-//! moment of a call; nothing that leaves this crate holds one.
+//! Every model call: routes, the wires of OpenAI chat completions and Anthropic messages, retries, limits, servers found on this
+//! machine. Keys are read from the vault for the moment of a call; nothing that leaves this crate holds one.
 
+mod address;
 mod assembly;
+mod call_names;
+mod chat;
+mod chat_reading;
+mod exchange;
 mod fabric;
+mod local;
+mod messages;
+mod messages_reading;
+mod models_list;
 mod redaction;
+mod refusal;
 mod retry;
 mod stream;
+mod trial;
 mod wire;
 
 pub use fabric::{ModelFabric, Times};
+pub use local::{LOCAL_PORTS, LOCAL_PURPOSE, find_local};
+pub use trial::TRIAL_PURPOSE;

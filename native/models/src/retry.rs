@@ -1,6 +1,8 @@
 //! Which failures of a provider are worth another try, and when.
 
-use openwrap_contracts::{ErrorCode, Fault};
+use openwrap_contracts::Fault;
+
+use crate::refusal::passes;
 
 /// A failed try.
 #[derive(Debug)]
@@ -39,24 +41,9 @@ impl Failure {
     /// An answer that could not be taken: another try may be whole, one over the limit will not be smaller.
     pub fn of_answer(fault: Fault) -> Self {
         Self {
-            again: fault.code != ErrorCode::LimitExceeded,
+            again: passes(fault.code),
             fault,
             after_ms: None,
-        }
-    }
-
-    /// A refused request, by its HTTP status.
-    pub fn of_status(status: u16, message: &str, after_ms: Option<u64>) -> Self {
-        let (code, again) = match status {
-            401 | 403 => (ErrorCode::ModelAuth, false),
-            408 | 409 | 425 | 429 => (ErrorCode::ModelOverloaded, true),
-            500..=599 => (ErrorCode::ModelUnavailable, true),
-            _ => (ErrorCode::ModelRejected, false),
-        };
-        Self {
-            fault: Fault::new(code, format!("the provider answered {status}: {message}")),
-            again,
-            after_ms,
         }
     }
 }
@@ -82,13 +69,5 @@ mod tests {
             let wait = wait_ms(WAIT_MS_MIN, tries, None, u64::from(tries) * 7919);
             assert!((WAIT_MS_MIN..=WAIT_MS_MAX).contains(&wait));
         }
-    }
-
-    #[test]
-    fn statuses_are_told_apart() {
-        assert_eq!(Failure::of_status(401, "", None).fault.code, ErrorCode::ModelAuth);
-        assert!(Failure::of_status(429, "", None).again);
-        assert!(Failure::of_status(500, "", None).again);
-        assert!(!Failure::of_status(400, "", None).again);
     }
 }

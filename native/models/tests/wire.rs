@@ -69,7 +69,8 @@ async fn every_split_of_the_stream_gives_the_same_answer() {
             reply.usage,
             Usage {
                 input_tokens: 7,
-                output_tokens: 5
+                output_tokens: 5,
+                ..Usage::default()
             }
         );
         assert_eq!(*shown.all.lock().unwrap(), "Größe 1\n", "split at {at}");
@@ -116,7 +117,7 @@ async fn statuses_are_asked_again_or_not() {
     let body = || json!({ "error": { "message": "because" } }).to_string();
     for (status, code, tries) in [
         (400, ErrorCode::ModelRejected, 1),
-        (404, ErrorCode::ModelRejected, 1),
+        (404, ErrorCode::ModelAddress, 1),
         (422, ErrorCode::ModelRejected, 1),
         (401, ErrorCode::ModelAuth, 1),
         (403, ErrorCode::ModelAuth, 1),
