@@ -1,5 +1,5 @@
 //! The wire of Anthropic messages (`POST /v1/messages`, streamed), as far as a workforce needs it.
-//! Source: Anthropic's API reference, version 2023-06-01.
+//! Source: Anthropic's API reference. Of its versions the older is sent: servers of others know no later one, and nothing differs in what is used.
 
 use std::borrow::Cow;
 

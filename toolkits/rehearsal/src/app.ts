@@ -4,13 +4,12 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { appendFileSync } from "node:fs";
 import type { HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
-import { complete } from "./chat-wire.ts";
 import { readConversation } from "./conversation.ts";
 import { type Fault, FaultDesk, type FaultRule, shareOf } from "./faults.ts";
 import { Refusal } from "./refusal.ts";
-import { checkRequest } from "./request-check.ts";
 import { answerOf, type Scenario, scenarioOf } from "./scenario.ts";
 import { pause, transmit } from "./transmission.ts";
+import { type Wire, wireOf } from "./wires.ts";
 
 export interface ServerConfig {
   /** Ids this server answers to. */
@@ -27,9 +26,11 @@ export interface ServerConfig {
   echoKey?: "error" | "answer";
   /** A file that gets one line of JSON a request. */
   record?: string;
+  /** A file that gets every request as it came, keys aside: `{path, headers, body}`, a line each. */
+  requests?: string;
 }
 
-type Env = { Bindings: HttpBindings; Variables: { body: Buffer } };
+type Env = { Bindings: HttpBindings; Variables: { body: Buffer; wire: Wire; requestId: string } };
 
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -45,39 +46,65 @@ export function createApp(config: ServerConfig): Hono<Env> {
     note({ status: error.status, message: error.message });
     // What is left of the body is not read any more.
     if (error.status === 413) c.header("connection", "close");
-    return c.json(error.body(), error.status);
+    return refuse(c, error);
+  });
+  app.use("*", async (c, next) => {
+    const wire = wireOf(c.req.path, (name) => c.req.header(name));
+    c.set("wire", wire);
+    c.set("requestId", "req_unread");
+    if (c.req.path.startsWith("/v1/")) {
+      // Read before anything is refused: a client that still sends would lose the answer.
+      c.set("body", await readBody(c.req.raw));
+      c.set(
+        "requestId",
+        `req_${createHash("sha256").update(c.req.path).update(c.get("body")).digest("hex").slice(0, 24)}`,
+      );
+      keepRequest(c, config);
+      checkKey(c, config);
+      wire.checkHeaders((name) => c.req.header(name));
+    }
+    await next();
+    c.header(wire.idHeader, c.get("requestId"));
   });
   app.notFound((c) => {
-    const refusal = new Refusal(
-      404,
-      `Unknown request URL: ${c.req.method} ${c.req.path}. Please check the URL for typos.`,
-    );
-    return c.json(refusal.body(), 404);
+    const why = `Unknown request URL: ${c.req.method} ${c.req.path}. Please check the URL for typos.`;
+    return refuse(c, new Refusal(404, c.get("wire").name === "chat" ? why : "Not Found"));
   });
-  app.use("/v1/*", async (c, next) => {
-    // Read before anything is refused: a client that still sends would lose the answer.
-    c.set("body", await readBody(c.req.raw));
-    checkKey(c.req.header("authorization"), config);
-    await next();
-  });
-  app.get("/v1/models", (c) => c.json({ object: "list", data: config.models.map(modelOf) }));
+  app.get("/v1/models", (c) => c.json(c.get("wire").models(config.models)));
   app.get("/v1/models/:id", (c) => {
     const id = c.req.param("id");
-    if (config.models.includes(id)) return c.json(modelOf(id));
-    throw new Refusal(404, `The model '${id}' does not exist`, { param: "model", code: "model_not_found" });
+    if (config.models.includes(id)) return c.json(c.get("wire").model(id));
+    throw c.get("wire").noModel(id);
   });
-  app.post("/v1/chat/completions", async (c) => chat(c, config, desk, note));
-  app.all("/v1/chat/completions", (c) => {
-    throw new Refusal(405, `Not allowed to ${c.req.method} on ${c.req.path} (HINT: Perhaps you meant to use POST?)`);
-  });
+  for (const path of ["/v1/chat/completions", "/v1/messages"]) {
+    app.post(path, async (c) => answer(c, config, desk, note));
+    app.all(path, (c) => {
+      throw new Refusal(405, `Not allowed to ${c.req.method} on ${c.req.path} (HINT: Perhaps you meant to use POST?)`);
+    });
+  }
   return app;
 }
 
-function modelOf(id: string) {
-  return { id, object: "model", created: 0, owned_by: "open-wrap" };
+function refuse(c: Context<Env>, refusal: Refusal): Response {
+  const wire = c.get("wire");
+  const id = c.get("requestId");
+  c.header(wire.idHeader, id);
+  return c.json(wire.refusal(refusal, id), refusal.status as 400);
 }
 
-async function chat(
+/** Headers that hold a key are kept by name only. */
+const KEY_HEADERS = new Set(["authorization", "x-api-key"]);
+
+function keepRequest(c: Context<Env>, { requests }: ServerConfig): void {
+  if (requests === undefined) return;
+  const headers = Object.fromEntries(
+    Object.entries(c.req.header()).map(([name, value]) => [name, KEY_HEADERS.has(name) ? "" : value]),
+  );
+  const body = c.get("body").toString("utf8");
+  appendFileSync(requests, `${JSON.stringify({ method: c.req.method, path: c.req.path, headers, body })}\n`);
+}
+
+async function answer(
   c: Context<Env>,
   config: ServerConfig,
   desk: FaultDesk,
@@ -85,17 +112,16 @@ async function chat(
 ): Promise<Response> {
   const bytes = c.get("body");
   checkContentType(c.req.header("content-type"));
-  const request = checkRequest(parse(bytes), config.models);
+  const asked = c.get("wire").read(parse(bytes), config.models, (name) => c.req.header(name));
   const hash = createHash("sha256").update(bytes).digest("hex");
-  const conversation = readConversation(request);
+  const conversation = readConversation(asked.chat);
   const scenario = scenarioOf(config.scenarios, conversation);
   const fault = desk.next([...config.faults, ...(scenario?.faults ?? [])], conversation, hash);
   const { role, turn } = conversation;
   const about = { hash, role, task: conversation.task.id, turn, scenario: scenario?.name ?? null };
   note({ status: fault?.kind === "status" ? fault.status : 200, ...about, ...(fault ? { fault: fault.kind } : {}) });
   if (fault?.kind === "status") return refused(c, fault);
-  const answer = echoed(c, config, answerOf(scenario, conversation));
-  const completion = complete(request, answer, hash);
+  const completion = asked.complete(echoed(c, config, answerOf(scenario, conversation)), hash);
   const [least, most] = config.latencyMs;
   const latencyMs = least + (most - least) * shareOf(config.seed, hash, "latency");
   const breakOff = (): void => void c.env.outgoing.destroy();
@@ -103,7 +129,7 @@ async function chat(
     await gone(c.req.raw.signal);
     breakOff();
   }
-  if (request.stream !== true) {
+  if (!asked.stream) {
     await pause(latencyMs, c.req.raw.signal);
     return c.body(completion.whole, 200, { "content-type": "application/json" });
   }
@@ -133,27 +159,18 @@ function parse(bytes: Buffer): unknown {
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {
-    throw new Refusal(400, "We could not parse the JSON body of your request. The OpenAI API expects a JSON payload.");
+    throw new Refusal(400, "We could not parse the JSON body of your request. This API expects a JSON payload.");
   }
 }
 
-function checkKey(header: string | undefined, config: ServerConfig): void {
+function checkKey(c: Context<Env>, config: ServerConfig): void {
   if (config.apiKey === undefined) return;
-  const key = keyOf(header);
-  if (key === "") {
-    throw new Refusal(
-      401,
-      "You didn't provide an API key. You need to provide your API key in an Authorization header.",
-    );
-  }
+  const wire = c.get("wire");
+  const key = wire.keyOf((name) => c.req.header(name));
+  if (key === "") throw new Refusal(401, wire.noKey);
   const [given, wanted] = [key, config.apiKey].map((text) => createHash("sha256").update(text).digest());
   if (given !== undefined && wanted !== undefined && timingSafeEqual(given, wanted)) return;
-  const shown = config.echoKey === "error" ? spellings(key).join(" ") : `${key.slice(0, 3)}***${key.slice(-4)}`;
-  throw new Refusal(401, `Incorrect API key provided: ${shown}.`, { code: "invalid_api_key" });
-}
-
-function keyOf(header: string | undefined): string {
-  return /^Bearer (.+)$/i.exec(header ?? "")?.[1]?.trim() ?? "";
+  throw wire.wrongKey(config.echoKey === "error" ? spellings(key).join(" ") : `${key.slice(0, 3)}***${key.slice(-4)}`);
 }
 
 /** The ways a careless provider may spell a key back. */
@@ -167,19 +184,15 @@ function echoed(
   config: ServerConfig,
   answer: ReturnType<typeof answerOf>,
 ): ReturnType<typeof answerOf> {
-  const key = keyOf(c.req.header("authorization"));
+  const key = c.get("wire").keyOf((name) => c.req.header(name));
   if (config.echoKey !== "answer" || key === "") return answer;
   return { ...answer, text: `${answer.text} ${spellings(key).join(" ")}`.trim() };
 }
 
 function refused(c: Context<Env>, fault: Fault & { kind: "status" }): Response {
-  const limited = fault.status === 429;
-  const message =
-    fault.message ??
-    (limited ? "Rate limit reached for requests." : "The server had an error while processing your request.");
-  const about = limited ? { kind: "requests", code: "rate_limit_exceeded" } : {};
+  const { message, ...about } = c.get("wire").faultWords(fault.status);
   if (fault.retryAfter !== undefined) c.header("retry-after", fault.retryAfter);
-  return c.json(new Refusal(fault.status, message, about).body(), fault.status);
+  return refuse(c, new Refusal(fault.status, fault.message ?? message, about));
 }
 
 function gone(signal: AbortSignal): Promise<void> {

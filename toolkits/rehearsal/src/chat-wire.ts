@@ -1,6 +1,17 @@
 // The wire of OpenAI chat completions (`POST /v1/chat/completions`), as far as this server speaks it.
 // Source: the API reference of OpenAI, and what its client for Node reads.
 
+import {
+  type Answer,
+  type Completion,
+  type Fitted,
+  fragments,
+  tokensOf,
+  tokensOfAnswer,
+  withinTokens,
+  words,
+} from "./answer-pieces.ts";
+
 export interface WireCall {
   id: string;
   type: "function";
@@ -42,37 +53,22 @@ export interface ChatRequest {
   max_tokens?: number | null;
 }
 
-/** What the model says in one turn: words, then calls. */
-export interface Answer {
-  text: string;
-  /** `name` as on the wire; `arguments` is JSON. */
-  calls: readonly { name: string; arguments: unknown }[];
-}
-
 export interface Usage {
   prompt_tokens: number;
   completion_tokens: number;
   total_tokens: number;
 }
 
-/** An answer ready to be sent: whole, or in pieces. */
-export interface Completion {
-  whole: string;
-  /** JSON of each chunk, in order, without the closing `[DONE]`. */
-  chunks: string[];
-  usage: Usage;
-}
-
-/** Pieces of one call's arguments at most: long arguments come in longer pieces. */
-const ARGUMENT_PIECES_MAX = 120;
 const PICTURE_TOKENS = 1_000;
-const ARGUMENT_PIECE_CHARS = 24;
-const BYTES_PER_TOKEN = 4;
-
-/** What a provider would count, near enough: four bytes a token. */
-export function tokensOf(text: string): number {
-  return Math.ceil(Buffer.byteLength(text) / BYTES_PER_TOKEN);
-}
+const MALFORMED = '{"id":"chatcmpl-broken","choices":[{"delta":{"content":';
+const ERROR = JSON.stringify({
+  error: {
+    message: "The server had an error while processing your request.",
+    type: "server_error",
+    param: null,
+    code: null,
+  },
+});
 
 /** Text of a message whose content may come in parts. */
 export function textOf(message: WireMessage): string {
@@ -94,18 +90,24 @@ export function tokensOfMessages(messages: unknown): number {
   return tokensOf(text) + pictures * PICTURE_TOKENS;
 }
 
+function event(data: string): string {
+  return `data: ${data}\n\n`;
+}
+
 /** Builds the answer to a request. `hash` names it: the same request gets the same bytes. */
 export function complete(request: ChatRequest, answer: Answer, hash: string): Completion {
   const limit = request.max_completion_tokens ?? request.max_tokens ?? Number.POSITIVE_INFINITY;
-  const { text, calls, wasCut } = withinTokens(answer, limit, hash);
+  const fitted = withinTokens(answer, limit);
+  const calls = callsOf(fitted, hash);
+  const { text } = fitted;
   const prompt = tokensOfMessages(request.messages) + tokensOf(JSON.stringify(request.tools ?? []));
-  const completion = tokensOf(text + calls.map((call) => call.function.name + call.function.arguments).join(""));
+  const completion = tokensOfAnswer(fitted);
   const usage: Usage = {
     prompt_tokens: prompt,
     completion_tokens: completion,
     total_tokens: prompt + completion,
   };
-  const finish = wasCut ? "length" : calls.length > 0 ? "tool_calls" : "stop";
+  const finish = fitted.wasCut ? "length" : calls.length > 0 ? "tool_calls" : "stop";
   const head = { id: `chatcmpl-${hash.slice(0, 29)}`, created: 0, model: request.model };
   const message = {
     role: "assistant",
@@ -119,7 +121,21 @@ export function complete(request: ChatRequest, answer: Answer, hash: string): Co
     choices: [{ index: 0, message, logprobs: null, finish_reason: finish }],
     usage,
   });
-  return { whole, chunks: chunksOf({ request, text, calls, finish, head, usage }), usage };
+  return {
+    whole,
+    events: chunksOf({ request, text, calls, finish, head, usage }).map(event),
+    last: event("[DONE]"),
+    malformed: event(MALFORMED),
+    error: event(ERROR),
+  };
+}
+
+function callsOf({ calls }: Fitted, hash: string): WireCall[] {
+  return calls.map(({ name, json }, index) => ({
+    id: `call_${hash.slice(0, 22)}${String(index).padStart(2, "0")}`,
+    type: "function",
+    function: { name, arguments: json },
+  }));
 }
 
 interface Pieces {
@@ -149,49 +165,4 @@ function chunksOf({ request, text, calls, finish, head, usage }: Pieces): string
   chunks.push(delta({}, finish));
   if (counted) chunks.push(chunk([], usage));
   return chunks;
-}
-
-/** An answer over the limit ends where the tokens end, in the middle of a call if need be. */
-function withinTokens(answer: Answer, limit: number, hash: string) {
-  let left = limit * BYTES_PER_TOKEN;
-  let wasCut = false;
-  const take = (text: string): string => {
-    const bytes = Buffer.from(text);
-    if (bytes.length <= left) {
-      left -= bytes.length;
-      return text;
-    }
-    wasCut = true;
-    const kept = new TextDecoder().decode(bytes.subarray(0, left)).replace(/\ufffd$/, "");
-    left = 0;
-    return kept;
-  };
-  const text = take(answer.text);
-  const calls: WireCall[] = [];
-  for (const [index, call] of answer.calls.entries()) {
-    if (wasCut) break;
-    const id = `call_${hash.slice(0, 22)}${String(index).padStart(2, "0")}`;
-    calls.push({
-      id,
-      type: "function",
-      function: { name: call.name, arguments: take(JSON.stringify(call.arguments)) },
-    });
-  }
-  return { text, calls, wasCut };
-}
-
-/** Words with the white space before them. */
-function words(text: string): string[] {
-  return text.match(/\s*\S+|\s+$/g) ?? [];
-}
-
-/** Pieces of JSON text; no character is torn. */
-function fragments(text: string): string[] {
-  const characters = [...text];
-  const size = Math.max(ARGUMENT_PIECE_CHARS, Math.ceil(characters.length / ARGUMENT_PIECES_MAX));
-  const pieces: string[] = [];
-  for (let start = 0; start < characters.length; start += size) {
-    pieces.push(characters.slice(start, start + size).join(""));
-  }
-  return pieces;
 }

@@ -5,7 +5,7 @@ import type { Conversation } from "./conversation.ts";
 
 export type Fault =
   /** Refused with this status before any answer. */
-  | { kind: "status"; status: 429 | 500 | 503; retryAfter?: string; message?: string }
+  | { kind: "status"; status: 429 | 500 | 503 | 529; retryAfter?: string; message?: string }
   /** The connection breaks after so many chunks. */
   | { kind: "cut"; after: number }
   /** A chunk that is no JSON after so many chunks, then the rest. */
@@ -25,7 +25,7 @@ export interface FaultRule {
 }
 
 const KINDS = new Set(["status", "cut", "malformed", "error", "hang", "slow"]);
-const STATUSES = [429, 500, 503];
+const STATUSES = [429, 500, 503, 529];
 
 /** @throws {Error} naming the rule that is wrong. */
 export function readFaultRules(value: unknown, where: string): FaultRule[] {

@@ -23,7 +23,8 @@ export const USAGE = `rehearsal (--listen-fd N | --port N) [options]
   --chunk-bytes N      bytes of one write
   --api-key KEY        refuse requests with another key; "-" reads it from standard input
   --echo-key WHERE     repeat the key of a request in the "error" about it, or in every "answer"
-  --record FILE        one line of JSON a request`;
+  --record FILE        one line of JSON a request
+  --requests FILE      every request as it came, keys aside, a line of JSON each`;
 
 /** A person watches the product's own rehearsal: at no speed it would be over before it can be read. */
 const WATCHED_MS: readonly [number, number] = [150, 450];
@@ -45,6 +46,7 @@ export async function readOptions(args: readonly string[]): Promise<Options> {
       "api-key": text,
       "echo-key": text,
       record: text,
+      requests: text,
     },
   });
   const fd = whole("--listen-fd", values["listen-fd"], 0);
@@ -68,6 +70,7 @@ export async function readOptions(args: readonly string[]): Promise<Options> {
       ...(values["api-key"] === undefined ? {} : { apiKey: keyFrom(values["api-key"]) }),
       ...(echoKey === undefined ? {} : { echoKey }),
       ...(values.record === undefined ? {} : { record: values.record }),
+      ...(values.requests === undefined ? {} : { requests: values.requests }),
     },
   };
 }

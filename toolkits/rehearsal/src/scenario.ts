@@ -1,6 +1,6 @@
 // A scenario: which goals it can do, and what the model says in each turn. A pure function of the conversation.
 
-import type { Answer } from "./chat-wire.ts";
+import type { Answer } from "./answer-pieces.ts";
 import type { Conversation } from "./conversation.ts";
 import type { FaultRule } from "./faults.ts";
 import { wordsAbout } from "./picture.ts";

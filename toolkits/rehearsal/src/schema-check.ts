@@ -36,7 +36,8 @@ export function checkParameters(name: string, schema: unknown, param: string): v
   throw wrong(param, `Invalid schema for function '${name}': ${problem}`, "invalid_function_parameters");
 }
 
-function topProblem(schema: unknown): string | undefined {
+/** What is wrong with the schema of a tool's input; nothing when it is one a provider takes. */
+export function topProblem(schema: unknown): string | undefined {
   if (!isObject(schema)) return `${JSON.stringify(schema)} is not of type 'object'.`;
   if (schema.type !== "object") {
     return `schema must be a JSON Schema of 'type: "object"', got 'type: ${JSON.stringify(schema.type ?? null)}'.`;

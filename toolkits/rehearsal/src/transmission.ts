@@ -1,6 +1,6 @@
 // Sends a completion as server-sent events: paced, cut into writes of any size, and broken where a fault says so.
 
-import type { Completion } from "./chat-wire.ts";
+import type { Completion } from "./answer-pieces.ts";
 import type { Fault } from "./faults.ts";
 
 export interface Transmission {
@@ -17,15 +17,6 @@ export interface Transmission {
 /** Part of the latency before the first chunk: thinking takes longer than talking. */
 const FIRST_PART = 0.4;
 const FLUSH_MS = 20;
-const MALFORMED = '{"id":"chatcmpl-broken","choices":[{"delta":{"content":';
-const ERROR = JSON.stringify({
-  error: {
-    message: "The server had an error while processing your request.",
-    type: "server_error",
-    param: null,
-    code: null,
-  },
-});
 
 export function transmit(transmission: Transmission): ReadableStream<Uint8Array> {
   const stopped = new AbortController();
@@ -44,9 +35,9 @@ async function send(
   stopped: AbortSignal,
 ): Promise<void> {
   const started = performance.now();
-  const { chunks } = completion;
-  for (const [index, chunk] of chunks.entries()) {
-    const due = latencyMs * (FIRST_PART + ((1 - FIRST_PART) * index) / chunks.length);
+  const { events } = completion;
+  for (const [index, event] of events.entries()) {
+    const due = latencyMs * (FIRST_PART + ((1 - FIRST_PART) * index) / events.length);
     const wait = fault?.kind === "slow" ? fault.ms : due - (performance.now() - started);
     if (wait >= 1) await pause(wait, stopped);
     if (stopped.aborted) return;
@@ -58,23 +49,23 @@ async function send(
         return breakOff();
       }
       if (fault.kind === "error") {
-        write(controller, ERROR, chunkBytes);
+        write(controller, completion.error, chunkBytes);
         return controller.close();
       }
-      if (index === fault.after) write(controller, MALFORMED, chunkBytes);
+      if (index === fault.after) write(controller, completion.malformed, chunkBytes);
     }
-    write(controller, chunk, chunkBytes);
+    write(controller, event, chunkBytes);
   }
-  write(controller, "[DONE]", chunkBytes);
+  write(controller, completion.last, chunkBytes);
   controller.close();
 }
 
 function write(
   controller: ReadableStreamDefaultController<Uint8Array>,
-  data: string,
+  event: string,
   chunkBytes: number | undefined,
 ): void {
-  const bytes = Buffer.from(`data: ${data}\n\n`);
+  const bytes = Buffer.from(event);
   const size = chunkBytes ?? bytes.length;
   for (let start = 0; start < bytes.length; start += size) controller.enqueue(bytes.subarray(start, start + size));
 }

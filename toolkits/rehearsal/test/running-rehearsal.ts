@@ -2,6 +2,7 @@
 
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import Anthropic from "@anthropic-ai/sdk";
 import { createAdaptorServer } from "@hono/node-server";
 import OpenAI from "openai";
 import { createApp, type ServerConfig } from "../src/app.ts";
@@ -11,6 +12,8 @@ export interface RunningRehearsal {
   /** Ends in `/v1`. */
   url: string;
   client: OpenAI;
+  /** Over the other wire. */
+  anthropic: Anthropic;
   close: () => Promise<void>;
 }
 
@@ -25,10 +28,12 @@ export async function startRehearsal(config: Partial<ServerConfig> = {}): Promis
   });
   const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server;
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const apiKey = "sk-test";
   return {
-    url,
-    client: new OpenAI({ baseURL: url, apiKey: "sk-test", maxRetries: 0 }),
+    url: `${origin}/v1`,
+    client: new OpenAI({ baseURL: `${origin}/v1`, apiKey, maxRetries: 0 }),
+    anthropic: new Anthropic({ baseURL: origin, apiKey, maxRetries: 0 }),
     close: () =>
       new Promise((done) => {
         server.close(() => done());
@@ -46,6 +51,19 @@ export async function post(url: string, body: unknown, headers: Record<string, s
   return fetch(`${url}/chat/completions`, {
     method: "POST",
     headers: { "content-type": "application/json", ...headers },
+    body: typeof body === "string" ? body : JSON.stringify(body),
+  });
+}
+
+/** As `post`, over the wire of messages. */
+export async function postMessages(
+  url: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  return fetch(`${url}/messages`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "anthropic-version": "2023-06-01", "x-api-key": "k", ...headers },
     body: typeof body === "string" ? body : JSON.stringify(body),
   });
 }
