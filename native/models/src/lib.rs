@@ -20,5 +20,5 @@ mod trial;
 mod wire;
 
 pub use fabric::{ModelFabric, Times};
-pub use local::{LOCAL_PORTS, LOCAL_PURPOSE, find_local};
+pub use local::{LOCAL_PORTS, LOCAL_PURPOSE, LocalPort, find_local};
 pub use trial::TRIAL_PURPOSE;

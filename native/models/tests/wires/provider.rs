@@ -29,6 +29,8 @@ pub enum Act {
     Hang(Vec<Vec<u8>>),
     /// Status, further header lines, body.
     Answer(u16, &'static str, String),
+    /// As `Stream`, under these header lines.
+    Under(&'static str, Vec<Vec<u8>>),
     /// The connection is closed without a byte.
     Close,
 }
@@ -40,6 +42,7 @@ pub struct Heard {
 }
 
 pub struct Provider {
+    pub kind: ProviderKind,
     pub port: u16,
     pub heard: Arc<Heard>,
     task: tokio::task::JoinHandle<()>,
@@ -54,6 +57,11 @@ impl Drop for Provider {
 impl Provider {
     /// Plays the acts one a request; the last one goes on for ever.
     pub async fn start(acts: Vec<Act>) -> Self {
+        Self::of(ProviderKind::Openai, acts).await
+    }
+
+    /// As `start`, of another kind.
+    pub async fn of(kind: ProviderKind, acts: Vec<Act>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let heard = Arc::new(Heard::default());
@@ -69,19 +77,28 @@ impl Provider {
                 tokio::spawn(play(socket, act.unwrap(), Arc::clone(&ear)));
             }
         });
-        Self { port, heard, task }
+        Self {
+            kind,
+            port,
+            heard,
+            task,
+        }
     }
 
-    pub fn fabric(&self, times: Times) -> Arc<ModelFabric> {
-        let fabric = ModelFabric::with_times(Arc::new(PlainDialer), Arc::new(OneKey), times);
-        fabric.set_providers(vec![ProviderConfig {
+    pub fn config(&self) -> ProviderConfig {
+        ProviderConfig {
             provider_id: "p".to_owned(),
-            kind: ProviderKind::Openai,
+            kind: self.kind,
             base_url: format!("http://127.0.0.1:{}/v1/", self.port),
             auth_ref: Some("p".to_owned()),
             model_ids: vec!["m".to_owned()],
             default_model_id: None,
-        }]);
+        }
+    }
+
+    pub fn fabric(&self, times: Times) -> Arc<ModelFabric> {
+        let fabric = ModelFabric::with_times(Arc::new(PlainDialer), Arc::new(OneKey), times);
+        fabric.set_providers(vec![self.config()]);
         fabric
     }
 }
@@ -93,8 +110,8 @@ async fn play(mut socket: TcpStream, act: Act, heard: Arc<Heard>) {
         .requests
         .lock()
         .unwrap()
-        .push((head, serde_json::from_slice(&body).unwrap()));
-    let stream_head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+        .push((head, serde_json::from_slice(&body).unwrap_or_default()));
+    let mut lines = "content-type: text/event-stream\r\n";
     let (chunks, whole, stays) = match act {
         Act::Close => return,
         Act::Answer(status, more, body) => {
@@ -103,11 +120,15 @@ async fn play(mut socket: TcpStream, act: Act, heard: Arc<Heard>) {
             let _ = socket.write_all(text.as_bytes()).await;
             return;
         }
+        Act::Under(others, chunks) => {
+            lines = others;
+            (chunks, true, false)
+        }
         Act::Stream(chunks) => (chunks, true, false),
         Act::Cut(chunks) => (chunks, false, false),
         Act::Hang(chunks) => (chunks, false, true),
     };
-    let mut text = stream_head.to_vec();
+    let mut text = format!("HTTP/1.1 200 OK\r\n{lines}transfer-encoding: chunked\r\n\r\n").into_bytes();
     for chunk in chunks.iter().filter(|chunk| !chunk.is_empty()) {
         text.extend(format!("{:x}\r\n", chunk.len()).bytes());
         text.extend(chunk);
@@ -300,4 +321,38 @@ pub fn answer_bytes() -> Vec<u8> {
     let mut text: String = events.iter().map(|event| format!("data: {event}\r\n\r\n")).collect();
     text.push_str("data: [DONE]\n\n");
     text.into_bytes()
+}
+
+/// The same answer on the wire of messages.
+pub fn message_bytes() -> Vec<u8> {
+    let delta = |index: u32, delta: Value| json!({ "type": "content_block_delta", "index": index, "delta": delta });
+    let words = |text: &str| delta(0, json!({ "type": "text_delta", "text": text }));
+    let input = |index: u32, text: &str| delta(index, json!({ "type": "input_json_delta", "partial_json": text }));
+    let start =
+        |index: u32, block: Value| json!({ "type": "content_block_start", "index": index, "content_block": block });
+    let stop = |index: u32| json!({ "type": "content_block_stop", "index": index });
+    let call = |id: &str, name: &str| json!({ "type": "tool_use", "id": id, "name": name, "input": {} });
+    let usage = json!({ "input_tokens": 7, "cache_read_input_tokens": 100, "cache_creation_input_tokens": 20, "output_tokens": 1 });
+    [
+        json!({ "type": "message_start", "message": { "id": "msg_1", "role": "assistant", "content": [], "usage": usage } }),
+        start(0, json!({ "type": "text", "text": "" })),
+        json!({ "type": "ping" }),
+        words("Größe"),
+        words(" 1\n"),
+        stop(0),
+        start(1, call("toolu_1", "file_read")),
+        input(1, ""),
+        input(1, "{\"path\":"),
+        input(1, "\"a\"}"),
+        stop(1),
+        start(2, call("toolu_2", "file_write")),
+        input(2, "{\"path\":\"b\",\"content\":\"ü\"}"),
+        stop(2),
+        json!({ "type": "message_delta", "delta": { "stop_reason": "tool_use", "stop_sequence": null }, "usage": { "output_tokens": 5 } }),
+        json!({ "type": "message_stop" }),
+    ]
+    .iter()
+    .map(|event| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap()))
+    .collect::<String>()
+    .into_bytes()
 }

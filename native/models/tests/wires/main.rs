@@ -3,7 +3,10 @@
 // The provider and the dialer that reaches it are sockets of the test's own.
 #![allow(clippy::disallowed_methods)]
 
+mod hostile;
+mod messages;
 mod provider;
+mod trials;
 
 use std::sync::Arc;
 use std::time::Duration;
