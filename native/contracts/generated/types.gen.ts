@@ -2176,6 +2176,45 @@ export interface ProviderParams {
   providerId: string;
 }
 
+/**
+ * `sealed`: the key, sealed as for `secret.store` under the provider's `authRef`, used for this question and not kept. Without it the
+ * key that is kept serves, at the address it was kept for only.
+ */
+export interface ProviderTestParams {
+  provider: ProviderConfig;
+  sealed?: string | null;
+}
+
+/** A provider that was tried and answered. */
+export interface ProviderTest {
+  /** The model that was asked. */
+  modelId: string;
+  /** From the question to the whole answer. */
+  latencyMs: number;
+  /** Every model it lists, in its order; empty where it lists none. */
+  modelIds: string[];
+}
+
+/** In the order of a table of ports. */
+export interface LocalModelServers {
+  servers: LocalModelServer[];
+}
+
+/** A model server that was found on this machine. What it says of itself is not to be trusted further than any other text. */
+export interface LocalModelServer {
+  /** Fit to be a provider's id, such as `ollama`; from the port it was found at. */
+  providerId: string;
+  /** Product that usually serves there, for people. */
+  name: string;
+  kind: ProviderKind;
+  /** `http://127.0.0.1:PORT/v1`. */
+  baseUrl: string;
+  /** In the server's order; empty where it asks for a key first. */
+  modelIds: string[];
+  /** It answers nobody without a key. */
+  needsKey: boolean;
+}
+
 /** X25519 public key, base64url. */
 export interface PublicKey {
   publicKey: string;

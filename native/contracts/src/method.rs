@@ -94,6 +94,8 @@ methods! {
     "approval.resolve" Post "/api/approvals" Approve (ApprovalResolveParams) -> Done: "Answers a question.";
     "provider.add" Post "/api/providers" Drive (ProviderConfig) -> Done: "Adds or replaces a provider.";
     "provider.remove" Post "/api/providers/remove" Drive (ProviderParams) -> Done: "Removes a provider and its key.";
+    "provider.test" Post "/api/providers/test" Drive (ProviderTestParams) -> crate::model::ProviderTest: "Asks a provider, added or not, one short question; what is wrong is told with what to do about it.";
+    "provider.find" Post "/api/providers/find" Drive (Empty) -> LocalModelServers: "Looks for model servers at their usual ports of this machine.";
     "secret.public_key" Get "/api/secrets/key" Drive (Empty) -> PublicKey: "The core's public key to which secrets are sealed.";
     "secret.store" Post "/api/secrets" Drive (SecretStoreParams) -> Done: "Keeps a secret that was sealed to the public key.";
     "audit.verify" Post "/api/audit/verify" Watch (Empty) -> AuditReport: "Recomputes the chain, every blob hash and the head.";
@@ -171,6 +173,11 @@ wire! {
     ReplayResult { run_id: String, recorded_digest: String, run_digest: String, equal: bool, files_equal: bool, diverged: Vec<String> }
     ApprovalResolveParams { request_id: String, approval_id: String, decision: Decision }
     ProviderParams { provider_id: String }
+    /// `sealed`: the key, sealed as for `secret.store` under the provider's `authRef`, used for this question and not kept. Without it the
+    /// key that is kept serves, at the address it was kept for only.
+    ProviderTestParams { provider: ProviderConfig, #[serde(default, skip_serializing_if = "Option::is_none")] sealed: Option<String> }
+    /// In the order of a table of ports.
+    LocalModelServers { servers: Vec<crate::model::LocalModelServer> }
     /// `taskId`: a task, `planner` or `answer`; without it every worker under way is told, and each that starts later. Seen before the next
     /// model step; `interrupt` gives the step under way up.
     SteerParams { request_id: String, run_id: String, #[serde(default, skip_serializing_if = "Option::is_none")] task_id: Option<String>, text: String, #[serde(default)] interrupt: bool }

@@ -102,13 +102,25 @@ impl VaultKeeper {
     /// # Errors
     /// `INVALID_ARGUMENTS` when the seal does not open under this name, `LIMIT_EXCEEDED`, `STORAGE_FAILED`.
     pub async fn store_sealed(self: &Arc<Self>, name: &str, sealed: &str) -> Outcome<()> {
+        let plain = self.opened(name, sealed)?;
+        self.store(name.to_owned(), plain).await
+    }
+
+    /// A secret that was sealed to the public key under this name, for one use: it is not kept.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENTS`, `LIMIT_EXCEEDED`.
+    pub fn open_sealed(&self, name: &str, sealed: &str) -> Outcome<Secret> {
+        Ok(Secret::new(self.opened(name, sealed)?.to_vec()))
+    }
+
+    fn opened(&self, name: &str, sealed: &str) -> Outcome<Zeroizing<Vec<u8>>> {
         check_name(name)?;
         if sealed.len() > 2 * SECRET_BYTES_MAX {
             return Err(too_large());
         }
         let opened = decode(sealed).and_then(|bytes| open_client_seal(&self.client_key, name, &bytes));
-        let plain = opened.ok_or_else(|| Fault::invalid("the sealed secret cannot be opened under this name"))?;
-        self.store(name.to_owned(), plain).await
+        opened.ok_or_else(|| Fault::invalid("the sealed secret cannot be opened under this name"))
     }
 
     /// Keeps a secret whose plain bytes are at hand; as [`VaultKeeper::store_sealed`] else.

@@ -78,6 +78,8 @@ pub(crate) async fn dispatch(core: &Arc<Core>, name: &str, params: &str, credent
         "approval.resolve" => crate::commands::resolve(&call).await,
         "provider.add" => crate::providers::add(&call).await,
         "provider.remove" => crate::providers::remove(&call).await,
+        "provider.test" => crate::providers::test(&call).await,
+        "provider.find" => crate::providers::find(&call).await,
         "secret.public_key" => crate::providers::public_key(&call),
         "secret.store" => crate::providers::store(&call).await,
         "session.list" => crate::sessions::list(&call),

@@ -1,17 +1,22 @@
 //! Providers and the secrets they name.
 
 use openwrap_contracts::event::Fact;
-use openwrap_contracts::method::{ProviderParams, PublicKey, SecretStoreParams};
+use openwrap_contracts::method::{LocalModelServers, ProviderParams, ProviderTestParams, PublicKey, SecretStoreParams};
 use openwrap_contracts::model::{ProviderConfig, ProviderKind};
+use openwrap_contracts::ports::{CancellationToken, Dialer, Secret};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use openwrap_egress::AllowRule;
+use openwrap_models::{LOCAL_PORTS, LOCAL_PURPOSE, TRIAL_PURPOSE, find_local};
 use serde_json::Value;
+use tokio::sync::Mutex;
 
 use crate::core::Core;
 use crate::methods::{Call, done, written};
 
 const MODELS_MAX: usize = 200;
 const NAME_CHARS_MAX: usize = 200;
+/// What is tried or looked for is opened in egress for that long only: one at a time, so that none closes another's.
+static LOOKING: Mutex<()> = Mutex::const_new(());
 
 /// Host and port of a base URL, and whether the person named this machine itself.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,7 +77,9 @@ fn check(provider: &ProviderConfig) -> Outcome<Endpoint> {
         )));
     }
     if provider.kind == ProviderKind::Rehearsal {
-        return Err(Fault::invalid("kind `rehearsal` is built in; add `openai` or `local`"));
+        return Err(Fault::invalid(
+            "kind `rehearsal` is built in; add `openai`, `anthropic` or `local`",
+        ));
     }
     let fits = |name: &String| !name.is_empty() && name.chars().count() <= NAME_CHARS_MAX;
     if provider.model_ids.is_empty() || provider.model_ids.len() > MODELS_MAX || !provider.model_ids.iter().all(fits) {
@@ -116,18 +123,22 @@ impl Core {
     }
 
     fn allow_provider(&self, provider: &ProviderConfig) -> Outcome<()> {
-        let endpoint = endpoint(&provider.base_url)?;
         let purpose = format!("model:{}", provider.provider_id);
-        self.egress.disallow(&purpose);
-        self.egress.allow(AllowRule {
-            purpose,
-            host: endpoint.host,
-            port: endpoint.port,
-            loopback: endpoint.loopback,
-            private: provider.kind == ProviderKind::Local,
-        });
+        let rule = rule_for(provider, &purpose)?;
+        self.egress.replace(&purpose, &[rule]);
         Ok(())
     }
+}
+
+fn rule_for(provider: &ProviderConfig, purpose: &str) -> Outcome<AllowRule> {
+    let endpoint = endpoint(&provider.base_url)?;
+    Ok(AllowRule {
+        purpose: purpose.to_owned(),
+        host: endpoint.host,
+        port: endpoint.port,
+        loopback: endpoint.loopback,
+        private: provider.kind == ProviderKind::Local,
+    })
 }
 
 pub(crate) async fn add(call: &Call<'_>) -> Outcome<Value> {
@@ -171,6 +182,70 @@ pub(crate) async fn remove(call: &Call<'_>) -> Outcome<Value> {
     core.egress.disallow(&format!("model:{}", provider.provider_id));
     core.load_providers().await?;
     done(call)
+}
+
+/// Tries a provider out with the key that came along, else with the one kept for it.
+pub(crate) async fn test(call: &Call<'_>) -> Outcome<Value> {
+    let ProviderTestParams { provider, sealed } = call.read()?;
+    check(&provider)?;
+    let core = call.core;
+    let key = key_for(core, &provider, sealed.as_deref()).await?;
+    let rule = rule_for(&provider, TRIAL_PURPOSE)?;
+    let _alone = LOOKING.lock().await;
+    core.egress.replace(TRIAL_PURPOSE, &[rule]);
+    let outcome = core
+        .fabric
+        .try_provider(&provider, key, &CancellationToken::new())
+        .await;
+    core.egress.disallow(TRIAL_PURPOSE);
+    written(&outcome?)
+}
+
+/// A kept key goes to the address it was kept for and to no other: a changed address needs it again.
+async fn key_for(core: &Core, provider: &ProviderConfig, sealed: Option<&str>) -> Outcome<Option<Secret>> {
+    let Some(name) = &provider.auth_ref else {
+        return match sealed {
+            Some(_) => Err(Fault::invalid(
+                "a sealed key needs the name it is sealed under: authRef",
+            )),
+            None => Ok(None),
+        };
+    };
+    if let Some(sealed) = sealed {
+        return core.store.vault().open_sealed(name, sealed).map(Some);
+    }
+    let kept = core
+        .following
+        .look(|fold| fold.providers.get(&provider.provider_id).cloned())
+        .await?;
+    let same = kept.is_some_and(|kept| {
+        let places = (endpoint(&kept.base_url), endpoint(&provider.base_url));
+        let same_place = matches!(places, (Ok(kept), Ok(new)) if kept == new);
+        let tls = |url: &str| url.starts_with("https://");
+        kept.auth_ref.as_ref() == Some(name) && same_place && tls(&kept.base_url) == tls(&provider.base_url)
+    });
+    if same {
+        return Ok(None);
+    }
+    Err(Fault::invalid("no key is kept for this provider at this address").with_hint("Give its key again."))
+}
+
+/// Looks for model servers on this machine, because a person asked for it.
+pub(crate) async fn find(call: &Call<'_>) -> Outcome<Value> {
+    let core = call.core;
+    let _alone = LOOKING.lock().await;
+    let rules = LOCAL_PORTS.map(|local| AllowRule {
+        purpose: LOCAL_PURPOSE.to_owned(),
+        host: "127.0.0.1".to_owned(),
+        port: local.port,
+        loopback: true,
+        private: false,
+    });
+    core.egress.replace(LOCAL_PURPOSE, &rules);
+    let dialer: std::sync::Arc<dyn Dialer> = core.egress.clone();
+    let servers = find_local(&dialer, &LOCAL_PORTS, &CancellationToken::new()).await;
+    core.egress.disallow(LOCAL_PURPOSE);
+    written(&LocalModelServers { servers })
 }
 
 pub(crate) fn public_key(call: &Call<'_>) -> Outcome<Value> {

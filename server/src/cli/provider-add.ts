@@ -5,7 +5,7 @@ import { type CommandCall, UsageError } from "./command.ts";
 import { connect } from "./connection.ts";
 import { readSecret } from "./secret-input.ts";
 
-const KINDS = new Set(["openai", "local"]);
+const KINDS = new Set(["openai", "anthropic", "local"]);
 
 function readProvider(call: CommandCall): ProviderConfig {
   const [providerId = ""] = call.args;
