@@ -63,8 +63,16 @@ export const COMMANDS: CommandRow[] = [
     args: ["ID"],
     about: "Add or replace a provider of models. The key is read from standard input, never from an argument.",
     options: [
-      { name: "kind", value: "KIND", about: "openai, anthropic, or local for a server of your own that speaks as OpenAI does (needed)" },
-      { name: "base-url", value: "URL", about: "such as https://api.openai.com/v1 or https://api.anthropic.com (needed)" },
+      {
+        name: "kind",
+        value: "KIND",
+        about: "openai, anthropic, or local for a server of your own that speaks as OpenAI does (needed)",
+      },
+      {
+        name: "base-url",
+        value: "URL",
+        about: "such as https://api.openai.com/v1 or https://api.anthropic.com (needed)",
+      },
       { name: "model", value: "ID", multiple: true, about: "a model it has; the first is the default (needed)" },
       { name: "key-stdin", about: "read the key from standard input" },
     ],
