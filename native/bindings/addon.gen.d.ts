@@ -41,6 +41,36 @@ export declare class CoreHandle {
   get contractsHash(): string
 }
 
+/** Thin face over the Rust store. Errors are thrown with the JSON text of a fault as their message. */
+export declare class PersistenceStore {
+  /** Takes the JSON of `PersistenceConfig`. */
+  constructor(configJson: string)
+  /** Opens the folder, or makes it; a second call does nothing. */
+  open(): Promise<void>
+  /** Gives the folder free; what was kept stays. */
+  close(): Promise<void>
+  /** Takes the JSON of `TaskRun`. */
+  saveTaskRun(runJson: string): Promise<void>
+  /** `status`: as in `TaskRun`. */
+  updateTaskRunStatus(runId: string, status: string, endedAt?: number | undefined | null): Promise<void>
+  /** Takes the JSON of `PersistenceFilter`, resolves to the JSON of `TaskRun[]`. */
+  listTaskRuns(filterJson?: string | undefined | null): Promise<string>
+  /** Takes the JSON of `ToolEvent`. */
+  saveToolEvent(eventJson: string): Promise<void>
+  /** Takes the JSON of `ModelEvent`. */
+  saveModelEvent(eventJson: string): Promise<void>
+  /** Takes the JSON of `AuWorkspaceEvent`. */
+  saveWorkspaceEvent(eventJson: string): Promise<void>
+  /** Resolves to the JSON of `SecretRecord`. */
+  storeSecret(key: string, secret: string): Promise<string>
+  /** Resolves to the plain text. */
+  loadSecret(key: string): Promise<string>
+  /** Takes the JSON of `PersistenceFilter`, resolves to the JSON of `ExportBundle`. */
+  exportBundle(filterJson?: string | undefined | null): Promise<string>
+  /** Removes the secrets and lists nothing of what was kept so far any more; the chain goes on. */
+  reset(): Promise<void>
+}
+
 /** An open stream. */
 export declare class Subscription {
   /**

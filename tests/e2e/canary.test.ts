@@ -81,8 +81,8 @@ afterAll(async () => {
 });
 
 /** Adds a provider with its key on standard input. */
-async function add(providerId: string, model: ModelServer, key: string): Promise<void> {
-  const words = ["provider", "add", providerId, "--kind", "openai", "--base-url", model.url, "--model", "rehearsal"];
+async function add(providerId: string, model: ModelServer, key: string, kind = "openai"): Promise<void> {
+  const words = ["provider", "add", providerId, "--kind", kind, "--base-url", model.url, "--model", "rehearsal"];
   const added = await watched(server.cli([...words, "--key-stdin"], { input: `${key}\n` }));
   expect(added.ended.status, added.ended.stderr).toBe(0);
   expect(added.hits).toEqual([]);
@@ -237,16 +237,18 @@ describe("the search", () => {
 });
 
 describe.each([
-  ["made as usual", 0],
-  ["that every spelling changes", 1],
-] as const)("a key %s", (_, place) => {
+  ["made as usual", 0, "openai"],
+  ["that every spelling changes", 1, "openai"],
+  ["made as usual", 0, "anthropic"],
+  ["that every spelling changes", 1, "anthropic"],
+] as const)("a key %s (%i, %s)", (_, place, kind) => {
   const key = KEYS[place];
   const other = KEYS[1 - place] ?? "";
 
   it("is used, and stays in the vault", async () => {
     await withModel({ apiKey: key }, async (model) => {
-      await add(`used-${place}`, model, key);
-      const done = await run(`used-${place}`);
+      await add(`used-${kind}-${place}`, model, key, kind);
+      const done = await run(`used-${kind}-${place}`);
       expect(done.ended.status, done.ended.stdout.slice(-2000)).toBe(0);
       expect(model.requests<{ status: number }>().every(({ status }) => status === 200)).toBe(true);
       expect(done.samples).toBeGreaterThan(5);
@@ -256,15 +258,15 @@ describe.each([
       expect(found.blobs).toBeGreaterThan(5);
       expect(existsSync(join(project, "environment.txt"))).toBe(true);
       const vault = readFileSync(join(server.folders.home, "vault.json"), "utf8");
-      expect(vault).toContain(`provider:used-${place}`);
+      expect(vault).toContain(`provider:used-${kind}-${place}`);
     });
   });
 
   it("is taken out of every answer of a provider that repeats it, however the answer is cut", async () => {
     await withModel({ apiKey: key, echoKey: "answer", chunkBytes: 11 }, async (model) => {
       expect(spelledIn(await askedDirectly(model, key), [key]).length).toBeGreaterThanOrEqual(4);
-      await add(`answers-${place}`, model, key);
-      const done = await run(`answers-${place}`);
+      await add(`answers-${kind}-${place}`, model, key, kind);
+      const done = await run(`answers-${kind}-${place}`);
       expect(model.requests().length).toBeGreaterThan(0);
       expect(liveTexts().some((text) => text.includes("[redacted]"))).toBe(true);
       expect((await traces(done)).hits).toEqual([]);
@@ -275,22 +277,24 @@ describe.each([
   it("is taken out of the error of a provider that repeats it", async () => {
     await withModel({ apiKey: other, echoKey: "error" }, async (model) => {
       expect(spelledIn(await askedDirectly(model, key), [key]).length).toBeGreaterThanOrEqual(4);
-      await add(`errors-${place}`, model, key);
-      const done = await run(`errors-${place}`);
+      await add(`errors-${kind}-${place}`, model, key, kind);
+      const done = await run(`errors-${kind}-${place}`);
       expect(done.ended.status).toBe(1);
       // What is left of the provider's words is shown.
-      expect(done.ended.stdout).toMatch(/Incorrect API key/);
+      expect(done.ended.stdout).toMatch(/Incorrect API key|invalid x-api-key/);
       expect((await traces(done)).hits).toEqual([]);
     });
   });
 
   it("goes with its provider", async () => {
     await withModel({ apiKey: key }, async (model) => {
-      await add(`gone-${place}`, model, key);
-      const removed = await watched(server.cli(["provider", "remove", `gone-${place}`]));
+      await add(`gone-${kind}-${place}`, model, key, kind);
+      const removed = await watched(server.cli(["provider", "remove", `gone-${kind}-${place}`]));
       expect(removed.ended.status).toBe(0);
       expect(removed.hits).toEqual([]);
-      expect(readFileSync(join(server.folders.home, "vault.json"), "utf8")).not.toContain(`provider:gone-${place}`);
+      expect(readFileSync(join(server.folders.home, "vault.json"), "utf8")).not.toContain(
+        `provider:gone-${kind}-${place}`,
+      );
       expect(look(true).hits).toEqual([]);
     });
   });

@@ -21,17 +21,33 @@ export interface ModelServerOptions {
   chunkBytes?: number;
 }
 
+export interface Received {
+  method: string;
+  path: string;
+  headers: Record<string, string>;
+  body: string;
+}
+
 export interface ModelServer {
   /** Ends in `/v1`. */
   url: string;
   port: number;
   /** Every request so far, as recorded. */
   requests<T = Record<string, unknown>>(): T[];
+  /** Every request as it came, keys aside. */
+  received(): Received[];
   stop(): Promise<void>;
 }
 
 function argumentsOf(options: ModelServerOptions, folder: string): string[] {
-  const args = ["--port", "0", "--record", join(folder, "requests.jsonl")];
+  const args = [
+    "--port",
+    "0",
+    "--record",
+    join(folder, "requests.jsonl"),
+    "--requests",
+    join(folder, "received.jsonl"),
+  ];
   const add = (name: string, value: string | number | undefined): void => {
     if (value !== undefined) args.push(`--${name}`, String(value));
   };
@@ -56,15 +72,18 @@ export async function startModelServer(options: ModelServerOptions = {}): Promis
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
   try {
     const [, url = ""] = await child.line(/^ready on (\S+)$/);
-    const record = join(folder, "requests.jsonl");
+    const lines = <T>(name: string): T[] => {
+      const path = join(folder, name);
+      return (existsSync(path) ? readFileSync(path, "utf8") : "")
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line) => JSON.parse(line) as T);
+    };
     return {
       url,
       port: Number(new URL(url).port),
-      requests: <T>() =>
-        (existsSync(record) ? readFileSync(record, "utf8") : "")
-          .split("\n")
-          .filter((line) => line !== "")
-          .map((line) => JSON.parse(line) as T),
+      requests: <T>() => lines<T>("requests.jsonl"),
+      received: () => lines<Received>("received.jsonl"),
       stop: async () => {
         await endChild(child);
         remove();
