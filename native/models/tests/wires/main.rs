@@ -6,6 +6,7 @@
 mod hostile;
 mod messages;
 mod provider;
+mod refusals;
 mod trials;
 
 use std::sync::Arc;

@@ -102,9 +102,7 @@ async fn a_server_that_names_what_it_does_not_know_is_asked_otherwise_and_that_i
         let reply = reply.await.unwrap();
         assert_eq!((reply.answer, reply.tries), (right_answer(), tries));
     }
-    let requests = provider.heard.requests.lock().unwrap();
-    let last = requests[3].1.clone();
-    drop(requests);
+    let last = provider.heard.requests.lock().unwrap()[3].1.clone();
     assert_eq!((last.get("stream_options"), &last["max_tokens"]), (None, &json!(99)));
     let provider = Provider::start(vec![unknown("max_completion_tokens, max_tokens")]).await;
     let fault = complete(&provider, QUICK).await.0.unwrap_err();
