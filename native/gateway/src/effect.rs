@@ -234,9 +234,13 @@ impl Effect<'_> {
         self.core.blobs.put(Bytes::from(bytes)).await.map(Some)
     }
 
-    /// Labels that follow from what the call reached, whatever the tool says.
+    /// Labels that follow from what the call reached, whatever the tool says. One that names nothing looks at what the attempt has open
+    /// already, as a page or the screen of a program, and answers, or fails, with the words it finds there.
     fn own_labels(&self, call: &ToolCall) -> Vec<Label> {
         let Permission { needs, networked, .. } = &self.permission;
+        if needs.is_empty() {
+            return call.labels.clone();
+        }
         labels_of(needs, &call.file_labels, *networked)
     }
 

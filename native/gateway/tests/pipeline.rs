@@ -282,6 +282,18 @@ async fn a_labelled_asker_is_asked_about_what_only_a_pattern_covers() {
 }
 
 #[tokio::test]
+async fn what_is_open_already_is_read_with_the_labels_of_who_opened_it() {
+    for tool in ["screen.view", "screen.fail"] {
+        let mut labelled = call(tool, json!({ "path": "p" }));
+        let (_, unread) = step(world(), labelled.clone()).await;
+        assert_eq!(unread.labels, [], "{tool}");
+        labelled.labels = vec![Label::Web];
+        let (_, read) = step(world(), labelled).await;
+        assert_eq!(read.labels, [Label::Web], "{tool}: also what it says of its failure");
+    }
+}
+
+#[tokio::test]
 async fn writes_of_a_process_beyond_its_grants_are_an_error_the_worker_reads() {
     let shell = |paths: &[&str]| {
         let command: Vec<&str> = ["node"].iter().chain(paths).copied().collect();

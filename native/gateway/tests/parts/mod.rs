@@ -268,7 +268,7 @@ pub struct SmallTool {
     pub definition: ToolDefinition,
     pub world: Arc<World>,
     pub act: Act,
-    /// Prefix of the need made from `path` (or `command[0]`).
+    /// Prefix of the need made from `path` (or `command[0]`); empty: it needs nothing.
     pub need: &'static str,
     /// Never ends, and does not listen to cancel.
     pub deaf: bool,
@@ -280,6 +280,9 @@ impl Tool for SmallTool {
     }
 
     fn needs(&self, arguments: &Value) -> Outcome<Vec<String>> {
+        if self.need.is_empty() {
+            return Ok(Vec::new());
+        }
         let value = arguments["path"].as_str().or_else(|| arguments["command"][0].as_str());
         Ok(vec![format!("{}:{}", self.need, value.unwrap())])
     }
@@ -359,6 +362,8 @@ pub fn gateway(world: &Arc<World>) -> ToolGatewayCore {
         tool("file.read", file(), again, Reach::Confined, "read", long, false),
         tool("file.fail", file(), again, Reach::Confined, "read", failing, false),
         tool("broken", file(), again, Reach::Confined, "read", broken, false),
+        tool("screen.view", file(), observed, Reach::Confined, "", long, false),
+        tool("screen.fail", file(), observed, Reach::Confined, "", failing, false),
         tool("deaf", file(), again, Reach::Confined, "read", write_file, true),
         tool("shell.exec", command, observed, Reach::Confined, "run", shell, false),
         tool(
@@ -396,6 +401,8 @@ pub fn call(tool: &str, arguments: Value) -> ToolCall {
             "file.read",
             "file.fail",
             "broken",
+            "screen.view",
+            "screen.fail",
             "deaf",
             "shell.exec",
             "mail.send",

@@ -26,7 +26,27 @@ fn role(name: &str, tools: &[&str]) -> Value {
     json!({ "name": name, "title": name, "about": name, "tools": tools, "instructions": "Do what is asked." })
 }
 
-/// A workflow of four roles whose failed attempts are tried again at once.
+/// Everything text from outside comes in by, and goes out by.
+const READER_TOOLS: &[&str] = &[
+    "browser.click",
+    "browser.extractTable",
+    "browser.navigate",
+    "browser.open",
+    "browser.snapshot",
+    "browser.type",
+    "excel.create",
+    "file.list",
+    "file.read",
+    "file.write",
+    "mcp:*",
+    "note.create",
+    "note.list",
+    "shell.exec",
+    "shell.input",
+    "shell.view",
+];
+
+/// A workflow of five roles whose failed attempts are tried again at once.
 pub fn workflow() -> Value {
     json!({
         "version": 1,
@@ -35,7 +55,7 @@ pub fn workflow() -> Value {
             role("developer", &["excel.create", "file.append", "file.list", "file.read", "file.write", "mcp:*", "shell.exec", "web.deploy"]),
             role("document", &["excel.create", "file.list", "file.read", "file.write"]),
             role("planner", &[]),
-            role("reader", &["file.list", "file.read", "file.write", "mail.send", "page.open", "shell.exec", "vault.post"]),
+            role("reader", READER_TOOLS),
         ],
         "stages": { "plan": "planner", "answer": "answer" },
         "acceptance": { "retries": 1, "backoffMs": 1, "stepsMax": 30 },
