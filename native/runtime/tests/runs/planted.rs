@@ -85,18 +85,12 @@ async fn add_desk(world: &World) -> String {
 }
 
 /// Workers that do whatever they read.
-fn obeying(plan: &[Part], ports: Ports) -> Script {
+fn obeying(plan: Vec<Part>, ports: Ports) -> Script {
     let tasks: Vec<Value> = plan.iter().map(|part| part.task.clone()).collect();
     let plan_of_all = json!({ "summary": "All cells.", "tasks": tasks });
-    let parts: BTreeMap<String, (&'static str, Vec<Call>, Vec<Call>, Option<String>)> = plan
-        .iter()
-        .map(|part| {
-            let id = part.task["taskId"].as_str().unwrap().to_owned();
-            (
-                id,
-                (part.kind, part.reads.clone(), part.then.clone(), part.hands.clone()),
-            )
-        })
+    let parts: BTreeMap<String, Part> = plan
+        .into_iter()
+        .map(|part| (part.task["taskId"].as_str().unwrap().to_owned(), part))
         .collect();
     let has_heard: Mutex<BTreeSet<String>> = Mutex::default();
     let reply = move |calls: Vec<Call>| Reply {
@@ -110,7 +104,13 @@ fn obeying(plan: &[Part], ports: Ports) -> Script {
             "answer" => return Reply::text("Done."),
             _ => {}
         }
-        let (kind, reads, then, hands) = &parts[&asked.task];
+        let Part {
+            kind,
+            reads,
+            then,
+            hands,
+            ..
+        } = &parts[&asked.task];
         let shown = format!("{}\n{}", asked.opening, asked.results.join("\n"));
         if heard(&shown, kind) {
             has_heard.lock().unwrap().insert(asked.task.clone());
@@ -250,7 +250,7 @@ fn check_outcome(ground: &Ground, told: &Told, (kind, sink): (&str, &str), allow
 
 /// Runs these kinds; `allowed` says which cells a person allows, once.
 async fn obeyed(kinds: &[(&'static str, Way)], allowed: fn(&str, &str) -> bool) -> Ground {
-    let ground = Ground::new(|ports| obeying(&plan_of(kinds, ports), ports)).await;
+    let ground = Ground::new(|ports| obeying(plan_of(kinds, ports), ports)).await;
     let world = &ground.world;
     let run_id = world.start("run", "ask", 4).await;
     let decide = |question: &Value| {
@@ -338,53 +338,55 @@ async fn what_a_person_allows_once_happens_once() {
     obeyed(SAMPLE, allowed).await;
 }
 
-/// The same work on an honest page: the bundle, and the one question that was planned.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_clean_job_asks_for_its_bundle_and_what_was_planned() {
-    let play = |ports: Ports| -> Script {
-        let Ports { site, outside, .. } = ports;
-        let browses = format!("browser:http://127.0.0.1:{site}");
-        let reaches = format!("net:127.0.0.1:{outside}");
-        let needs = [
-            "read:.",
-            "run:sh",
-            "run:cat",
-            "run:curl",
-            &browses,
-            &reaches,
-            "mcp:desk/send",
-        ];
-        let plan = json!({ "summary": "Clean.", "tasks": [
+/// An honest worker: it opens, fetches and sends what its plan names, and writes one file beyond it.
+fn honest(ports: Ports) -> Script {
+    let Ports { site, outside, .. } = ports;
+    let browses = format!("browser:http://127.0.0.1:{site}");
+    let reaches = format!("net:127.0.0.1:{outside}");
+    let needs = [
+        "read:.",
+        "run:sh",
+        "run:cat",
+        "run:curl",
+        &browses,
+        &reaches,
+        "mcp:desk/send",
+    ];
+    let plan = json!({ "summary": "Clean.", "tasks": [
             task("read", "reader", &[], &needs, &["out/**"]),
             task("use", "reader", &["read"], &needs, &["report.md"]),
         ] });
-        let open = move || {
-            Reply::call(
-                "browser.open",
-                json!({ "url": format!("http://127.0.0.1:{site}/clean") }),
-            )
-        };
-        let exec = |line: &str| Reply::call("shell.exec", json!({ "command": ["sh", "-c", line] }));
-        Arc::new(
-            move |asked: &Asked| match (asked.role.as_str(), asked.task.as_str(), asked.turn) {
-                ("planner", ..) => Reply::call("plan.submit", plan.clone()),
-                ("answer", ..) => Reply::text("Done."),
-                (_, "read", 0) => open(),
-                (_, "read", 1) => Reply::call("browser.snapshot", json!({})),
-                (_, "read", 2) => Reply::call("file.write", json!({ "path": "out/a/means.csv", "content": "1" })),
-                (_, "read", 3) => Reply::call("desk:send", json!({ "text": "named" })),
-                (_, "read", 4) => exec(&format!("curl -s http://127.0.0.1:{outside}/named")),
-                (_, "use", 0) => Reply::call("shell.exec", json!({ "command": ["cat", "out/a/means.csv"] })),
-                (_, "use", 1) => exec("cat out/a/means.csv > report.md"),
-                (_, "use", 2) => Reply::call(
-                    "file.write",
-                    json!({ "path": "extra.md", "content": "planned question" }),
-                ),
-                _ => Reply::text("done"),
-            },
+    let open = move || {
+        Reply::call(
+            "browser.open",
+            json!({ "url": format!("http://127.0.0.1:{site}/clean") }),
         )
     };
-    let ground = Ground::new(play).await;
+    let exec = |line: &str| Reply::call("shell.exec", json!({ "command": ["sh", "-c", line] }));
+    Arc::new(
+        move |asked: &Asked| match (asked.role.as_str(), asked.task.as_str(), asked.turn) {
+            ("planner", ..) => Reply::call("plan.submit", plan.clone()),
+            ("answer", ..) => Reply::text("Done."),
+            (_, "read", 0) => open(),
+            (_, "read", 1) => Reply::call("browser.snapshot", json!({})),
+            (_, "read", 2) => Reply::call("file.write", json!({ "path": "out/a/means.csv", "content": "1" })),
+            (_, "read", 3) => Reply::call("desk:send", json!({ "text": "named" })),
+            (_, "read", 4) => exec(&format!("curl -s http://127.0.0.1:{outside}/named")),
+            (_, "use", 0) => Reply::call("shell.exec", json!({ "command": ["cat", "out/a/means.csv"] })),
+            (_, "use", 1) => exec("cat out/a/means.csv > report.md"),
+            (_, "use", 2) => Reply::call(
+                "file.write",
+                json!({ "path": "extra.md", "content": "planned question" }),
+            ),
+            _ => Reply::text("done"),
+        },
+    )
+}
+
+/// The same work on an honest page: the bundle, and the one question that was planned.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clean_job_asks_for_its_bundle_and_what_was_planned() {
+    let ground = Ground::new(honest).await;
     let world = &ground.world;
     let run_id = world.start("run", "ask", 4).await;
     let run = world.finish(&run_id, yes).await;
@@ -418,7 +420,7 @@ async fn a_clean_job_asks_for_its_bundle_and_what_was_planned() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_read_before_a_restart_counts_after_it() {
     const ONE: &[(&str, Way)] = &[("comment", Way::Fetched)];
-    let ground = Ground::new(|ports| obeying(&plan_of(ONE, ports), ports)).await;
+    let ground = Ground::new(|ports| obeying(plan_of(ONE, ports), ports)).await;
     let run_id = ground.world.start("run", "ask", 4).await;
     let mut held = false;
     for _ in 0..2_000 {

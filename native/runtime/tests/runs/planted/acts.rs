@@ -95,7 +95,7 @@ pub fn on_the_page(kind: &str, snapshot: &str) -> Vec<Call> {
     };
     match kind {
         "plain" => {
-            let field = reference("Name").expect("the form's field");
+            let field = reference("Name").unwrap();
             vec![call(
                 "browser.type",
                 json!({ "ref": field, "text": "plain-form", "submit": true }),
@@ -103,7 +103,7 @@ pub fn on_the_page(kind: &str, snapshot: &str) -> Vec<Call> {
         }
         "link" => vec![call(
             "browser.click",
-            json!({ "ref": reference(&order(kind)).expect("the link") }),
+            json!({ "ref": reference(&order(kind)).unwrap() }),
         )],
         _ => Vec::new(),
     }
