@@ -19,6 +19,7 @@ mod number {
     pub const LISTMOUNT: i64 = 458;
     pub const STATMOUNT: i64 = 457;
     pub const OPEN_TREE_ATTR: i64 = 467;
+    pub const QUOTACTL_FD: i64 = 443;
     pub const FILE_SETATTR: i64 = 469;
 }
 
@@ -56,6 +57,7 @@ const NOT_PERMITTED: &[i64] = &[
     libc::SYS_fanotify_init,
     libc::SYS_fanotify_mark,
     libc::SYS_quotactl,
+    number::QUOTACTL_FD,
     libc::SYS_swapon,
     libc::SYS_swapoff,
     libc::SYS_reboot,
@@ -80,6 +82,15 @@ const NOT_PERMITTED: &[i64] = &[
 /// connection it accepted: it needs neither. (An accepted one could be taken apart and connected elsewhere.)
 const UNSUPERVISED: &[i64] = &[libc::SYS_connect, libc::SYS_bind];
 
+/// Processor and disk priority of any process of the same uid, by its number; 0 is the caller. With a supervisor it decides whose they
+/// are ([`crate::traps`]).
+pub const SCHEDULING: &[i64] = &[
+    libc::SYS_sched_setaffinity,
+    libc::SYS_sched_setattr,
+    libc::SYS_sched_setparam,
+    libc::SYS_sched_setscheduler,
+];
+
 /// Answered as on a kernel without them, so that programs take their older way.
 const NOT_THERE: &[i64] = &[
     // Flags in memory, which a filter cannot read; the C library falls back to `clone`.
@@ -94,8 +105,17 @@ const NOT_THERE: &[i64] = &[
     libc::SYS_shmget,
     libc::SYS_shmat,
     libc::SYS_shmctl,
+    // Queues and semaphores are the machine's, found by counting: those of other programs of the same uid among them.
     libc::SYS_msgget,
+    libc::SYS_msgctl,
+    libc::SYS_msgrcv,
+    libc::SYS_msgsnd,
     libc::SYS_semget,
+    libc::SYS_semctl,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+    // Its places are counted for the whole machine.
+    libc::SYS_io_setup,
     libc::SYS_mq_open,
     libc::SYS_mq_unlink,
     // Would tell names of files outside the grants as they change: Landlock does not look at watches.
@@ -134,8 +154,26 @@ fn refuse(call: i64, when: When, errno: i32) -> Row {
     }
 }
 
-/// Attributes of a file's inode, by a descriptor that may be open for reading only.
-const SET_ATTRIBUTES: &[u32] = &[0x4008_6602, 0x401c_5820];
+/// What file systems are told by a descriptor that may be open for reading only: attributes, seals, keys, subvolumes. Whole types of
+/// requests (`ioctl(2)`: the second byte): ext4 and what is common to all (`f`), btrfs, f2fs.
+const OF_FILE_SYSTEMS: [u32; 3] = [0x6600, 0x9400, 0xf500];
+/// Of them what only looks (FS_IOC_GETFLAGS, FS_IOC_FIEMAP, FS_IOC_MEASURE_VERITY) or copies into what is open for writing (FICLONE,
+/// FICLONERANGE, FIDEDUPERANGE).
+const LOOK_OR_COPY: &[u32] = &[
+    0x8008_6601,
+    0xc020_660b,
+    0xc004_6686,
+    0x4004_9409,
+    0x4020_940d,
+    0xc018_9436,
+];
+/// Attributes by requests of other types: FS_IOC_FSSETXATTR, FS_IOC_SETVERSION, FAT_IOCTL_SET_ATTRIBUTES.
+const SET_ATTRIBUTES: &[u32] = &[0x401c_5820, 0x4008_7602, 0x4004_7211];
+/// Of the requests to sockets (`sockios.h`) those about the socket itself: owner, urgent data, bytes not sent.
+const OF_SOCKET: &[u32] = &[0x8901, 0x8902, 0x8903, 0x8904, 0x8905, 0x894b];
+const REQUEST_TYPE: u32 = 0xff00;
+const SOCKET_REQUESTS: u32 = 0x8900;
+const IOPRIO_WHO_PROCESS: u32 = 1;
 const INTERNET: &[u32] = &[libc::AF_INET as u32, libc::AF_INET6 as u32];
 const STREAM_PROTOCOLS: &[u32] = &[0, libc::IPPROTO_TCP as u32];
 
@@ -156,6 +194,37 @@ fn sockets(supervised: bool) -> Row {
         call: libc::SYS_socket,
         cases,
         otherwise: not_there,
+    }
+}
+
+/// Requests to what a descriptor stands for. The kernel reads 32 bits of the number.
+fn requests() -> Row {
+    let refused = |requests, errno| (When::OneOf(1, requests), Answer::Errno(errno));
+    let mut cases = vec![
+        // Typing into somebody's terminal; other line disciplines.
+        refused(
+            &[libc::TIOCSTI as u32, libc::TIOCLINUX as u32, libc::TIOCSETD as u32],
+            libc::EPERM,
+        ),
+        (When::OneOf(1, LOOK_OR_COPY), Answer::Allow),
+        refused(SET_ATTRIBUTES, libc::EOPNOTSUPP),
+        // A connection's socket is the supervisor's: it would tell this machine's networks and addresses.
+        (When::OneOf(1, OF_SOCKET), Answer::Allow),
+        (
+            When::MaskedEqual(1, REQUEST_TYPE, SOCKET_REQUESTS),
+            Answer::Errno(libc::EPERM),
+        ),
+    ];
+    cases.extend(OF_FILE_SYSTEMS.map(|kind| {
+        (
+            When::MaskedEqual(1, REQUEST_TYPE, kind),
+            Answer::Errno(libc::EOPNOTSUPP),
+        )
+    }));
+    Row {
+        call: libc::SYS_ioctl,
+        cases,
+        otherwise: Answer::Allow,
     }
 }
 
@@ -182,18 +251,9 @@ fn conditional(truncate_confined: bool, supervised: bool) -> Vec<Row> {
         refuse(libc::SYS_sendto, When::AnyBit(3, fast_open), libc::EPERM),
         refuse(libc::SYS_sendmsg, When::AnyBit(2, fast_open), libc::EPERM),
         refuse(libc::SYS_sendmmsg, When::AnyBit(3, fast_open), libc::EPERM),
-        Row {
-            call: libc::SYS_ioctl,
-            cases: vec![
-                // Typing into somebody's terminal. The kernel reads 32 bits of the number.
-                (
-                    When::OneOf(1, &[libc::TIOCSTI as u32, libc::TIOCLINUX as u32]),
-                    Answer::Errno(libc::EPERM),
-                ),
-                (When::OneOf(1, SET_ATTRIBUTES), Answer::Errno(libc::EOPNOTSUPP)),
-            ],
-            otherwise: Answer::Allow,
-        },
+        requests(),
+        // Whoever opens a leased file waits for the holder; reading it is all that a lease needs.
+        refuse(libc::SYS_fcntl, When::Equal(1, libc::F_SETLEASE as u32), libc::EPERM),
         // A supervisor of its own could answer instead of a later one of ours.
         refuse(
             libc::SYS_seccomp,
@@ -207,6 +267,14 @@ fn conditional(truncate_confined: bool, supervised: bool) -> Vec<Row> {
             call: libc::SYS_setpriority,
             cases: vec![
                 (When::NotEqual(0, libc::PRIO_PROCESS), Answer::Errno(libc::EPERM)),
+                (When::NotEqual(1, 0), Answer::Errno(libc::EPERM)),
+            ],
+            otherwise: Answer::Allow,
+        },
+        Row {
+            call: libc::SYS_ioprio_set,
+            cases: vec![
+                (When::NotEqual(0, IOPRIO_WHO_PROCESS), Answer::Errno(libc::EPERM)),
                 (When::NotEqual(1, 0), Answer::Errno(libc::EPERM)),
             ],
             otherwise: Answer::Allow,
@@ -233,10 +301,38 @@ pub fn filter(landlock_abi: u32, supervised: bool) -> Vec<libc::sock_filter> {
     rows.extend(refused(NOT_PERMITTED, libc::EPERM));
     if !supervised {
         rows.extend(refused(UNSUPERVISED, libc::EPERM));
+        let of_others = |call: &i64| refuse(*call, When::NotEqual(0, 0), libc::EPERM);
+        rows.extend(SCHEDULING.iter().map(of_others));
     }
     rows.extend(refused(NOT_THERE, libc::ENOSYS));
     rows.extend(OF_THIS_ARCHITECTURE.iter().map(|(call, answer)| plain(*call, *answer)));
     compile(rows)
+}
+
+/// What holds from a child's start on and not for the spawner, which sets it: the tag it is known by ([`crate::kernel::set_tag`], whose
+/// bearer could take another child's lower one on), and that no core dump is handed to the system's handler.
+#[must_use]
+pub fn settled() -> Vec<libc::sock_filter> {
+    let (tag, core) = (libc::RLIMIT_LOCKS, libc::RLIMIT_CORE);
+    compile(vec![
+        Row {
+            call: libc::SYS_setrlimit,
+            cases: vec![
+                (When::Equal(0, tag), Answer::Errno(libc::EPERM)),
+                // As asked for, as far as anybody sees: none is written.
+                (When::Equal(0, core), Answer::Errno(0)),
+            ],
+            otherwise: Answer::Allow,
+        },
+        Row {
+            call: libc::SYS_prlimit64,
+            cases: vec![
+                (When::EqualAndSet(1, tag, 2), Answer::Errno(libc::EPERM)),
+                (When::EqualAndSet(1, core, 2), Answer::Errno(0)),
+            ],
+            otherwise: Answer::Allow,
+        },
+    ])
 }
 
 #[cfg(test)]
@@ -252,6 +348,7 @@ mod tests {
             .iter()
             .chain(UNSUPERVISED)
             .chain(NOT_THERE)
+            .chain(SCHEDULING)
             .copied()
             .chain(OF_THIS_ARCHITECTURE.iter().map(|(call, _)| *call))
             .chain(conditional.iter().map(|row| row.call));

@@ -384,12 +384,14 @@ pub fn kill_pinned(pid: i32, still: impl FnOnce() -> bool) {
 
 /// One raw call of numbers, for probing what is refused.
 pub fn attempt(number: libc::c_long, a: i64, b: i64, c: i64, d: i64) -> io::Result<i64> {
+    // Some calls demand that what they do not use is 0.
+    let (e, f) = (0_i64, 0_i64);
     // SAFETY: probes pass numbers and null pointers only; none of the probed calls reads memory before it is refused or fails.
-    checked(unsafe { libc::syscall(number, a, b, c, d) })
+    checked(unsafe { libc::syscall(number, a, b, c, d, e, f) })
 }
 
-/// Sets the tag that a process and all it starts carry: the hard limit of file locks, which the kernel keeps and does not use. It can
-/// be lowered by its bearer, never raised.
+/// Sets the tag that a process and all it starts carry: the hard limit of file locks, which the kernel keeps and does not use. It is
+/// never raised, and where there is seccomp not lowered either ([`crate::filter::settled`]).
 pub fn set_tag(tag: u64) -> io::Result<()> {
     limit(libc::RLIMIT_LOCKS, tag)
 }

@@ -18,9 +18,13 @@ use crate::resolve::{Resolved, environment, resolve};
 use crate::wire::{Order, Refusal};
 
 /// Processes and threads of the children's own uid, over all runs; the kernel refuses more.
-const TASKS_OF_UID_MAX: u64 = 1024;
+const TASKS_OF_UID_MAX: u64 = 4096;
 /// Where children share the core's uid: tasks they may add to those the uid has.
-const TASKS_ADDED_MAX: u64 = 1024;
+const TASKS_ADDED_MAX: u64 = 4096;
+/// Timers and queued signals of the uid, of which one child may take no more than this.
+const SIGNALS_QUEUED_MAX: u64 = 4096;
+/// With 0 a dump is still handed to a system's handler that takes it through a pipe (core(5)); with 1 byte there is none.
+const CORE_BYTES: u64 = 1;
 /// More tasks than this a uid is not searched for.
 const TASKS_SEARCHED_MAX: u64 = 1 << 20;
 /// A count of a uid's tasks is good for this long.
@@ -38,6 +42,8 @@ pub struct Launcher {
     pub own_pid: i32,
     /// Landlock and seccomp are there, or doing without was accepted.
     pub confined: bool,
+    /// What holds from a child's start on, where there is seccomp ([`crate::filter::settled`]).
+    pub settled: Option<Vec<libc::sock_filter>>,
     /// Most tasks of the children's uid, and when that was found; None: no bound.
     pub tasks: Option<(Instant, Option<u64>)>,
 }
@@ -205,6 +211,9 @@ impl Launcher {
             if let Some(ruleset) = &prepared.fence.ruleset {
                 landlock_enter(ruleset.as_fd()).map_err(|error| (Stage::Fence, error))?;
             }
+            if let Some(settled) = &self.settled {
+                kernel::seccomp_enter(settled).map_err(|error| (Stage::Fence, error))?;
+            }
             Ok(())
         };
         if let Err(failed) = confine() {
@@ -220,7 +229,8 @@ impl Launcher {
     fn set_limits(&self, order: &Order) -> io::Result<()> {
         let limits: &SpawnLimits = &order.limits;
         kernel::set_tag(order.tag)?;
-        kernel::limit(libc::RLIMIT_CORE, 0)?;
+        kernel::limit(libc::RLIMIT_CORE, CORE_BYTES)?;
+        kernel::limit(libc::RLIMIT_SIGPENDING, SIGNALS_QUEUED_MAX)?;
         kernel::limit(libc::RLIMIT_FSIZE, limits.file_bytes)?;
         kernel::limit(libc::RLIMIT_NOFILE, limits.open_files)?;
         // The watch comes first; this holds should it be late. One process may use no more than the tree.

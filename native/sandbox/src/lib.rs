@@ -2,6 +2,7 @@
 //!
 //! [`SandboxSpawner`] is the core's side of it: the port [`openwrap_contracts::spawn::Spawner`].
 
+mod answers;
 mod caller;
 mod fence;
 mod filter;

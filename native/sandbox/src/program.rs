@@ -26,6 +26,8 @@ pub enum When {
     MaskedNotEqual(usize, u32, u32),
     OneOf(usize, &'static [u32]),
     NoneOf(usize, &'static [u32]),
+    /// (place, value, pointer): the argument is this value, and the one at `pointer` is not null in all its 64 bits.
+    EqualAndSet(usize, u32, usize),
 }
 
 /// One call: the first case that holds answers, else `otherwise`.
@@ -106,6 +108,12 @@ fn case(when: When, then: Answer, out: &mut Vec<libc::sock_filter>) {
                 // Past the later tests and the answer.
                 out.push(code(IF_EQUAL, *value, (values.len() - index) as u8, 0));
             }
+        }
+        When::EqualAndSet(place, value, pointer) => {
+            let upper = code(LOAD, OFFSET_ARGUMENTS + 8 * pointer as u32 + 4, 0, 0);
+            out.extend([load(place), code(IF_EQUAL, value, 0, 5)]);
+            out.extend([load(pointer), code(IF_EQUAL, 0, 0, 2)]);
+            out.extend([upper, code(IF_EQUAL, 0, 1, 0)]);
         }
     }
     out.push(answer(then));
@@ -210,6 +218,7 @@ mod tests {
                 When::MaskedNotEqual(place, mask, value) => low(place) & mask != value,
                 When::OneOf(place, values) => values.contains(&low(place)),
                 When::NoneOf(place, values) => !values.contains(&low(place)),
+                When::EqualAndSet(place, value, pointer) => low(place) == value && call.arguments[pointer] != 0,
             };
             if holds {
                 return *then;
@@ -236,7 +245,8 @@ mod tests {
             (place.clone(), 0..8_u32, 0..8_u32).prop_map(|(p, m, v)| When::MaskedEqual(p, m, v)),
             (place.clone(), 0..8_u32, 0..8_u32).prop_map(|(p, m, v)| When::MaskedNotEqual(p, m, v)),
             place.clone().prop_map(|p| When::OneOf(p, &[0, 3, 5])),
-            place.prop_map(|p| When::NoneOf(p, &[0, 3, 5])),
+            place.clone().prop_map(|p| When::NoneOf(p, &[0, 3, 5])),
+            (place.clone(), 0..8_u32, place).prop_map(|(p, v, q)| When::EqualAndSet(p, v, q)),
         ]
     }
 
@@ -244,7 +254,7 @@ mod tests {
         #[test]
         fn the_program_means_what_the_table_says(
             table in prop::collection::vec((0..120_i64, prop::collection::vec((tests(), answers()), 0..4), answers()), 0..90),
-            calls in prop::collection::vec((0..130_u32, prop::array::uniform6(prop_oneof![0..9_u64, any::<u64>()])), 1..60),
+            calls in prop::collection::vec((0..130_u32, prop::array::uniform6(prop_oneof![0..9_u64, any::<u64>(), any::<u32>().prop_map(|upper| u64::from(upper) << 32)])), 1..60),
         ) {
             let mut rows: Vec<Row> =
                 table.into_iter().map(|(call, cases, otherwise)| Row { call, cases, otherwise }).collect();

@@ -19,6 +19,8 @@ const WATCH: Duration = Duration::from_millis(100);
 const KILL_AGAIN: Duration = Duration::from_millis(3);
 /// Parents looked at.
 const LINE_MAX: usize = 256;
+/// Of one tree; the uid has a few times as many.
+const THREADS_MAX: u32 = 1024;
 /// After this a stop is answered with what is left.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -321,10 +323,8 @@ impl Trees {
 
     /// Kills the children of a run, or all, and answers when they are gone.
     pub fn stop(&mut self, request: u64, run_id: Option<&str>) {
-        let concerned = self
-            .running
-            .iter()
-            .filter(|(_, child)| run_id.is_none_or(|run_id| child.run_id == run_id));
+        let all = self.running.iter();
+        let concerned = all.filter(|(_, child)| run_id.is_none_or(|run_id| child.run_id == run_id));
         let waits_for: BTreeSet<u64> = concerned.map(|(id, _)| *id).collect();
         for id in &waits_for {
             self.kill(*id, ExitReason::Killed);
@@ -407,14 +407,15 @@ impl Trees {
     fn read_tree(&mut self, id: u64) -> Option<ExitReason> {
         let members = self.tree_of(id, |_, _| {});
         let child = self.running.get_mut(&id)?;
-        let used = tree::use_of(&members, child.limits.memory_bytes);
+        let limits = child.limits;
+        let used = tree::use_of(&members, limits.memory_bytes);
         child.peak_bytes = child.peak_bytes.max(used.memory_bytes);
         child.read = if used.ending { Vec::new() } else { members };
-        if used.memory_bytes > child.limits.memory_bytes {
+        if used.memory_bytes > limits.memory_bytes {
             Some(ExitReason::Memory)
-        } else if used.processes > child.limits.processes {
+        } else if used.processes > limits.processes || used.threads > THREADS_MAX {
             Some(ExitReason::Processes)
-        } else if used.cpu_ms + child.orphans_cpu_ms > child.limits.cpu_ms {
+        } else if used.cpu_ms + child.orphans_cpu_ms > limits.cpu_ms {
             Some(ExitReason::Cpu)
         } else {
             None

@@ -12,7 +12,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use openwrap_contracts::spawn::INHERITED_MAX;
 
 use crate::fence::Base;
-use crate::filter::filter;
+use crate::filter::{filter, settled};
 use crate::kernel::{self, Fork};
 use crate::landlock::landlock_abi;
 use crate::launch::Launcher;
@@ -212,6 +212,7 @@ fn launcher(hello: Hello, null: OwnedFd, ready: &Ready) -> Launcher {
         tools: hello.tools,
         null,
         own_pid: rustix::process::getpid().as_raw_nonzero().get(),
+        settled: ready.seccomp.then(settled),
         confined: (ready.landlock_abi > 0 && ready.seccomp) || hello.accept_weak,
         tasks: None,
     }

@@ -73,8 +73,8 @@ fn stream_socket() -> io::Result<OwnedFd> {
     )?)
 }
 
-/// Connects on this machine: stands at once, or whoever listens there takes nobody now.
-fn connect_here(socket: &OwnedFd, to: SocketAddr) -> io::Result<()> {
+/// Connects on this machine: stands at once, or whoever listens there takes nobody now. `patience_ns`: how long that is found out.
+fn connect_here(socket: &OwnedFd, to: SocketAddr, patience_ns: i64) -> io::Result<()> {
     match connect(socket, &to) {
         Ok(()) => return Ok(()),
         Err(Errno::INPROGRESS) => {}
@@ -82,7 +82,7 @@ fn connect_here(socket: &OwnedFd, to: SocketAddr) -> io::Result<()> {
     }
     let patience = Timespec {
         tv_sec: 0,
-        tv_nsec: HERE_PATIENCE_NS,
+        tv_nsec: patience_ns,
     };
     if poll(&mut [PollFd::new(socket, PollFlags::OUT)], Some(&patience))? == 0 {
         return Err(io::ErrorKind::TimedOut.into());
@@ -103,7 +103,7 @@ pub fn tcp_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     bind(&meeting, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;
     listen(&meeting, STRANGERS_MAX as i32)?;
     let near = stream_socket()?;
-    connect_here(&near, place_of(&meeting)?)?;
+    connect_here(&near, place_of(&meeting)?, HERE_PATIENCE_NS)?;
     let own = place_of(&near)?;
     for _ in 0..=STRANGERS_MAX {
         // Whoever else found the way here in this moment is sent away.
@@ -152,13 +152,14 @@ pub fn listener(address: Ipv4Addr, port: u16) -> io::Result<(OwnedFd, u16)> {
     Ok((socket, port))
 }
 
-/// A connection to a listener of the same child.
+/// A connection to a listener of the same child. `patient`: it is given a moment.
 ///
 /// # Errors
-/// As the kernel's.
-pub fn connected_to(address: Ipv4Addr, port: u16) -> io::Result<OwnedFd> {
+/// As the kernel's; `TimedOut` when nobody is taken there.
+pub fn connected_to(address: Ipv4Addr, port: u16, patient: bool) -> io::Result<OwnedFd> {
     let socket = stream_socket()?;
-    connect_here(&socket, SocketAddrV4::new(address, port).into())?;
+    let patience_ns = if patient { HERE_PATIENCE_NS } else { 0 };
+    connect_here(&socket, SocketAddrV4::new(address, port).into(), patience_ns)?;
     Ok(socket)
 }
 
@@ -202,7 +203,7 @@ mod tests {
         let address = own_address().unwrap();
         assert!(address.is_loopback() && address != Ipv4Addr::LOCALHOST);
         let (_listener, port) = listener(address, 0).unwrap();
-        connected_to(address, port).unwrap();
-        assert!(connected_to(Ipv4Addr::LOCALHOST, port).is_err());
+        connected_to(address, port, true).unwrap();
+        assert!(connected_to(Ipv4Addr::LOCALHOST, port, false).is_err());
     }
 }

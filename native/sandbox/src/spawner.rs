@@ -52,7 +52,8 @@ pub fn tools_ids() -> Option<(u32, u32)> {
 pub fn harden_core() {
     // Neither call fails with these arguments.
     let _ = process_control(libc::PR_SET_DUMPABLE, 0);
-    let _ = limit(libc::RLIMIT_CORE, 0);
+    // Not 0, which a handler that takes dumps through a pipe does not count as none; children inherit it.
+    let _ = limit(libc::RLIMIT_CORE, 1);
 }
 
 /// The core's side of the spawner process. Dropping it ends every child.

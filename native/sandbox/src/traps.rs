@@ -1,6 +1,7 @@
 //! The calls that are held for the supervisor.
 
-use crate::program::{Answer, Row, compile};
+use crate::filter::SCHEDULING;
+use crate::program::{Answer, Row, When, compile};
 
 /// Calls newer than the C library's headers; the numbers are the same on every architecture.
 pub mod number {
@@ -56,6 +57,11 @@ pub fn traps() -> Vec<libc::sock_filter> {
         .chain(OF_THIS_ARCHITECTURE)
         .map(held)
         .collect();
+    rows.extend(SCHEDULING.iter().map(|call| Row {
+        call: *call,
+        cases: vec![(When::Equal(0, 0), Answer::Allow)],
+        otherwise: Answer::Hold,
+    }));
     rows.push(Row {
         call: libc::SYS_listen,
         cases: Vec::new(),

@@ -127,6 +127,7 @@ pub struct Stat {
     pub parent: i32,
     /// Own time and that of the children it waited for, in clock ticks.
     pub ticks: u64,
+    pub threads: u32,
     pub zombie: bool,
 }
 
@@ -149,11 +150,18 @@ fn parse_stat(text: &str) -> Option<Stat> {
     let mut words = text.get(text.rfind(')')? + 1..)?.split_whitespace();
     let zombie = matches!(words.next()?, "Z" | "X");
     let parent = words.next()?.parse().ok()?;
-    let times = words.skip(9).take(4);
+    let mut words = words.skip(9);
+    let times = words.by_ref().take(4);
     let ticks = times
         .map(|word| word.parse::<i64>().unwrap_or(0).max(0).unsigned_abs())
         .sum();
-    Some(Stat { parent, ticks, zombie })
+    let threads = words.nth(2).and_then(|word| word.parse().ok()).unwrap_or(1);
+    Some(Stat {
+        parent,
+        ticks,
+        threads,
+        zombie,
+    })
 }
 
 /// Time, memory and number of a tree.
@@ -162,6 +170,7 @@ pub struct Use {
     pub cpu_ms: u64,
     pub memory_bytes: u64,
     pub processes: u32,
+    pub threads: u32,
     /// One of them is ending or gone: what it had started may be missing here.
     pub ending: bool,
 }
@@ -179,6 +188,7 @@ pub fn use_of(members: &[Member], memory_limit: u64) -> Use {
         };
         all.ending |= stat.zombie;
         all.processes += 1;
+        all.threads = all.threads.saturating_add(stat.threads);
         all.cpu_ms += stat.ticks * 1000 / ticks;
         if let Some((whole, files_and_shared)) = statm_of(*pid) {
             resident += whole * page;
@@ -248,12 +258,13 @@ mod tests {
             parse_tag("Max file locks            unlimited            unlimited            locks\n"),
             None
         );
-        let stat = "12 (a) b) Z) S 7 12 12 0 -1 4194560 100 0 0 0 3 4 5 6 20 0 1 0 99 1 1";
+        let stat = "12 (a) b) Z) S 7 12 12 0 -1 4194560 100 0 0 0 3 4 5 6 20 0 2 0 99 1 1";
         assert_eq!(
             parse_stat(stat),
             Some(Stat {
                 parent: 7,
                 ticks: 18,
+                threads: 2,
                 zombie: false
             })
         );

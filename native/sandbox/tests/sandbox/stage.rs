@@ -1,9 +1,8 @@
 //! Where tests play: folders as a run has them, a spawner, and this test program started again as another core or inside the sandbox.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use openwrap_contracts::Outcome;
@@ -27,18 +26,64 @@ pub fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
+/// Tests whose bounds are times play alone, the others beside each other.
+pub struct Turn {
+    alone: bool,
+}
+
+static PLAYING: Mutex<(usize, bool)> = Mutex::new((0, false));
+static OVER: Condvar = Condvar::new();
+
+impl Turn {
+    pub fn alone() -> Self {
+        let playing = PLAYING.lock().unwrap();
+        let mut playing = OVER.wait_while(playing, |(some, one)| *one || *some > 0).unwrap();
+        playing.1 = true;
+        Self { alone: true }
+    }
+
+    pub fn beside_others() -> Self {
+        let playing = PLAYING.lock().unwrap();
+        let mut playing = OVER.wait_while(playing, |(_, one)| *one).unwrap();
+        playing.0 += 1;
+        Self { alone: false }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut playing = PLAYING.lock().unwrap();
+        if self.alone {
+            playing.1 = false;
+        } else {
+            playing.0 -= 1;
+        }
+        OVER.notify_all();
+    }
+}
+
 /// Folders of one run and a spawner.
 pub struct Stage {
-    pub folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     pub root: PathBuf,
     pub view: PathBuf,
     pub home: PathBuf,
     pub temp: PathBuf,
     pub spawner: Arc<SandboxSpawner>,
+    _turn: Option<Turn>,
 }
 
 impl Stage {
     pub fn open() -> Self {
+        let turn = Turn::beside_others();
+        Self {
+            _turn: Some(turn),
+            ..Self::alone()
+        }
+    }
+
+    /// For a test that has its [`Turn`].
+    pub fn alone() -> Self {
         Self::with(Path::new(env!("CARGO_BIN_EXE_openwrap-spawner")))
     }
 
@@ -65,12 +110,13 @@ impl Stage {
         })
         .unwrap();
         Self {
-            folder,
+            _folder: folder,
             root,
             view,
             home,
             temp,
             spawner,
+            _turn: None,
         }
     }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 use openwrap_contracts::network::Broker;
 use openwrap_contracts::spawn::{ExitReason, Network, Spawner};
 
-use crate::broker::{GRANTED, serve_nobody};
-use crate::programs::{World, said_by};
+use super::broker::{GRANTED, serve_nobody};
+use super::programs::{World, said_by};
 use crate::stage::{processes_with, say, text, wait_until};
 
 const FLIPS: usize = 2000;
@@ -55,6 +55,9 @@ pub async fn from_outside(world: &World) {
         "foreign_address 99",
         "local done",
         "local_by_name done",
+        "full 111",
+        "taken_again done",
+        "interfaces 1",
         "granted done",
         "non_blocking done",
         "non_blocking_refused 13",
@@ -251,6 +254,18 @@ fn granted(port: u16, victim: SocketAddrV4) {
     };
     // Taken apart, it could be connected elsewhere.
     tell("elsewhere", connect_raw(fd, &raw const unspecified, whole));
+    // The socket lies where this machine's networks are.
+    let mut names = libc::ifconf {
+        ifc_len: 0,
+        ifc_ifcu: libc::__c_anonymous_ifc_ifcu {
+            ifcu_buf: std::ptr::null_mut(),
+        },
+    };
+    // SAFETY: asks for the length only.
+    tell(
+        "interfaces",
+        checked(unsafe { libc::ioctl(fd, libc::SIOCGIFCONF, &raw mut names) }),
+    );
     tell("granted", ask(stream));
     let stand_in = SocketAddrV4::new(Ipv4Addr::new(198, 18, 0, 1), port);
     let fd = raw_socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_NONBLOCK, 0).unwrap();
@@ -312,6 +327,39 @@ fn listening() {
         tell(name, read());
     }
     served.join().unwrap();
+    full_listener();
+}
+
+/// One that takes nobody holds nobody else's calls up, and works again when it takes somebody.
+fn full_listener() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    let refused = loop {
+        match TcpStream::connect(place) {
+            Ok(stream) => waiting.push(stream),
+            Err(error) => break error,
+        }
+        assert!(waiting.len() < 10_000);
+    };
+    // Answered without a wait by now: else this were many seconds.
+    let again = (0..1_000).find_map(|_| TcpStream::connect(place).ok());
+    tell("full", if again.is_some() { Ok(()) } else { Err(refused) });
+    for _ in 0..waiting.len() {
+        drop(listener.accept().unwrap());
+    }
+    let taken = (0..200).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        TcpStream::connect(place).is_ok()
+    });
+    tell(
+        "taken_again",
+        if taken {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::TimedOut.into())
+        },
+    );
 }
 
 /// A second thread changes the address all the time.

@@ -1,12 +1,11 @@
 //! The ways a core may be started: as it is or as a plain user, each also under a default container's rules.
-#![allow(dead_code, clippy::unwrap_used, clippy::disallowed_methods, unsafe_code)]
 
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::stage::{SCENE, copy_program, set_mode};
+use crate::stage::{SCENE, Turn, copy_program, set_mode};
 
 /// A uid of nobody in particular, for the plain user.
 pub const PLAIN_USER: u32 = 61_234;
@@ -92,8 +91,9 @@ pub fn become_plain_user() -> io::Result<()> {
     }
 }
 
-/// This test program as a core under these rules, playing the scene `core`; its programs lie where each user reaches them.
-pub fn core_command(plain_user: bool, container: bool) -> (tempfile::TempDir, Command) {
+/// This test program as a core under these rules, playing this scene; its programs lie where each user reaches them.
+pub fn core_command(scene: &str, plain_user: bool, container: bool) -> ((tempfile::TempDir, Turn), Command) {
+    let turn = Turn::beside_others();
     let folder = tempfile::tempdir().unwrap();
     set_mode(folder.path(), 0o777);
     let copy = |from: &Path, name: &str| {
@@ -106,7 +106,7 @@ pub fn core_command(plain_user: bool, container: bool) -> (tempfile::TempDir, Co
     let mut command = Command::new(program);
     command
         .args(["--exact", "scenes", "--nocapture"])
-        .env(SCENE, "core")
+        .env(SCENE, scene)
         .env("SPAWNER", spawner)
         .env("TMPDIR", folder.path())
         .stdin(Stdio::null());
@@ -120,5 +120,5 @@ pub fn core_command(plain_user: bool, container: bool) -> (tempfile::TempDir, Co
             if container { enter_container(&rules) } else { Ok(()) }
         });
     }
-    (folder, command)
+    ((folder, turn), command)
 }

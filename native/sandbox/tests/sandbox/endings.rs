@@ -1,7 +1,4 @@
 //! Nothing outlives its end: kills, dropped handles, stopped runs, a lost core, a lost spawner.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
-
-mod stage;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -9,7 +6,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use openwrap_contracts::spawn::{ExitReason, Spawner};
-use stage::{SCENE, Stage, copy_program, label, processes_with, say, set_mode, wait_until};
+
+use crate::stage::{SCENE, Stage, Turn, copy_program, label, processes_with, say, set_mode, wait_until};
 
 const AFTER_STOP: Duration = Duration::from_millis(250);
 const AFTER_CORE: Duration = Duration::from_secs(1);
@@ -41,10 +39,9 @@ fn all_gone(mark: &str, within: Duration) {
     });
 }
 
-#[test]
-fn scenes() {
-    if std::env::var(SCENE).as_deref() != Ok("host") {
-        return;
+pub fn play(scene: &str) -> bool {
+    if scene != "host" {
+        return false;
     }
     let spawner_program = PathBuf::from(std::env::var("SPAWNER").unwrap());
     let mark = std::env::var("MARK").unwrap();
@@ -60,11 +57,13 @@ fn scenes() {
         say(stage.root.to_str().unwrap());
         std::future::pending::<()>().await;
     });
+    true
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn kill_ends_the_whole_family() {
-    let stage = Stage::open();
+    let _turn = Turn::alone();
+    let stage = Stage::alone();
     let mark = mark(1);
     let child = stage.spawner.spawn(stage.shell(&family(&mark))).await.unwrap();
     all_there(&mark);
@@ -80,7 +79,8 @@ async fn kill_ends_the_whole_family() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn dropping_the_handle_ends_the_whole_family() {
-    let stage = Stage::open();
+    let _turn = Turn::alone();
+    let stage = Stage::alone();
     let mark = mark(2);
     let child = stage.spawner.spawn(stage.shell(&family(&mark))).await.unwrap();
     all_there(&mark);
@@ -90,7 +90,8 @@ async fn dropping_the_handle_ends_the_whole_family() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_stopped_run_ends_and_others_go_on() {
-    let stage = Stage::open();
+    let _turn = Turn::alone();
+    let stage = Stage::alone();
     let (mine, other) = (mark(3), mark(4));
     let (mut first, mut second, mut third) = (
         stage.shell(&family(&mine)),
@@ -120,7 +121,8 @@ async fn a_stopped_run_ends_and_others_go_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_a_program_leaves_behind_is_counted_and_ended() {
-    let stage = Stage::open();
+    let _turn = Turn::alone();
+    let stage = Stage::alone();
     let mark = mark(5);
     let script = format!("sleep {mark} & setsid sleep {mark} & (setsid sleep {mark} &) ; sleep 0.2; exit 4");
     let finished = stage.run(stage.shell(&script)).await.unwrap();
@@ -139,23 +141,25 @@ async fn what_a_program_leaves_behind_is_counted_and_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_lowered_tag_does_not_hide_from_the_end() {
-    let stage = Stage::open();
+async fn a_tag_is_not_lowered_to_hide_from_the_end() {
+    let _turn = Turn::alone();
+    let stage = Stage::alone();
     let mark = mark(6);
-    // The limit the spawner tells trees by can be lowered by its bearer.
-    let script = format!("ulimit -x 5; (setsid sleep {mark} &) ; sleep 0.2; exit 0");
+    // The limit the spawner tells trees by.
+    let script = format!("ulimit -x 5 && exit 9; (setsid sleep {mark} &) ; sleep 0.2; exit 0");
     let finished = stage.run(stage.request("bash", &["-c", &script])).await.unwrap();
-    assert!(finished.status.success(), "{:?}", stage::text(&finished.stderr));
+    assert!(finished.status.success(), "{}", crate::stage::text(&finished.stderr));
     all_gone(&mark, AFTER_STOP);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn dropping_the_sandbox_ends_everything() {
-    let mut stage = Stage::open();
+    let _turn = Turn::alone();
+    let mut stage = Stage::alone();
     let mark = mark(7);
     let child = stage.spawner.spawn(stage.shell(&family(&mark))).await.unwrap();
     all_there(&mark);
-    let other = Stage::open();
+    let other = Stage::alone();
     stage.spawner = std::sync::Arc::clone(&other.spawner);
     all_gone(&mark, AFTER_STOP);
     assert_eq!(child.control.wait().await.unwrap().reason, ExitReason::Killed);
@@ -184,6 +188,7 @@ fn spawner_and_supervisor(program: &Path) -> (i32, i32) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_lost_supervisor_ends_everything_and_is_replaced() {
+    let _turn = Turn::alone();
     let (_folder, program) = own_spawner();
     let stage = Stage::with(&program);
     let mark = mark(10);
@@ -202,6 +207,7 @@ async fn a_lost_supervisor_ends_everything_and_is_replaced() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_lost_spawner_is_told_swept_up_after_and_replaced() {
+    let _turn = Turn::alone();
     let (_folder, program) = own_spawner();
     let stage = Stage::with(&program);
     let mark = mark(8);
@@ -220,6 +226,7 @@ async fn a_lost_spawner_is_told_swept_up_after_and_replaced() {
 
 #[test]
 fn sigkill_of_the_core_ends_everything() {
+    let _turn = Turn::alone();
     let (_folder, program) = own_spawner();
     let mark = mark(9);
     let mut core = Command::new(std::env::current_exe().unwrap())

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use openwrap_contracts::network::Broker;
 use openwrap_contracts::spawn::{Finished, Network, SpawnRequest, Spawner};
 
-use crate::attacks;
-use crate::broker::{Files, GRANTED, OneName, serve_files, serve_nobody};
+use super::attacks;
+use super::broker::{Files, GRANTED, OneName, serve_files, serve_nobody};
 use crate::stage::{Stage, lines, say, set_mode, text};
 
 pub struct World {
