@@ -51,6 +51,8 @@ const FLAGS: &[&str] = &[
     "--no-sandbox",
     "--password-store=basic",
     "--use-mock-keychain",
+    // What pages store stays in memory, which is watched: on a disk each site may fill gigabytes.
+    "--incognito",
     "--hide-scrollbars",
     "--lang=en-US",
     "--force-color-profile=srgb",

