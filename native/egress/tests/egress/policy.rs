@@ -1,13 +1,10 @@
 //! What is refused, in every spelling, and what is written down about it.
-#![allow(clippy::unwrap_used)]
-
-mod parts;
 
 use std::sync::atomic::Ordering;
 
+use crate::parts::{Kit, PURPOSE, RUN, Server, get, moved, ok, text};
 use openwrap_contracts::ErrorCode;
 use openwrap_contracts::ports::{CancellationToken, Dialer};
-use parts::{Kit, PURPOSE, RUN, Server, get, moved, ok, text};
 
 /// Spellings of 127.0.0.1 and of names that lead there; `P` is the port.
 const SPELLINGS: &[&str] = &[

@@ -1,5 +1,4 @@
 //! A ledger in memory, names by table, and servers on the loopback.
-#![allow(dead_code, clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};

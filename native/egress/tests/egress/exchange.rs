@@ -1,15 +1,12 @@
 //! Requests and answers over real connections.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
-
-mod parts;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::parts::{Kit, RUN, Server, get, moved, ok, read_head, text};
 use bytes::Bytes;
 use openwrap_contracts::ErrorCode;
 use openwrap_contracts::ports::{CancellationToken, Dialer, Secret};
-use parts::{Kit, RUN, Server, get, moved, ok, read_head, text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 

@@ -1,18 +1,15 @@
 //! Connections of confined programs: what a broker lets through, refuses and writes down.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
-
-mod parts;
 
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream as StdStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::parts::{Kit, RUN, Server, moved, ok};
 use openwrap_contracts::ErrorCode;
 use openwrap_contracts::limits::CONNECTIONS_MAX;
 use openwrap_contracts::network::{Broker, BrokerPurpose, Reached, Target};
 use openwrap_contracts::ports::CancellationToken;
-use parts::{Kit, RUN, Server, moved, ok};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
