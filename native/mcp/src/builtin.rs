@@ -28,7 +28,11 @@ pub struct Toolkit {
 }
 
 /// Built-in tools and what a call of each needs.
-const TABLE: &[(&str, Needs)] = &[("docx.create", docx_create)];
+const TABLE: &[(&str, Needs)] = &[
+    ("convert.toMarkdown", convert_to_markdown),
+    ("docx.create", docx_create),
+    ("pptx.create", pptx_create),
+];
 
 /// An opened toolkit.
 pub struct BuiltIn {
@@ -92,16 +96,38 @@ fn wrong(toolkit: &str, what: &str) -> Fault {
 
 /// Writes the document, reads the pictures it shows.
 fn docx_create(arguments: &Value) -> Outcome<Vec<String>> {
+    let blocks = arguments["blocks"].as_array().into_iter().flatten();
+    let pictures = blocks
+        .filter(|block| block["type"] == "image")
+        .map(|block| &block["path"]);
+    writes("docx.create", arguments, pictures)
+}
+
+/// Writes the deck, reads the pictures it shows.
+fn pptx_create(arguments: &Value) -> Outcome<Vec<String>> {
+    let slides = arguments["slides"].as_array().into_iter().flatten();
+    let pictures = slides
+        .filter_map(|slide| slide.get("image"))
+        .map(|image| &image["path"]);
+    writes("pptx.create", arguments, pictures)
+}
+
+/// Writes nothing.
+fn convert_to_markdown(arguments: &Value) -> Outcome<Vec<String>> {
+    let path = arguments["sourcePath"]
+        .as_str()
+        .ok_or_else(|| Fault::invalid("convert.toMarkdown: `sourcePath` is needed"))?;
+    Ok(vec![format!("read:{path}")])
+}
+
+/// The file at `path` is written, each picture read; one that is no text is refused by the tool itself.
+fn writes<'a>(tool: &str, arguments: &Value, pictures: impl Iterator<Item = &'a Value>) -> Outcome<Vec<String>> {
     let path = arguments["path"]
         .as_str()
-        .ok_or_else(|| Fault::invalid("docx.create: `path` is needed"))?;
+        .ok_or_else(|| Fault::invalid(format!("{tool}: `path` is needed")))?;
     let mut needs = vec![format!("write:{path}")];
-    for block in arguments["blocks"].as_array().into_iter().flatten() {
-        if block["type"] != "image" {
-            continue;
-        }
-        let picture = block["path"].as_str().unwrap_or_default();
-        let need = format!("read:{picture}");
+    for picture in pictures {
+        let need = format!("read:{}", picture.as_str().unwrap_or_default());
         if !needs.contains(&need) {
             needs.push(need);
         }
@@ -127,5 +153,18 @@ mod tests {
             ["write:out/report.docx", "read:a.png", "read:b.png"]
         );
         assert!(docx_create(&json!({})).is_err());
+    }
+
+    #[test]
+    fn a_deck_needs_its_file_and_its_pictures_and_a_conversion_what_it_reads() {
+        let given = json!({
+            "path": "deck.pptx",
+            "slides": [{ "layout": "title", "title": "x" }, { "layout": "picture", "image": { "path": "a.png" } }],
+        });
+        assert_eq!(pptx_create(&given).unwrap(), ["write:deck.pptx", "read:a.png"]);
+        assert!(pptx_create(&json!({ "slides": [] })).is_err());
+        let given = json!({ "sourcePath": "in/table.xlsx" });
+        assert_eq!(convert_to_markdown(&given).unwrap(), ["read:in/table.xlsx"]);
+        assert!(convert_to_markdown(&json!({})).is_err());
     }
 }

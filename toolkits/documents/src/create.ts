@@ -1,9 +1,10 @@
 // `docx.create`: checks the arguments, makes the document, writes it.
 
+import { checkEnding, checkLengths, parsed } from "./check.ts";
 import { makeDocument } from "./document.ts";
 import { LIMITS } from "./limits.ts";
 import { DOCX_TYPE, type WorkingFolder } from "./place.ts";
-import { DocumentProblem, placeOf } from "./problem.ts";
+import { DocumentProblem } from "./problem.ts";
 import { type CreateArguments, type CreateResult, createArguments } from "./schema.ts";
 
 export async function createDocument(input: unknown, folder: WorkingFolder): Promise<CreateResult> {
@@ -18,16 +19,10 @@ export async function createDocument(input: unknown, folder: WorkingFolder): Pro
 }
 
 function checked(input: unknown): CreateArguments {
-  const { success, data, error } = createArguments.safeParse(input);
-  if (!success) {
-    const lines = error.issues.slice(0, LIMITS.problemsMax).map((issue) => `${placeOf(issue.path)}: ${issue.message}`);
-    const more = error.issues.length > lines.length ? [`and ${error.issues.length - lines.length} more`] : [];
-    const first = error.issues[0];
-    throw new DocumentProblem("INVALID_ARGUMENTS", placeOf(first?.path ?? []), [...lines, ...more].join("\n"));
-  }
-  if (!/\.docx$/i.test(data.path)) throw invalid("path", `${data.path} does not end in .docx`);
-  checkSizes(data);
-  return data;
+  const call = parsed(createArguments, input);
+  checkEnding(call.path, ".docx");
+  checkSizes(call);
+  return call;
 }
 
 /** What the schema cannot say: lengths that belong together, and sums. */
@@ -52,15 +47,4 @@ function checkSizes(call: CreateArguments): void {
   tooMany(sums.charts, LIMITS.chartsMax, "charts");
   tooMany(sums.pictures, LIMITS.picturesMax, "images");
   tooMany(JSON.stringify(call).length, LIMITS.documentCharactersMax, "characters");
-}
-
-function checkLengths(lists: unknown[][], wanted: number, at: string, what: string, beside: string): void {
-  lists.forEach((list, place) => {
-    if (list.length !== wanted)
-      throw invalid(`${at}[${place}]`, `has ${list.length} ${what} beside ${wanted} ${beside}`);
-  });
-}
-
-function invalid(at: string, why: string): DocumentProblem {
-  return new DocumentProblem("INVALID_ARGUMENTS", at, `${at}: ${why}`);
 }

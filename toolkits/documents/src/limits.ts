@@ -23,6 +23,34 @@ export const LIMITS = {
   pathCharactersMax: 240,
   /** Characters of all text together. */
   documentCharactersMax: 4_000_000,
+  /** Of `pptx.create`; what fits a slide is measured besides. */
+  deck: {
+    slidesMax: 60,
+    itemsMax: 40,
+    tableColumnsMax: 12,
+    tableRowsMax: 30,
+    notesCharactersMax: 8_000,
+  },
+  /** Of `convert.toMarkdown`. */
+  convert: {
+    sourceBytesMax: 32 * 1024 * 1024,
+    /** Of the answer, as UTF-8. */
+    markdownBytesMax: 2 * 1024 * 1024,
+    archiveEntriesMax: 5_000,
+    /** Of one unpacked part, and of all that are read. */
+    partBytesMax: 96 * 1024 * 1024,
+    partsBytesMax: 192 * 1024 * 1024,
+    /** Levels of elements in HTML and XML. */
+    depthMax: 256,
+    /** Elements of one file in HTML and XML. */
+    elementsMax: 6_000_000,
+    attributesMax: 256,
+    sheetsMax: 256,
+    /** Rows of one table that are shown; the rest is counted. */
+    tableRowsMax: 2_000,
+    tableColumnsMax: 256,
+    cellCharactersMax: 4_000,
+  },
   /** Problems named in one answer. */
   problemsMax: 20,
 } as const;

@@ -52,8 +52,9 @@ function dated(core: string, date: string | undefined): string {
   return core.replace(/(<dcterms:(?:created|modified)\b[^>]*>)[^<]*(<\/dcterms:(?:created|modified)>)/g, stamp);
 }
 
-function packed(parts: Map<string, Uint8Array>, texts: Map<string, string>): Uint8Array {
-  const order = [...parts.keys()].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+/** A package of parts; those among `texts` are written as UTF-8 and compressed. Its bytes depend on nothing else. */
+export function packed(parts: ReadonlyMap<string, Uint8Array>, texts: ReadonlyMap<string, string>): Uint8Array {
+  const order = [...new Set([...parts.keys(), ...texts.keys()])].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
   const files: Zippable = {};
   for (const name of order) {
     const text = texts.get(name);

@@ -1,4 +1,5 @@
-// The arguments of `docx.create`: the one source of its types, its checks and the JSON Schema that callers see.
+// The arguments of `docx.create` and the parts that `pptx.create` shares: the one source of types, checks and the JSON Schema that
+// callers see.
 
 import { z } from "zod";
 import { LIMITS } from "./limits.ts";
@@ -6,7 +7,7 @@ import { LIMITS } from "./limits.ts";
 /** Characters that XML cannot hold; half a surrogate pair is none either. */
 const UNWRITABLE = /(?![\t\n\r])[\p{Cc}\p{Surrogate}\ufffe\uffff]/u;
 
-function text(max: number, min = 1): z.ZodString {
+export function text(max: number, min = 1): z.ZodString {
   return z
     .string()
     .min(min)
@@ -14,7 +15,7 @@ function text(max: number, min = 1): z.ZodString {
     .refine((value) => !UNWRITABLE.test(value), "holds a control character or half a character");
 }
 
-const line = (max: number): z.ZodString =>
+export const line = (max: number): z.ZodString =>
   text(max).refine((value) => !/[\t\n\r]/.test(value), "must be one line, without tabs");
 
 const link = z
@@ -26,7 +27,7 @@ function isLink(value: string): boolean {
   return !UNWRITABLE.test(value) && URL.canParse(value) && /^(?:https?|mailto):$/.test(new URL(value).protocol);
 }
 
-const day = z
+export const day = z
   .string()
   .regex(/^\d{4}-\d{2}-\d{2}$/, "must be YYYY-MM-DD")
   .refine((value) => isDay(value), "is no day of the calendar");
@@ -46,7 +47,7 @@ const run = z
   })
   .describe("A piece of text in one style");
 
-const rich = z
+export const rich = z
   .union([text(LIMITS.textCharactersMax), z.array(run).min(1).max(LIMITS.runsMax)], {
     error: "must be a text, or a list of { text, bold?, italic?, code?, link? }",
   })
@@ -78,12 +79,12 @@ const list = z.strictObject({
   items: z.array(item).min(1).max(LIMITS.listItemsMax),
 });
 
-const cell = z.union(
+export const cell = z.union(
   [text(LIMITS.textCharactersMax, 0), z.number(), z.boolean(), z.null(), z.array(run).max(LIMITS.runsMax)],
   { error: "must be a text, a number, true, false, null, or a list of { text, … }" },
 );
 
-const column = z.strictObject({
+export const column = z.strictObject({
   header: line(LIMITS.titleCharactersMax),
   align: z
     .enum(["left", "right", "center"])
@@ -103,7 +104,7 @@ const table = z.strictObject({
   caption: line(LIMITS.altTextCharactersMax).optional(),
 });
 
-const altText = line(LIMITS.altTextCharactersMax).describe("What it shows, for people who do not see it");
+export const altText = line(LIMITS.altTextCharactersMax).describe("What it shows, for people who do not see it");
 const widthPercent = z.number().min(10).max(100).optional().describe("Of the text's width; 100 unless given");
 
 const image = z.strictObject({
@@ -139,16 +140,18 @@ const pageBreak = z.strictObject({ type: z.literal("pageBreak") });
 
 const block = z.discriminatedUnion("type", [heading, paragraph, list, table, image, chart, quote, code, pageBreak]);
 
+export const language = z
+  .string()
+  .regex(/^[a-z]{2,3}(?:-[A-Z][a-z]{3})?(?:-[A-Z]{2})?$/, "must be a tag such as en-US or de")
+  .optional()
+  .describe("Language tag for spelling and screen readers; en-US unless given");
+
 export const createArguments = z.strictObject({
   path: z.string().min(1).max(LIMITS.pathCharactersMax).describe("Where to write, relative, ending in .docx"),
   title: line(LIMITS.titleCharactersMax),
   subtitle: line(LIMITS.titleCharactersMax).optional(),
   author: line(LIMITS.titleCharactersMax).optional(),
-  language: z
-    .string()
-    .regex(/^[a-z]{2,3}(?:-[A-Z][a-z]{3})?(?:-[A-Z]{2})?$/, "must be a tag such as en-US or de")
-    .optional()
-    .describe("Language tag for spelling and screen readers; en-US unless given"),
+  language,
   date: day.optional().describe("The run's date; written as the document's date, never the clock's"),
   pageSize: z.enum(["A4", "Letter"]).optional().describe("A4 unless given"),
   blocks: z.array(block).min(1).max(LIMITS.blocksMax),
@@ -159,10 +162,11 @@ export type Block = CreateArguments["blocks"][number];
 export type BlockOf<Type extends Block["type"]> = Extract<Block, { type: Type }>;
 export type RichText = z.infer<typeof rich>;
 export type Cell = z.infer<typeof cell>;
+export type Column = z.infer<typeof column>;
 
-/** As callers see it: JSON Schema 2020-12. */
-export function createSchema(): Record<string, unknown> {
-  return z.toJSONSchema(createArguments, { io: "input", reused: "inline" }) as Record<string, unknown>;
+/** Arguments as callers see them: JSON Schema 2020-12. */
+export function schemaOf(shape: z.ZodType): Record<string, unknown> {
+  return z.toJSONSchema(shape, { io: "input", reused: "inline" }) as Record<string, unknown>;
 }
 
 export const createResult = z.strictObject({
@@ -175,7 +179,3 @@ export const createResult = z.strictObject({
   warnings: z.array(z.string()).optional(),
 });
 export type CreateResult = z.infer<typeof createResult>;
-
-export function resultSchema(): Record<string, unknown> {
-  return z.toJSONSchema(createResult) as Record<string, unknown>;
-}

@@ -8,33 +8,67 @@ import {
   ListToolsRequestSchema,
   McpError,
 } from "@modelcontextprotocol/sdk/types.js";
+import type { z } from "zod";
 import { createDocument } from "./create.ts";
+import { createDeck } from "./deck/create.ts";
+import { deckArguments } from "./deck/schema.ts";
 import type { WorkingFolder } from "./place.ts";
 import { DocumentProblem } from "./problem.ts";
-import { createSchema, resultSchema } from "./schema.ts";
+import { createArguments, createResult, schemaOf } from "./schema.ts";
 
-const DOCX_CREATE = "docx.create";
+/** Tools write files and answer with an artifact. */
+const WRITES = { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false };
+
+interface Offer {
+  title: string;
+  description: string;
+  arguments: z.ZodType;
+  result: z.ZodType;
+  annotations: typeof WRITES;
+  run: (input: unknown, folder: WorkingFolder) => Promise<object>;
+}
+
+const TOOLS: Record<string, Offer> = {
+  "docx.create": {
+    title: "Create a Word document",
+    description:
+      "Writes a Word document (.docx) from blocks: headings, paragraphs, lists, tables, pictures, charts drawn from their " +
+      "values, quotes, code, page breaks. An existing file is replaced.",
+    arguments: createArguments,
+    result: createResult,
+    annotations: WRITES,
+    run: createDocument,
+  },
+  "pptx.create": {
+    title: "Create a presentation",
+    description:
+      "Writes a PowerPoint presentation (.pptx, 16:9) of slides with a title each: title, section, content (bullet points), " +
+      "columns, table, picture; speaker notes. The size of text is chosen so that it fits; what does not fit a slide is refused. " +
+      "An existing file is replaced.",
+    arguments: deckArguments,
+    result: createResult,
+    annotations: WRITES,
+    run: createDeck,
+  },
+};
 
 export function documentsServer(folder: WorkingFolder): Server {
   const server = new Server({ name: "documents", version: "0.1.0" }, { capabilities: { tools: {} } });
-  const tools = [
-    {
-      name: DOCX_CREATE,
-      title: "Create a Word document",
-      description:
-        "Writes a Word document (.docx) from blocks: headings, paragraphs, lists, tables, pictures, charts drawn from their " +
-        "values, quotes, code, page breaks. An existing file is replaced.",
-      inputSchema: { type: "object" as const, ...createSchema() },
-      outputSchema: { type: "object" as const, ...resultSchema() },
-      annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false },
-    },
-  ];
+  const tools = Object.entries(TOOLS).map(([name, { title, description, annotations, ...offer }]) => ({
+    name,
+    title,
+    description,
+    inputSchema: { type: "object" as const, ...schemaOf(offer.arguments) },
+    outputSchema: { type: "object" as const, ...schemaOf(offer.result) },
+    annotations,
+  }));
   server.setRequestHandler(ListToolsRequestSchema, () => ({ tools }));
   // One at a time: a document may take much memory.
   let before: Promise<unknown> = Promise.resolve();
   server.setRequestHandler(CallToolRequestSchema, ({ params }) => {
-    if (params.name !== DOCX_CREATE) throw new McpError(ErrorCode.InvalidParams, `there is no tool ${params.name}`);
-    const answer = before.then(() => answerOf(createDocument(params.arguments ?? {}, folder)));
+    const tool = Object.hasOwn(TOOLS, params.name) ? TOOLS[params.name] : undefined;
+    if (tool === undefined) throw new McpError(ErrorCode.InvalidParams, `there is no tool ${params.name}`);
+    const answer = before.then(() => answerOf(tool.run(params.arguments ?? {}, folder)));
     before = answer;
     return answer;
   });

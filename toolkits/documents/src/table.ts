@@ -12,24 +12,19 @@ import {
   VerticalAlignTable,
   WidthType,
 } from "docx";
+import { type Side, shown, sideOf, textOf } from "./cell.ts";
 import { HAIR, INK, STONE } from "./palette.ts";
-import type { BlockOf, Cell } from "./schema.ts";
-import { plainOf, runsOf } from "./text.ts";
+import type { BlockOf, Cell, Column } from "./schema.ts";
+import { runsOf } from "./text.ts";
 
 type TableBlock = BlockOf<"table">;
-type Column = TableBlock["columns"][number];
-type Side = "left" | "right" | "center";
 
-/** Signs, digits, separators and a unit or currency around them. */
-const NUMERIC =
-  /^[\s(]*[-+\u2212]?\p{Sc}?\s?\d[\d\s.,'\u2019\u00a0\u202f]*(?:\s?(?:%|\p{Sc}|[\p{L}\u00b0\u00b5/\u00b2\u00b3]{1,4}))?[\s)]*$/u;
 /** A table of so many rows stays on one page. */
 const ROWS_TOGETHER_MAX = 14;
 /** Twips; more between an end-aligned column and the start-aligned one after it. */
 const CELL_MARGIN = { usual: 100, apart: 300 };
 /** More columns are set smaller. */
 const USUAL_COLUMNS_MAX = 7;
-const MINUS = "\u2212";
 /** Fewest and most characters that count for a column's own width. */
 const WIDTH_CHARACTERS = { least: 6, most: 44 };
 
@@ -117,31 +112,9 @@ function cellOf(
   });
 }
 
-function shown(value: string | number | boolean | null, column: Column): string {
-  if (value === null) return "\u2013";
-  if (typeof value !== "number") return String(value);
-  const digits = column.decimals === undefined ? String(value) : value.toFixed(column.decimals);
-  // A rounded zero has no sign.
-  const isNegative = digits.startsWith("-") && Number(digits) !== 0;
-  return (isNegative ? MINUS : "") + digits.replace(/^-/, "");
-}
-
-function textOf(value: Cell, column: Column): string {
-  return Array.isArray(value) ? plainOf(value) : shown(value, column);
-}
-
 /** The margin before a cell's text. */
 function lead(sides: Side[], place: number): number {
   return sides[place] === "left" && sides[place - 1] === "right" ? CELL_MARGIN.apart : CELL_MARGIN.usual;
-}
-
-/** The first column names its row. Other columns whose filled cells are all numbers stand at the right. */
-function sideOf(block: TableBlock, place: number): Side {
-  if (place === 0 && block.columns.length > 1) return "left";
-  const filled = block.rows.map((row) => row[place] ?? null).filter((value) => value !== null && value !== "");
-  const isNumber = (value: Cell): boolean =>
-    typeof value === "number" || (typeof value === "string" && NUMERIC.test(value));
-  return filled.length > 0 && filled.every(isNumber) ? "right" : "left";
 }
 
 /** Twips that add up to `width`: by the shares given, else by the longest text, within bounds. */

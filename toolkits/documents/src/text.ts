@@ -16,11 +16,6 @@ export function runsOf(text: RichText): (TextRun | ExternalHyperlink)[] {
   });
 }
 
-/** The text alone. */
-export function plainOf(text: RichText): string {
-  return typeof text === "string" ? text : text.map((piece) => piece.text).join("");
-}
-
 function styled(piece: Piece): TextRun[] {
   const style = piece.code ? "CodeText" : piece.link === undefined ? undefined : "Hyperlink";
   return piece.text.split(/\r\n|\r|\n/).map(

@@ -265,13 +265,16 @@ describe("refused", () => {
   });
 });
 
-test("offers one tool with its schemas", async () => {
+test("offers its tools with their schemas", async () => {
   const { tools } = await documents.client.listTools();
-  expect(tools.map(({ name }) => name)).toEqual(["docx.create"]);
+  expect(tools.map(({ name }) => name)).toEqual(["docx.create", "pptx.create"]);
   expect(tools[0]?.inputSchema.required).toEqual(["path", "title", "blocks"]);
-  expect(tools[0]?.annotations).toMatchObject({ idempotentHint: true, openWorldHint: false });
-  // What each worker that has the tool reads on every step.
-  expect(JSON.stringify(tools[0]?.inputSchema).length).toBeLessThan(7_000);
+  expect(tools[1]?.inputSchema.required).toEqual(["path", "title", "slides"]);
+  for (const { name, inputSchema, annotations } of tools) {
+    expect(annotations, name).toMatchObject({ idempotentHint: true, openWorldHint: false });
+    // What each worker that has the tool reads on every step.
+    expect(JSON.stringify(inputSchema).length, name).toBeLessThan(7_000);
+  }
 });
 
 test("a table of many columns gets a turned page of its own", async () => {
