@@ -1,39 +1,93 @@
-//! What a terminal shows, kept so that one who comes late sees what one who was there from the start sees.
+//! What a terminal shows, kept so that one who comes late sees what one who was there from the start sees. The page's terminal is
+//! xterm.js, so what it does with a sequence is what is right here.
 
-use std::fmt::Write as _;
+mod acts;
+mod buffer;
+mod cell;
+mod charset;
+mod erase;
+mod line;
+mod modes;
+mod paint;
+mod painter;
+mod parser;
+mod print;
+mod resize;
+mod sgr;
+mod store;
+mod utf8;
+mod width;
 
-use avt::{Cell, Color, Pen, ScreenKind, Terminal};
 use openwrap_contracts::limits::TERMINAL_SCROLLBACK_LINES;
 use openwrap_contracts::spawn::TerminalSize;
 
-/// Private modes of DEC and xterm that concern whoever types: mouse reports and bracketed paste.
-const INPUT_MODES: &[u16] = &[9, 1000, 1002, 1003, 1004, 1005, 1006, 1015, 1016, 2004];
-/// Longest list of private modes that is followed.
-const MODES_TEXT_MAX: usize = 64;
+use self::buffer::Buffer;
+use self::cell::{Pen, Shown};
+use self::charset::Charset;
+use self::line::Line;
+use self::modes::Modes;
+use self::parser::{Act, Parser, State};
+use self::store::{Extra, Store};
+use self::utf8::Decoder;
+
+/// The page's terminal has so many columns at least.
+const COLUMNS_MIN: usize = 2;
+/// Sets that can be designated, G0 to G3.
+const SETS: usize = 4;
 
 /// A terminal fed with all output so far.
 pub struct Screen {
-    terminal: Terminal,
     size: TerminalSize,
+    columns: usize,
+    rows: usize,
     /// Bytes so far.
     offset: u64,
-    /// Begin of a character whose other bytes are still to come.
-    begun: Vec<u8>,
-    modes: InputModes,
+    decoder: Decoder,
+    parser: Parser,
+    primary: Buffer,
+    alternate: Buffer,
+    is_alternate: bool,
+    pen: Pen,
+    /// What the pen has besides; it counts while the pen says so.
+    extra: Extra,
+    store: Store,
+    sets: [Option<Charset>; SETS],
+    level: usize,
+    charset: Option<Charset>,
+    modes: Modes,
+    /// Width of the character just printed, which marks join and which can be repeated.
+    preceding: u8,
+    /// Text is being printed, without anything between.
+    in_text: bool,
 }
 
 impl Screen {
     /// `None` for a size without cells.
     #[must_use]
     pub fn new(size: TerminalSize) -> Option<Self> {
-        let (columns, rows) = (usize::from(size.columns), usize::from(size.rows));
-        let terminal = Terminal::with_scrollback(columns, rows, Some(TERMINAL_SCROLLBACK_LINES)).ok()?;
+        if size.columns == 0 || size.rows == 0 {
+            return None;
+        }
+        let (columns, rows) = cells(size);
         Some(Self {
-            terminal,
             size,
+            columns,
+            rows,
             offset: 0,
-            begun: Vec::new(),
-            modes: InputModes::default(),
+            decoder: Decoder::default(),
+            parser: Parser::default(),
+            primary: Buffer::new(columns, rows, TERMINAL_SCROLLBACK_LINES),
+            alternate: Buffer::new(columns, rows, 0),
+            is_alternate: false,
+            pen: Pen::default(),
+            extra: Extra::default(),
+            store: Store::default(),
+            sets: [None; SETS],
+            level: 0,
+            charset: None,
+            modes: Modes::default(),
+            preceding: 0,
+            in_text: false,
         })
     }
 
@@ -51,82 +105,87 @@ impl Screen {
     /// Takes output, cut anywhere.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.offset += bytes.len() as u64;
-        self.modes.feed(bytes);
-        let joined;
-        let mut rest = if self.begun.is_empty() {
-            bytes
+        let mut rest = bytes;
+        while let Some(byte) = rest.first() {
+            let plain = self.plain(rest);
+            if plain > 0 {
+                self.print_plain(&rest[..plain]);
+                rest = &rest[plain..];
+                continue;
+            }
+            if let Some(code) = self.decoder.take(*byte) {
+                self.take(code);
+            }
+            rest = &rest[1..];
+        }
+        self.end_text();
+    }
+
+    /// How many bytes from here are ASCII that is printed as it is.
+    fn plain(&self, bytes: &[u8]) -> usize {
+        let as_it_is = self.parser.state == State::Ground && self.charset.is_none() && !self.modes.insert;
+        if !as_it_is || !self.decoder.begun().is_empty() {
+            return 0;
+        }
+        let end = bytes.iter().position(|byte| !(0x20..0x7f).contains(byte));
+        end.unwrap_or(bytes.len())
+    }
+
+    fn take(&mut self, code: u32) {
+        let act = self.parser.take(code);
+        if act == Act::Print {
+            self.begin_text();
+            self.print(code);
+            return;
+        }
+        self.end_text();
+        match act {
+            Act::Nothing | Act::Print => return,
+            Act::Execute => self.execute(code),
+            Act::Escape => self.escape(code),
+            Act::Csi => self.csi(code),
+            Act::OscEnd(done) => self.end_command(done),
+            Act::DcsEnd => {}
+        }
+        self.preceding = 0;
+    }
+
+    /// A command ended: only links change what is shown.
+    fn end_command(&mut self, done: bool) {
+        let string = std::mem::take(&mut self.parser.string);
+        if done {
+            self.link(&string);
+        }
+    }
+
+    fn buffer(&mut self) -> &mut Buffer {
+        if self.is_alternate {
+            &mut self.alternate
         } else {
-            self.begun.extend_from_slice(bytes);
-            joined = std::mem::take(&mut self.begun);
-            joined.as_slice()
-        };
-        while !rest.is_empty() {
-            match std::str::from_utf8(rest) {
-                Ok(text) => return self.terminal.feed(text),
-                Err(error) => {
-                    let (good, bad) = rest.split_at(error.valid_up_to());
-                    self.terminal.feed(std::str::from_utf8(good).unwrap_or_default());
-                    let Some(length) = error.error_len() else {
-                        self.begun = bad.to_vec();
-                        return;
-                    };
-                    self.terminal.feed("\u{fffd}");
-                    rest = &bad[length..];
-                }
-            }
+            &mut self.primary
         }
     }
 
-    pub fn resize(&mut self, size: TerminalSize) {
-        self.size = size;
-        self.terminal.resize(usize::from(size.columns), usize::from(size.rows));
-    }
-
-    /// Paints it on a fresh terminal of its size: what scrolled away, both screens, colours, cursor, modes, and a sequence that has begun.
-    #[must_use]
-    pub fn paint(&self) -> Vec<u8> {
-        let mut painted = String::new();
-        let primary = self.terminal.primary_screen();
-        let gone = primary.all_lines().count() - primary.visible_lines().len();
-        let mut wrapped = false;
-        for line in primary.all_lines().take(gone) {
-            let goes_on = std::mem::replace(&mut wrapped, line.is_wrapped());
-            paint_line(&mut painted, line.cells(), goes_on, wrapped);
-            if !wrapped {
-                painted.push_str("\r\n");
-            }
+    fn shown_buffer(&self) -> &Buffer {
+        if self.is_alternate {
+            &self.alternate
+        } else {
+            &self.primary
         }
-        if gone > 0 {
-            // Everything painted so far moves out of the picture.
-            let below = usize::from(self.size.rows) - usize::from(!wrapped);
-            painted.push_str("\x1b[m");
-            painted.push_str(&"\r\n".repeat(below));
-            painted.push_str("\x1b[H");
-        }
-        painted.push_str(&self.modes.paint());
-        painted.push_str(&self.terminal.dump());
-        let mut painted = painted.into_bytes();
-        painted.extend_from_slice(&self.begun);
-        painted
     }
 
     /// The visible lines as plain text, without blanks at their ends and empty lines below; what the edge broke is one line.
     #[must_use]
     pub fn text(&self) -> String {
-        let lines = unbroken(
-            self.terminal
-                .screen()
-                .visible_lines()
-                .map(|line| (line.text(), line.is_wrapped())),
-        );
+        let buffer = self.shown_buffer();
+        let lines = self.unbroken(buffer.lines.iter().skip(buffer.base));
         lines.join("\n").trim_end_matches('\n').to_owned()
     }
 
     /// The last lines of the primary screen, those that scrolled away included.
     #[must_use]
     pub fn last_lines(&self, most: usize) -> String {
-        let all = self.terminal.primary_screen().all_lines();
-        let lines = unbroken(all.map(|line| (line.text(), line.is_wrapped())));
+        let lines = self.unbroken(self.primary.lines.iter());
         let end = lines
             .iter()
             .rposition(|line| !line.is_empty())
@@ -137,127 +196,47 @@ impl Screen {
     /// Whether a program has taken the whole picture (an editor, a pager).
     #[must_use]
     pub fn is_alternate(&self) -> bool {
-        self.terminal.active_screen_kind() == ScreenKind::Alternate
+        self.is_alternate
     }
-}
 
-/// Lines as they were printed: one that goes on in the next (true) is put together again.
-fn unbroken(lines: impl Iterator<Item = (String, bool)>) -> Vec<String> {
-    let mut whole = Vec::new();
-    let mut begun = String::new();
-    for (text, goes_on) in lines {
-        begun.push_str(&text);
-        if !goes_on {
-            whole.push(begun.trim_end().to_owned());
-            begun.clear();
+    /// Lines as they were printed: one that goes on from another is put to it.
+    fn unbroken<'a>(&self, lines: impl Iterator<Item = &'a Line>) -> Vec<String> {
+        let mut whole: Vec<String> = Vec::new();
+        for line in lines {
+            let begun = if line.wrapped { whole.pop() } else { None };
+            let mut text = begun.unwrap_or_default();
+            self.push_text(&mut text, line);
+            whole.push(text);
         }
-    }
-    if !begun.is_empty() {
-        whole.push(begun.trim_end().to_owned());
-    }
-    whole
-}
-
-/// A wrapped line is painted to its end, and of one that goes on from another a cell at least: only then is one the other's sequel.
-fn paint_line(painted: &mut String, cells: &[Cell], goes_on: bool, wrapped: bool) {
-    let shown = |cell: &Cell| wrapped || cell.char() != ' ' || *cell.pen() != Pen::default();
-    let end = cells
-        .iter()
-        .rposition(shown)
-        .map_or(usize::from(goes_on), |last| last + 1);
-    let mut pen = Pen::default();
-    painted.push_str("\x1b[m");
-    for cell in cells[..end].iter().filter(|cell| cell.width() > 0) {
-        if *cell.pen() != pen {
-            pen = *cell.pen();
-            paint_pen(painted, &pen);
+        for line in &mut whole {
+            line.truncate(line.trim_end().len());
         }
-        painted.push(cell.char());
-    }
-}
-
-/// ECMA-48 SGR.
-fn paint_pen(painted: &mut String, pen: &Pen) {
-    painted.push_str("\x1b[0");
-    let attributes = [
-        (pen.is_bold(), 1),
-        (pen.is_faint(), 2),
-        (pen.is_italic(), 3),
-        (pen.is_underline(), 4),
-        (pen.is_blink(), 5),
-        (pen.is_inverse(), 7),
-        (pen.is_strikethrough(), 9),
-    ];
-    for (_, number) in attributes.iter().filter(|(on, _)| *on) {
-        let _ = write!(painted, ";{number}");
-    }
-    for (color, number) in [(pen.foreground(), 38), (pen.background(), 48)] {
-        let _ = match color {
-            Some(Color::Indexed(index)) => write!(painted, ";{number};5;{index}"),
-            Some(Color::RGB(rgb)) => write!(painted, ";{number};2;{};{};{}", rgb.r, rgb.g, rgb.b),
-            None => Ok(()),
-        };
-    }
-    painted.push('m');
-}
-
-/// Private modes that the screen itself does not show, followed in the output as it passes.
-#[derive(Default)]
-struct InputModes {
-    on: std::collections::BTreeSet<u16>,
-    state: Following,
-}
-
-#[derive(Default)]
-enum Following {
-    #[default]
-    Text,
-    Escape,
-    Bracket,
-    /// After `ESC [ ?`.
-    Numbers(Vec<u8>),
-}
-
-impl InputModes {
-    fn feed(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.state = match (std::mem::take(&mut self.state), byte) {
-                (_, 0x1b) => Following::Escape,
-                (Following::Escape, b'[') => Following::Bracket,
-                // RIS: as at the start.
-                (Following::Escape, b'c') => {
-                    self.on.clear();
-                    Following::Text
-                }
-                (Following::Bracket, b'?') => Following::Numbers(Vec::new()),
-                (Following::Numbers(mut numbers), b'0'..=b'9' | b';') if numbers.len() < MODES_TEXT_MAX => {
-                    numbers.push(*byte);
-                    Following::Numbers(numbers)
-                }
-                (Following::Numbers(numbers), b'h' | b'l') => {
-                    self.switch(&numbers, *byte == b'h');
-                    Following::Text
-                }
-                _ => Following::Text,
-            };
-        }
+        whole
     }
 
-    fn switch(&mut self, numbers: &[u8], on: bool) {
-        let numbers = std::str::from_utf8(numbers).unwrap_or_default();
-        for mode in numbers.split(';').filter_map(|number| number.parse().ok()) {
-            if on && INPUT_MODES.contains(&mode) {
-                self.on.insert(mode);
-            } else {
-                self.on.remove(&mode);
+    fn push_text(&self, text: &mut String, line: &Line) {
+        // Behind the last character nothing was printed, least of all where a wide one had no room.
+        let end = line.cells().iter().rposition(|cell| cell.has_content());
+        let cells = &line.cells()[..end.map_or(0, |last| last + 1)];
+        let mut before = 0;
+        for cell in cells {
+            let is_second = before == 2 && cell.width() == 0;
+            before = cell.width();
+            if is_second && !cell.has_content() {
+                continue;
+            }
+            match cell.shown() {
+                Shown::Nothing => text.push(' '),
+                Shown::One(code) => text.extend(char::from_u32(code)),
+                Shown::Joined(place) => text.push_str(self.store.joined(place)),
             }
         }
     }
+}
 
-    fn paint(&self) -> String {
-        self.on.iter().fold(String::new(), |mut painted, mode| {
-            let _ = write!(painted, "\x1b[?{mode}h");
-            painted
-        })
-    }
+fn cells(size: TerminalSize) -> (usize, usize) {
+    (
+        usize::from(size.columns).max(COLUMNS_MIN),
+        usize::from(size.rows).max(1),
+    )
 }
