@@ -41,7 +41,7 @@ export const LIMITS = {
     partBytesMax: 96 * 1024 * 1024,
     partsBytesMax: 192 * 1024 * 1024,
     /** Levels of elements in HTML and XML. */
-    depthMax: 256,
+    depthMax: 512,
     /** Elements of one file in HTML and XML. */
     elementsMax: 6_000_000,
     attributesMax: 256,

@@ -1,4 +1,4 @@
-// Word documents as an MCP server on standard input and output. Works in the folder it is started in and nowhere else.
+// Documents, decks and conversion as an MCP server on standard input and output. Works in the folder it is started in and nowhere else.
 
 import { StdioServerTransport } from "@modelcontextprotocol/sdk/server/stdio.js";
 import { WorkingFolder } from "./place.ts";

@@ -63,8 +63,8 @@ export class WorkingFolder {
     return { path: partsOf(path, at).join("/"), size: bytes.byteLength, checksum };
   }
 
-  /** The bytes of a regular file, at most `LIMITS.pictureBytesMax`. */
-  async read(path: string, at: string): Promise<Uint8Array> {
+  /** The bytes of a regular file, at most `bytesMax`. */
+  async read(path: string, at: string, bytesMax: number = LIMITS.pictureBytesMax): Promise<Uint8Array> {
     const full = await this.inside(join(this.root, ...partsOf(path, at)), at, path);
     // Without blocking: a named pipe is refused below, not waited for.
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -74,12 +74,8 @@ export class WorkingFolder {
     try {
       const status = await file.stat();
       if (!status.isFile()) throw new DocumentProblem("INVALID_ARGUMENTS", at, `${path} is not a file`);
-      if (status.size > LIMITS.pictureBytesMax)
-        throw new DocumentProblem(
-          "LIMIT_EXCEEDED",
-          at,
-          `${path} has ${status.size} bytes, ${LIMITS.pictureBytesMax} are the most`,
-        );
+      if (status.size > bytesMax)
+        throw new DocumentProblem("LIMIT_EXCEEDED", at, `${path} has ${status.size} bytes, ${bytesMax} are the most`);
       const bytes = new Uint8Array(status.size);
       const { bytesRead } = await file.read(bytes, 0, bytes.length, 0);
       return bytes.subarray(0, bytesRead);

@@ -9,6 +9,8 @@ import {
   McpError,
 } from "@modelcontextprotocol/sdk/types.js";
 import type { z } from "zod";
+import { convertedTexts, convertToMarkdown } from "./convert/convert.ts";
+import { convertArguments, convertResult } from "./convert/schema.ts";
 import { createDocument } from "./create.ts";
 import { createDeck } from "./deck/create.ts";
 import { deckArguments } from "./deck/schema.ts";
@@ -25,10 +27,32 @@ interface Offer {
   arguments: z.ZodType;
   result: z.ZodType;
   annotations: typeof WRITES;
-  run: (input: unknown, folder: WorkingFolder) => Promise<object>;
+  run: (input: unknown, folder: WorkingFolder) => Promise<Answer>;
 }
 
+interface Answer {
+  result: object;
+  /** What a model reads, when it is not the result itself. */
+  texts?: string[];
+}
+
+const READS = { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false };
+
 const TOOLS: Record<string, Offer> = {
+  "convert.toMarkdown": {
+    title: "Convert to Markdown",
+    description:
+      "Reads a CSV, HTML, Word (.docx) or Excel (.xlsx) file of the project and answers with its text as Markdown: headings, " +
+      "lists, tables, links, texts of pictures, code. Sheets show stored values, dates as YYYY-MM-DD, numbers unrounded. Scripts " +
+      "and hidden text are left out; tables end after 2,000 rows, and the notes say so.",
+    arguments: convertArguments,
+    result: convertResult,
+    annotations: READS,
+    run: async (input, folder) => {
+      const result = await convertToMarkdown(input, folder);
+      return { result, texts: convertedTexts(result) };
+    },
+  },
   "docx.create": {
     title: "Create a Word document",
     description:
@@ -37,7 +61,7 @@ const TOOLS: Record<string, Offer> = {
     arguments: createArguments,
     result: createResult,
     annotations: WRITES,
-    run: createDocument,
+    run: async (input, folder) => ({ result: await createDocument(input, folder) }),
   },
   "pptx.create": {
     title: "Create a presentation",
@@ -48,7 +72,7 @@ const TOOLS: Record<string, Offer> = {
     arguments: deckArguments,
     result: createResult,
     annotations: WRITES,
-    run: createDeck,
+    run: async (input, folder) => ({ result: await createDeck(input, folder) }),
   },
 };
 
@@ -75,10 +99,10 @@ export function documentsServer(folder: WorkingFolder): Server {
   return server;
 }
 
-async function answerOf(work: Promise<object>): Promise<CallToolResult> {
+async function answerOf(work: Promise<Answer>): Promise<CallToolResult> {
   try {
-    const result = await work;
-    return { structuredContent: { ...result }, content: [{ type: "text", text: JSON.stringify(result) }] };
+    const { result, texts = [JSON.stringify(result)] } = await work;
+    return { structuredContent: { ...result }, content: texts.map((text) => ({ type: "text", text })) };
   } catch (error) {
     const problem =
       error instanceof DocumentProblem

@@ -267,9 +267,12 @@ describe("refused", () => {
 
 test("offers its tools with their schemas", async () => {
   const { tools } = await documents.client.listTools();
-  expect(tools.map(({ name }) => name)).toEqual(["docx.create", "pptx.create"]);
-  expect(tools[0]?.inputSchema.required).toEqual(["path", "title", "blocks"]);
-  expect(tools[1]?.inputSchema.required).toEqual(["path", "title", "slides"]);
+  expect(tools.map(({ name }) => name)).toEqual(["convert.toMarkdown", "docx.create", "pptx.create"]);
+  expect(tools.map(({ inputSchema }) => inputSchema.required)).toEqual([
+    ["sourcePath"],
+    ["path", "title", "blocks"],
+    ["path", "title", "slides"],
+  ]);
   for (const { name, inputSchema, annotations } of tools) {
     expect(annotations, name).toMatchObject({ idempotentHint: true, openWorldHint: false });
     // What each worker that has the tool reads on every step.

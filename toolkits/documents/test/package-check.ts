@@ -74,9 +74,10 @@ function relationships(parts: Parts): string[] {
 }
 
 function uniqueIds(parts: Parts): string[] {
-  const body = textPart(parts, "word/document.xml");
-  const drawings = [...body.matchAll(/<wp:docPr [^>]*?\bid="(\d+)"/g)].map((match) => match[1] ?? "");
-  return repeated(drawings).map((id) => `drawing ${id} twice`);
+  return [...parts.keys()].flatMap((name) => {
+    const drawings = [...textPart(parts, name).matchAll(/<(?:wp:docPr|p:cNvPr) [^>]*?\bid="(\d+)"/g)];
+    return repeated(drawings.map((match) => match[1] ?? "")).map((id) => `${name}: drawing ${id} twice`);
+  });
 }
 
 function repeated(ids: string[]): string[] {

@@ -11,14 +11,24 @@ const PROGRAM = join(import.meta.dirname, "../dist/documents.mjs");
 export interface Answer {
   isError: boolean;
   structured: unknown;
-  /** The first text, parsed. */
+  /** The first text, parsed where it is JSON. */
   told: unknown;
+  /** All texts, as a model reads them. */
+  text: string;
+}
+
+/** The refusal that an answer holds. */
+export function problemOf({ isError, told }: Answer): { code: string; path: string; message: string } {
+  if (!isError) throw new Error("was not refused");
+  return (told as { error: { code: string; path: string; message: string } }).error;
 }
 
 export interface RunningDocuments {
   folder: string;
   client: Client;
+  /** Of `docx.create`. */
   create: (call: object) => Promise<Answer>;
+  call: (tool: string, call: object) => Promise<Answer>;
   close: () => Promise<void>;
 }
 
@@ -30,18 +40,22 @@ export async function startDocuments(variables: Record<string, string> = {}): Pr
   await client.connect(
     new StdioClientTransport({ command: process.execPath, args: [PROGRAM], cwd: folder, env: environment }),
   );
+  const call = async (name: string, given: object): Promise<Answer> => {
+    const result = await client.callTool({ name, arguments: { ...given } });
+    const texts = (result.content as { type: string; text: string }[]).map(({ text }) => text);
+    const [first = "null"] = texts;
+    return {
+      isError: result.isError === true,
+      structured: result.structuredContent,
+      told: first.startsWith("{") || first === "null" ? JSON.parse(first) : first,
+      text: texts.join("\n"),
+    };
+  };
   return {
     folder,
     client,
-    create: async (call) => {
-      const result = await client.callTool({ name: "docx.create", arguments: { ...call } });
-      const [first] = result.content as { type: string; text: string }[];
-      return {
-        isError: result.isError === true,
-        structured: result.structuredContent,
-        told: JSON.parse(first?.text ?? "null"),
-      };
-    },
+    create: (given) => call("docx.create", given),
+    call,
     close: async () => {
       await client.close();
       rmSync(folder, { recursive: true, force: true });
