@@ -197,8 +197,10 @@ pub enum ExitReason {
     Cpu,
     /// `memory_bytes` was passed.
     Memory,
-    /// `processes` was passed.
+    /// `processes` was passed, or more threads than any tree needs.
     Processes,
+    /// It went on filling a disk that was almost full.
+    Disk,
     /// [`ChildControl::kill`], a dropped handle, [`Spawner::kill_run`] or [`Spawner::stop_all`].
     Killed,
     /// The spawner process ended; nothing else is known.

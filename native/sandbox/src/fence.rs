@@ -11,9 +11,9 @@ use openwrap_contracts::spawn::{Access, PathGrant, Profile};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use crate::kernel::open_files_as;
 use crate::landlock::{landlock_allow, landlock_ruleset, right};
 use crate::profile::{BASE, RowAccess, row_of};
+use crate::rights::open_files_as;
 
 /// Opened base paths are used this long: a package upgrade puts new files in their place.
 const BASE_FRESH: Duration = Duration::from_secs(60);

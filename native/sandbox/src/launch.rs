@@ -15,6 +15,7 @@ use crate::fence::{Base, Fence, open_for, real_path};
 use crate::kernel::{self, Fork, Pointers};
 use crate::landlock::landlock_enter;
 use crate::resolve::{Resolved, environment, resolve};
+use crate::rights;
 use crate::wire::{Order, Refusal};
 
 /// Processes and threads of the children's own uid, over all runs; the kernel refuses more.
@@ -243,9 +244,9 @@ impl Launcher {
 
     fn give_up_privileges(&self) -> io::Result<()> {
         if let Some((uid, gid)) = self.tools {
-            kernel::become_user(uid, gid)?;
+            rights::become_user(uid, gid)?;
         }
-        kernel::keep_capabilities(0)?;
+        rights::keep_capabilities(0)?;
         // After the change of user, which takes it away again.
         kernel::process_control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64)?;
         let parent = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());

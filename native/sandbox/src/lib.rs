@@ -4,6 +4,8 @@
 
 mod answers;
 mod caller;
+mod child;
+mod disk;
 mod fence;
 mod filter;
 mod kernel;
@@ -20,6 +22,7 @@ mod profile;
 mod program;
 mod report;
 mod resolve;
+mod rights;
 mod running;
 mod serve;
 mod sockets;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::{attempt, capabilities};
+use crate::kernel::attempt;
+use crate::rights::capabilities;
 
 /// Names of the places the probe is told of, relative to its folder.
 pub const INSIDE: &str = "inside";

@@ -1,54 +1,27 @@
 //! The children that live, with their trees: limits watched, trees killed, ends told.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use openwrap_contracts::spawn::{ExitReason, ExitStatus, SpawnLimits, Stopped};
+use openwrap_contracts::spawn::{ExitReason, Stopped};
 
+use crate::child::{KILL_AGAIN, Running};
+use crate::disk::Disks;
 use crate::kernel::{self, Collected, Ended};
 use crate::launch::{Launched, outcome};
-use crate::talk::{KnownChild, NetworkKind};
+use crate::talk::KnownChild;
 use crate::tree::{self, Children, Member};
 use crate::wire::{Order, ToCore};
 
 /// How often the limits of living trees are looked at.
 const WATCH: Duration = Duration::from_millis(100);
-/// How often a tree that is being killed is walked again.
-const KILL_AGAIN: Duration = Duration::from_millis(3);
 /// Parents looked at.
 const LINE_MAX: usize = 256;
 /// Of one tree; the uid has a few times as many.
 const THREADS_MAX: u32 = 1024;
 /// After this a stop is answered with what is left.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
-
-/// One child and its tree.
-struct Running {
-    pid: i32,
-    tag: u64,
-    run_id: String,
-    program: String,
-    network: NetworkKind,
-    writable: Vec<PathBuf>,
-    /// The supervisor knows it.
-    introduced: bool,
-    limits: SpawnLimits,
-    started: Instant,
-    /// The status pipe, until the program runs.
-    status: Option<OwnedFd>,
-    ended: Option<Collected>,
-    reason: Option<ExitReason>,
-    killed_last: Option<Instant>,
-    /// Leftovers seen after its end.
-    left_behind: BTreeSet<i32>,
-    /// Time of collected processes that its tree orphaned.
-    orphans_cpu_ms: u64,
-    peak_bytes: u64,
-    /// The tree as last read: processes, and their clocks then. Empty when it was not read whole.
-    read: Vec<Member>,
-}
 
 struct Stop {
     request: u64,
@@ -65,15 +38,18 @@ pub struct Trees {
     by_pid: BTreeMap<i32, u64>,
     stops: Vec<Stop>,
     watched: Instant,
+    disks: Disks,
     said: Vec<ToCore>,
     /// Ended children the supervisor knows.
     parted: Vec<u64>,
 }
 
 impl Trees {
+    /// `tools`: uid and gid of the children, when they have their own.
+    ///
     /// # Errors
     /// When the kernel does not list children.
-    pub fn new(own_pid: i32) -> std::io::Result<Self> {
+    pub fn new(own_pid: i32, tools: Option<(u32, u32)>) -> std::io::Result<Self> {
         Ok(Self {
             own_pid,
             children: Children::of_this_process()?,
@@ -81,6 +57,7 @@ impl Trees {
             by_pid: BTreeMap::new(),
             stops: Vec::new(),
             watched: Instant::now(),
+            disks: Disks::new(tools),
             said: Vec::new(),
             parted: Vec::new(),
         })
@@ -127,31 +104,12 @@ impl Trees {
 
     /// Takes over a forked child.
     pub fn add(&mut self, order: Order, launched: Launched) {
-        let Launched { pid, status, writable } = launched;
         if self.running.is_empty() {
             self.watched = Instant::now();
         }
-        self.by_pid.insert(pid, order.id);
-        let child = Running {
-            pid,
-            tag: order.tag,
-            run_id: order.run_id,
-            program: order.program,
-            network: order.network,
-            writable,
-            introduced: false,
-            limits: order.limits,
-            started: Instant::now(),
-            status: Some(status),
-            ended: None,
-            reason: None,
-            killed_last: None,
-            left_behind: BTreeSet::new(),
-            orphans_cpu_ms: 0,
-            peak_bytes: 0,
-            read: Vec::new(),
-        };
-        self.running.insert(order.id, child);
+        let id = order.id;
+        self.by_pid.insert(launched.pid, id);
+        self.running.insert(id, Running::new(order, launched));
     }
 
     /// Status pipes of children whose programs do not run yet.
@@ -401,6 +359,24 @@ impl Trees {
                 self.kill(id, reason);
             }
         }
+        if look {
+            self.watch_disks();
+        }
+    }
+
+    /// Where the children's folders lie, room is kept: whoever goes on filling it is ended.
+    fn watch_disks(&mut self) {
+        let living = || self.running.iter().filter(|(_, child)| child.lives());
+        let low = self.disks.low(living().map(|(_, child)| child.writable.as_slice()));
+        if !low {
+            return;
+        }
+        let ids: Vec<u64> = living().map(|(id, _)| *id).collect();
+        let trees = ids.iter().map(|id| (*id, self.tree_of(*id, |_, _| {})));
+        let trees: Vec<(u64, Vec<Member>)> = trees.collect();
+        if let Some(id) = self.disks.most_greedy(&trees) {
+            self.kill(id, ExitReason::Disk);
+        }
     }
 
     /// Reads a tree's use; the limit it passed, if any.
@@ -450,51 +426,4 @@ fn kill_nobodys(orphans: &[(i32, Option<u64>)]) -> bool {
     let nobodys = || orphans.iter().filter(|(_, owner)| owner.is_none());
     nobodys().for_each(|(pid, _)| kernel::kill_child(*pid));
     nobodys().next().is_some()
-}
-
-impl Running {
-    fn note_left_behind(&mut self, id: u64, orphans: &[(i32, Option<u64>)]) {
-        let own = orphans.iter().filter(|(_, owner)| *owner == Some(id));
-        let live = own.filter(|(pid, _)| tree::stat_of(*pid).is_some_and(|stat| !stat.zombie));
-        self.left_behind.extend(live.map(|(pid, _)| *pid));
-    }
-
-    fn lives(&self) -> bool {
-        self.ended.is_none() && self.reason.is_none()
-    }
-
-    fn kill_is_due(&self) -> bool {
-        let killing = self.reason.is_some() || self.ended.is_some();
-        killing && self.killed_last.is_none_or(|at| at.elapsed() >= KILL_AGAIN)
-    }
-
-    fn wall_end(&self) -> Instant {
-        // An end beyond what the clock holds is none.
-        let far = Duration::from_secs(100 * 365 * 24 * 3600);
-        self.started + Duration::from_millis(self.limits.wall_ms).min(far)
-    }
-
-    /// Whether nothing of the tree has run since it was read: then it has neither grown nor started anything.
-    fn is_idle(&self) -> bool {
-        !self.read.is_empty()
-            && self
-                .read
-                .iter()
-                .all(|member| kernel::process_cpu_ns(member.pid) == Some(member.clock))
-    }
-
-    fn status_of(&self, ended: Collected) -> ExitStatus {
-        let used_up = ended.signal.is_some() && ended.cpu_ms >= self.limits.cpu_ms;
-        let reason = self
-            .reason
-            .unwrap_or(if used_up { ExitReason::Cpu } else { ExitReason::Exited });
-        ExitStatus {
-            code: ended.code,
-            signal: ended.signal,
-            reason,
-            cpu_ms: ended.cpu_ms + self.orphans_cpu_ms,
-            max_rss_bytes: ended.max_rss_bytes.max(self.peak_bytes),
-            left_behind: u32::try_from(self.left_behind.len()).unwrap_or(u32::MAX),
-        }
-    }
 }

@@ -19,6 +19,7 @@ use crate::launch::Launcher;
 use crate::namespaces::enter_empty_network;
 use crate::notify::{Listener, listen};
 use crate::outbox::Outbox;
+use crate::rights;
 use crate::running::Trees;
 use crate::supervise::supervise;
 use crate::talk::{AsksSpawner, SpawnerSays};
@@ -68,7 +69,8 @@ fn spawn_children(core: OwnedFd, supervisor: OwnedFd, null: OwnedFd, signals: Ow
     };
     let (launcher, ready, from_supervisor) = prepare(hello, null, &supervisor)?;
     let mut server = Server {
-        trees: Trees::new(launcher.own_pid).map_err(|error| format!("children cannot be listed: {error}"))?,
+        trees: Trees::new(launcher.own_pid, launcher.tools)
+            .map_err(|error| format!("children cannot be listed: {error}"))?,
         socket: core,
         signals,
         inbox,
@@ -140,8 +142,8 @@ fn prepare(hello: Hello, null: OwnedFd, supervisor: &OwnedFd) -> Result<(Launche
     let mut inbox = Inbox::default();
     let supervised = held_calls_work();
     let namespaces = enter_empty_network();
-    kernel::drop_bounding_set();
-    kernel::keep_capabilities(if hello.tools.is_some() { CAPABILITIES } else { 0 }).map_err(failed)?;
+    rights::drop_bounding_set();
+    rights::keep_capabilities(if hello.tools.is_some() { CAPABILITIES } else { 0 }).map_err(failed)?;
     if supervised {
         // Before the other filter, which lets nobody listen any more.
         let held = listen(&traps()).map_err(|error| format!("calls cannot be held: {error}"))?;

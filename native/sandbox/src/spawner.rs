@@ -12,11 +12,12 @@ use openwrap_contracts::spawn::{
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use tokio::sync::{Mutex, OnceCell, Semaphore};
 
-use crate::kernel::{capabilities, limit, process_control};
+use crate::kernel::{limit, process_control};
 use crate::link::Link;
 use crate::probe::Found;
 use crate::profile;
 use crate::report::{Places, judge};
+use crate::rights::capabilities;
 use crate::serve::CAPABILITIES;
 use crate::wire::{Hello, Ready};
 

@@ -16,6 +16,7 @@ use crate::caller::Opened;
 use crate::kernel;
 use crate::notify::{Held, Listener, Reply, tag_of};
 use crate::outbox::Outbox;
+use crate::rights;
 use crate::running::Trees;
 use crate::serve::wait;
 use crate::talk::{AsksSpawner, CoreAnswers, KnownChild, SpawnerSays};
@@ -74,7 +75,7 @@ pub struct Supervisor {
 pub fn supervise(core: OwnedFd, spawner: OwnedFd) -> Result<(), String> {
     let result = work(core, spawner);
     let own_pid = rustix::process::getpid().as_raw_nonzero().get();
-    if let Ok(mut trees) = Trees::new(own_pid) {
+    if let Ok(mut trees) = Trees::new(own_pid, None) {
         trees.end_all();
     }
     result
@@ -127,10 +128,10 @@ fn work(core: OwnedFd, spawner: OwnedFd) -> Result<(), String> {
 fn settle_in(tools: Option<(u32, u32)>) -> std::io::Result<()> {
     kernel::limit(libc::RLIMIT_NOFILE, OPEN_FILES)?;
     if let Some((uid, gid)) = tools {
-        kernel::become_user(uid, gid)?;
+        rights::become_user(uid, gid)?;
     }
-    kernel::drop_bounding_set();
-    kernel::keep_capabilities(0)?;
+    rights::drop_bounding_set();
+    rights::keep_capabilities(0)?;
     // Last: a change of user opens this process to the others of that user, as far as the system's settings go.
     kernel::process_control(libc::PR_SET_DUMPABLE, 0)
 }

@@ -444,6 +444,7 @@ fn with_end(mut content: Value, status: &ExitStatus, wall_ms: u64) -> Outcome<To
         ExitReason::Cpu => Some("it used up its processor time".to_owned()),
         ExitReason::Memory => Some(format!("it passed {PROCESS_MEMORY_BYTES_MAX} bytes of memory")),
         ExitReason::Processes => Some(format!("it passed {PROCESS_TASKS_MAX} processes")),
+        ExitReason::Disk => Some("the disk is almost full, and it went on filling it".to_owned()),
         ExitReason::Killed => return Err(Fault::canceled()),
         ExitReason::SpawnerGone => {
             return Err(Fault::new(

@@ -237,6 +237,7 @@ async fn an_answer_tells_how_it_ended() {
         (ExitReason::Cpu, "cpu"),
         (ExitReason::Memory, "memory"),
         (ExitReason::Processes, "processes"),
+        (ExitReason::Disk, "disk"),
     ] {
         let (content, is_error) = answered(Script {
             status: ended(reason, None),
