@@ -349,7 +349,7 @@ async fn a_long_result_is_cut_for_the_model_and_kept_whole() {
     assert_eq!(world.blob(&step.result_hash).len(), 120_002);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn cancel_ends_a_tool_that_does_not_listen() {
     let world = Arc::new(world().granting(&["read:."]));
     let cancel = CancellationToken::new();
