@@ -15,7 +15,7 @@ use openwrap_gateway::ToolGatewayCore;
 use openwrap_mcp::{McpConfig, McpServers, Offered, Waits, Watcher};
 use serde_json::json;
 
-use crate::{Granting, Parts, Wall, child_named, cpu_ms_of, own_cpu_ms, p95};
+use crate::{Granting, Parts, Wall, cpu_ms_of, own_cpu_ms, p95, sandbox};
 
 const WARM_UP: u32 = 100;
 const CALLS: u32 = 1_000;
@@ -174,8 +174,8 @@ pub async fn measure(parts: &Parts, entry: &Path, at_once: u32) {
     for step in 1..=WARM_UP {
         one(step).await;
     }
-    let spawner = child_named("openwrap-spawner");
-    let cpu_ms = || own_cpu_ms() + cpu_ms_of(&spawner);
+    let sandbox = sandbox();
+    let cpu_ms = || own_cpu_ms() + sandbox.iter().map(|pid| cpu_ms_of(pid)).sum::<f64>();
     let before = cpu_ms();
     let workers = (0..at_once).map(|worker| {
         let one = &one;
