@@ -45,6 +45,12 @@ describe("text from outside", () => {
     expect(pieces("")).toEqual([]);
   });
 
+  it("names no more than a page can draw, and hides none of the rest", () => {
+    const found = pieces("a\u200b".repeat(50_000));
+    expect(found.length).toBeLessThan(5_000);
+    expect(found.at(-1)?.text).toMatch(/^(a\ufffd)+$/);
+  });
+
   it("tells facts in a sentence", () => {
     expect(sentenceParts("Let Developer write `a.csv`?")).toEqual([
       { text: "Let Developer write ", fact: false },
@@ -59,6 +65,14 @@ describe("text from outside", () => {
 });
 
 describe("markdown", () => {
+  it("reads lines made to take the square of their length", () => {
+    const spaces = " ".repeat(400_000);
+    expect(blocks(`# a${spaces}b`).map((block) => block.kind)).toEqual(["heading"]);
+    expect(blocks(`a|b\n${spaces}x`).map((block) => block.kind)).toEqual(["paragraph"]);
+    expect(blocks(`a|b\n:-${spaces}x`).map((block) => block.kind)).toEqual(["paragraph"]);
+    expect(blocks("## Head ##\n\na | b\n:-: | --:\n1 | 2").map((block) => block.kind)).toEqual(["heading", "table"]);
+  });
+
   it("knows the blocks of a report", () => {
     const text =
       "# Title\n\nA **strong** `x < 1` word.\n\n- one\n- two\n  more\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n```js\n<b>\n```\n> said\n\n---";

@@ -168,6 +168,32 @@ limits! {
     PREVIEW_FILE_BYTES_MAX: usize = 512 * 1024;
     /// Rows and columns of a table a preview shows.
     PREVIEW_ROWS_MAX: usize = 500;
+    /// Scripts running at once.
+    SCRIPTS_MAX: usize = 16;
+    /// TypeScript of one script, its modules included.
+    SCRIPT_SOURCE_BYTES_MAX: usize = 64 * 1024;
+    /// Levels of nesting in a script's source.
+    SCRIPT_NESTING_MAX: usize = 1_000;
+    /// Processor time of one script, waiting for tools not counted.
+    SCRIPT_CPU_MS_MAX: u64 = 10_000;
+    /// From the moment a script must stop to the answer, even if the engine does not let go.
+    SCRIPT_STOP_MS_MAX: u64 = 100;
+    /// Heap of one script.
+    SCRIPT_HEAP_BYTES_MAX: usize = 64 * 1024 * 1024;
+    /// Stack of one script.
+    SCRIPT_STACK_BYTES_MAX: usize = 512 * 1024;
+    /// Lines a script prints, all together; what comes after is dropped and said.
+    SCRIPT_OUTPUT_BYTES_MAX: usize = 64 * 1024;
+    /// JSON of a script's inputs, of its result, and of one answer of a tool.
+    SCRIPT_VALUE_BYTES_MAX: usize = 8 * 1024 * 1024;
+    /// Calls of tools one script makes.
+    SCRIPT_CALLS_MAX: usize = 10_000;
+    /// Calls of tools a script waits for at once.
+    SCRIPT_CALLS_PENDING_MAX: usize = 1_000;
+    /// Of those, calls under way at once; the others wait in order.
+    SCRIPT_CALLS_RUNNING_MAX: usize = 16;
+    /// Timers of one script waiting at once.
+    SCRIPT_TIMERS_MAX: usize = 1_000;
     /// Connections of one child open at once.
     CONNECTIONS_MAX: usize = 256;
     /// Events between two snapshots of the fold.

@@ -44,6 +44,8 @@ export class App {
   private readonly stream: SharedStream;
   private readonly feeds = new Map<string, RunFeed>();
   private catchingUp = false;
+  /** More was missed meanwhile. */
+  private missedAgain = false;
 
   constructor() {
     const [phase, setPhase] = createSignal<Phase>("starting");
@@ -197,8 +199,12 @@ export class App {
 
   /** Facts went past while the tab slept: a new snapshot, and what the runs lack. */
   private async catchUp(): Promise<void> {
-    if (this.catchingUp) return;
+    if (this.catchingUp) {
+      this.missedAgain = true;
+      return;
+    }
     this.catchingUp = true;
+    this.missedAgain = false;
     try {
       const fresh = fromSnapshot(await this.api.overview.get());
       if (fresh.sequence > this.sequence()) this.setKnown(fresh);
@@ -210,6 +216,7 @@ export class App {
     } finally {
       this.catchingUp = false;
     }
+    if (this.missedAgain) await this.catchUp();
   }
 }
 

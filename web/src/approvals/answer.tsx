@@ -1,10 +1,11 @@
 // A person's answer to a question: yes for how far, no, or no with a reason the worker reads.
 
 import type { PendingApproval, Question, QuestionKind, Scope } from "@openwrap/contracts";
-import { createSignal, createUniqueId, For, type JSX, onCleanup, onMount, Show } from "solid-js";
+import { createEffect, createSignal, createUniqueId, For, type JSX, on, onCleanup, onMount, Show } from "solid-js";
 import { type Action, createAction, requestId } from "../app/action.ts";
 import { useApp } from "../app/app.ts";
 import { FaultNotice } from "../parts/fault-notice.tsx";
+import { createSettled } from "./settled.ts";
 
 const YES: Record<QuestionKind, Record<Scope, string>> = {
   tool: { once: "Allow once", task: "Allow for this task", run: "Allow for this run" },
@@ -40,7 +41,24 @@ export function AnswerButtons(props: { question: Question; layout: "segments" | 
   const answer = useAnswer(() => props.question.approvalId);
   const [scope, setScope] = createSignal<Scope>("once");
   const [saying, setSaying] = createSignal(false);
+  // The next question at the same place begins with nothing chosen.
+  createEffect(
+    on(
+      () => props.question.approvalId,
+      () => {
+        setScope("once");
+        setSaying(false);
+        answer.clear();
+      },
+      { defer: true },
+    ),
+  );
+  const settled = createSettled(() => props.question.approvalId);
   const off = (): boolean => answer.busy() || app.readOnly();
+  // Not switched off until it has settled: what has the focus would lose it.
+  const press = (allow: boolean, chosen: Scope): void => {
+    if (settled()) void answer.run(allow, chosen);
+  };
   const yes = (chosen: Scope): string =>
     props.layout === "buttons" && props.question.kind === "tool" ? SHORT[chosen] : YES[props.question.kind][chosen];
   let root: HTMLDivElement | undefined;
@@ -70,7 +88,8 @@ export function AnswerButtons(props: { question: Question; layout: "segments" | 
                   type="button"
                   class={`button ${place() === 0 ? "primary" : ""}`}
                   disabled={off()}
-                  onClick={() => void answer.run(true, chosen)}
+                  aria-disabled={settled() ? undefined : "true"}
+                  onClick={() => press(true, chosen)}
                 >
                   {yes(chosen)}
                 </button>
@@ -78,7 +97,13 @@ export function AnswerButtons(props: { question: Question; layout: "segments" | 
             </For>
           </div>
           <div class="answer-no">
-            <button type="button" class="button" disabled={off()} onClick={() => void answer.run(false, "once")}>
+            <button
+              type="button"
+              class="button"
+              disabled={off()}
+              aria-disabled={settled() ? undefined : "true"}
+              onClick={() => press(false, "once")}
+            >
               {NO[props.question.kind]}
             </button>
             <button type="button" class="button" disabled={off()} onClick={() => setSaying(true)}>

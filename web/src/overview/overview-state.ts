@@ -133,8 +133,13 @@ function runAfter(run: RunSummary, event: Event): RunSummary {
         artifacts,
       };
     }
-    case "undo_finished":
-      return { ...run, undone: true };
+    case "undo_finished": {
+      // All of it at once; one file, or one task of several, leaves the run as it is.
+      const back = new Set(event.reverted);
+      const whole = event.tasks.length > 1 && event.tasks.length === run.tasksRetired;
+      const all = whole || run.artifacts.every((file) => back.has(file.path));
+      return { ...run, undone: run.undone || (all && event.conflicts.length === 0) };
+    }
     default:
       return run;
   }

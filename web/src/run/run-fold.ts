@@ -286,5 +286,6 @@ function undone(state: RunState, sequence: number, event: EventOf<"undo_finished
   const part = only !== undefined && work[only]?.undone !== true;
   const title = only === undefined ? "Undid files of the run:" : part ? `Undid a part of ${name}:` : `Undid ${name}:`;
   const entry = { kind: "you" as const, title, detail: back + kept };
-  return log({ ...state, work, files, undone: true }, sequence, event, entry);
+  const all = state.settled.every((id) => work[id]?.undone === true || work[id]?.paths.length === 0);
+  return log({ ...state, work, files, undone: all }, sequence, event, entry);
 }

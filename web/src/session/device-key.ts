@@ -50,19 +50,20 @@ export async function dropKey(): Promise<void> {
   await inStore("readwrite", (store) => store.delete(ENTRY)).catch(() => undefined);
 }
 
-/** A key for this device, made once. Nothing where the browser knows no Ed25519. */
-export async function keyFor(deviceId: string): Promise<DeviceKey | undefined> {
-  const known = await keptKey();
-  if (known?.deviceId === deviceId) return known;
+/** A new key for this device, not kept yet. Nothing where the browser knows no Ed25519. */
+export async function freshKey(deviceId: string): Promise<DeviceKey | undefined> {
   try {
     const pair = (await crypto.subtle.generateKey({ name: "Ed25519" }, false, ["sign", "verify"])) as CryptoKeyPair;
     const raw = new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
-    const key: DeviceKey = { deviceId, privateKey: pair.privateKey, publicKey: base64url(raw) };
-    await inStore("readwrite", (store) => store.put(key, ENTRY));
-    return key;
+    return { deviceId, privateKey: pair.privateKey, publicKey: base64url(raw) };
   } catch {
     return undefined;
   }
+}
+
+/** In place of the one before, where the browser keeps anything. */
+export async function keepKey(key: DeviceKey): Promise<void> {
+  await inStore("readwrite", (store) => store.put(key, ENTRY)).catch(() => undefined);
 }
 
 export async function sign(key: DeviceKey, nonce: string): Promise<string> {

@@ -2,7 +2,7 @@
 // browser's key. It is kept for this tab only, so that a reload stays signed in.
 
 import { ApiFault, createClient } from "@openwrap/contracts/client";
-import { dropKey, keptKey, keyFor, sign } from "./device-key.ts";
+import { dropKey, freshKey, keepKey, keptKey, sign } from "./device-key.ts";
 
 const TAB_HEADER = "x-openwrap-tab";
 const SECRET_KEY = "openwrap.tab";
@@ -36,6 +36,8 @@ export function readFragment(fragment: string): { secret: string; deviceId: stri
 
 export class Session {
   private secret: string | undefined;
+  /** The server took the secret: only such a one is given to other tabs. */
+  private taken = false;
   private readonly channel = new BroadcastChannel(CHANNEL);
   private readonly asked = new Map<string, (secret: string) => void>();
   private recovering: Promise<boolean> | undefined;
@@ -54,7 +56,7 @@ export class Session {
     if (given) {
       history.replaceState(history.state, "", location.pathname + location.search);
       this.keep(given.secret);
-      if (given.deviceId !== undefined) void this.registerKey(given.deviceId);
+      if (given.deviceId !== undefined) void this.registerKey(given.deviceId, given.secret);
       return true;
     }
     const kept = sessionStorage.getItem(SECRET_KEY);
@@ -70,14 +72,17 @@ export class Session {
     const code = /[?&]code=([A-Za-z0-9_-]+)/.exec(text)?.[1] ?? text.trim();
     const { tabSecret, deviceId } = await this.open.session.redeem({ code });
     this.keep(tabSecret);
-    void this.registerKey(deviceId);
+    void this.registerKey(deviceId, tabSecret);
   }
 
   /** `fetch` as this tab. Once refused, it tries to sign in again before it gives up. */
   readonly fetch = async (url: RequestInfo | URL, init: RequestInit = {}): Promise<Response> => {
     const used = this.secret;
     const first = await this.plain(url, this.signed(init));
-    if (first.status !== 401) return first;
+    if (first.status !== 401) {
+      this.taken ||= used !== undefined && used === this.secret;
+      return first;
+    }
     const again = this.secret !== used || (await this.recover());
     return again ? this.plain(url, this.signed(init)) : first;
   };
@@ -89,9 +94,9 @@ export class Session {
     return new WebSocket(url, this.secret === undefined ? [protocol] : [protocol, `tab.${this.secret}`]);
   }
 
-  private signed(init: RequestInit): RequestInit {
+  private signed(init: RequestInit, secret = this.secret): RequestInit {
     const headers = new Headers(init.headers);
-    if (this.secret !== undefined) headers.set(TAB_HEADER, this.secret);
+    if (secret !== undefined) headers.set(TAB_HEADER, secret);
     return { ...init, headers };
   }
 
@@ -106,6 +111,7 @@ export class Session {
 
   private keep(secret: string): void {
     this.secret = secret;
+    this.taken = false;
     sessionStorage.setItem(SECRET_KEY, secret);
   }
 
@@ -163,20 +169,27 @@ export class Session {
   private hear(message: Message): void {
     if (message.type === "give") {
       if (SECRET.test(message.secret)) this.asked.get(message.id)?.(message.secret);
-    } else if (this.secret !== undefined && !this.recovering) {
+    } else if (this.secret !== undefined && this.taken && !this.recovering) {
       this.channel.postMessage({ type: "give", id: message.id, secret: this.secret } satisfies Message);
     }
   }
 
-  private async registerKey(deviceId: string): Promise<void> {
-    const key = await keyFor(deviceId);
+  /**
+   * With this secret and no other: any page can open ours with a fragment of its own, and must not make the browser forget its key. A
+   * new key is kept when the server has taken it.
+   */
+  private async registerKey(deviceId: string, secret: string): Promise<void> {
+    const kept = await keptKey();
+    const known = kept?.deviceId === deviceId ? kept : undefined;
+    const key = known ?? (await freshKey(deviceId));
     if (!key) return;
-    const client = createClient({ fetch: this.fetch });
+    const client = createClient({ fetch: (url, init = {}) => this.plain(url, this.signed(init, secret)) });
     try {
       await client.session.registerKey({ publicKey: key.publicKey });
+      if (!known) await keepKey(key);
     } catch (error) {
       // The device is known under another key: this one would never be believed.
-      if (error instanceof ApiFault && error.code === "ALREADY_EXISTS") await dropKey();
+      if (known && error instanceof ApiFault && error.code === "ALREADY_EXISTS") await dropKey();
     }
   }
 }

@@ -18,10 +18,10 @@ export type Block =
   | { kind: "rule" };
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})/;
-const HEADING = /^ {0,3}(#{1,6})\s+(.*?)\s*#*$/;
+const HEADING = /^ {0,3}(#{1,6})\s+(.*)$/;
 const ITEM = /^ {0,5}(?:[-*+]|(\d{1,9})[.)])\s+(.*)$/;
 const RULE = /^ {0,3}([-*_])(\s*\1){2,}\s*$/;
-const DELIMITERS = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
+const DELIMITER = /^:?-+:?$/;
 const QUOTE_DEPTH_MAX = 8;
 
 export function blocks(text: string, depth = 0): Block[] {
@@ -46,15 +46,26 @@ function blockAt(lines: string[], place: number, depth: number): [Block, number]
   const fence = FENCE.exec(line)?.[1];
   if (fence) return fenced(lines, place, fence);
   const heading = HEADING.exec(line);
-  if (heading) return [{ kind: "heading", level: heading[1]?.length ?? 1, parts: inline(heading[2] ?? "") }, place + 1];
+  if (heading)
+    return [
+      { kind: "heading", level: heading[1]?.length ?? 1, parts: inline(headingText(heading[2] ?? "")) },
+      place + 1,
+    ];
   if (RULE.test(line)) return [{ kind: "rule" }, place + 1];
-  if (line.includes("|") && DELIMITERS.test(lines[place + 1] ?? "") && (lines[place + 1] ?? "").includes("-"))
+  if (line.includes("|") && cells(lines[place + 1] ?? "").every((cell) => DELIMITER.test(cell)))
     return table(lines, place);
   if (/^ {0,3}>/.test(line) && depth < QUOTE_DEPTH_MAX) return quote(lines, place, depth);
   if (ITEM.test(line)) return list(lines, place);
   let end = place + 1;
   while (end < lines.length && !startsBlock(lines[end] ?? "")) end += 1;
   return [{ kind: "paragraph", parts: inline(lines.slice(place, end).join("\n").trim()) }, end];
+}
+
+/** Without the marks it may end with. By hand: an expression for it takes the square of a long line's time. */
+function headingText(text: string): string {
+  let end = text.length;
+  while (text[end - 1] === "#") end -= 1;
+  return text.slice(0, end).trimEnd();
 }
 
 function startsBlock(line: string): boolean {

@@ -11,10 +11,19 @@ export interface Piece {
 const HIDDEN =
   /(?![\t\n])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]|(?!(?<=\p{Extended_Pictographic})\ufe0f)\p{Default_Ignorable_Code_Point}/gu;
 
+/** Characters of one text that are named one by one. A text with more is made to hold up the page; the rest stand as U+FFFD. */
+const NAMED_MAX = 2_000;
+
 export function pieces(text: string): Piece[] {
   const found: Piece[] = [];
   let start = 0;
+  let named = 0;
   for (const match of text.matchAll(HIDDEN)) {
+    named += 1;
+    if (named > NAMED_MAX) {
+      found.push({ text: text.slice(start).replace(HIDDEN, "\ufffd"), hidden: false });
+      return found;
+    }
     if (match.index > start) found.push({ text: text.slice(start, match.index), hidden: false });
     const code = (match[0].codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");
     found.push({ text: `U+${code}`, hidden: true });

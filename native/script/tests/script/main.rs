@@ -1,0 +1,9 @@
+//! The script engine: what a script can do, what it cannot, and what stops it.
+
+mod calls;
+mod declared;
+mod hostile;
+mod kit;
+mod language;
+mod limits;
+mod random;
