@@ -1,10 +1,11 @@
 //! The one place that says who is asking and whether they may.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use openwrap_contracts::identity::Actor;
 use openwrap_contracts::method::MethodAccess;
-use openwrap_contracts::ports::{Clock, Random};
+use openwrap_contracts::ports::{CancellationToken, Clock, Random};
 use openwrap_contracts::run::DeviceRole;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 
@@ -55,6 +56,23 @@ struct State {
     challenges: Challenges,
     redeem_rate: RateLimit,
     prove_rate: RateLimit,
+    /// Cancelled when the device is signed out or may do less: what it has open ends then. Devices that have something open.
+    open: HashMap<String, CancellationToken>,
+}
+
+impl State {
+    /// Ends everything a device has open.
+    fn cut(&mut self, device_id: &str) {
+        if let Some(open) = self.open.remove(device_id) {
+            open.cancel();
+        }
+    }
+
+    /// Ends everything of a device that is gone.
+    fn forget(&mut self, device_id: &str) {
+        self.tabs.drop_device(device_id);
+        self.cut(device_id);
+    }
 }
 
 /// Sign-in and authorisation of one installation.
@@ -125,9 +143,9 @@ impl Access {
         let fresh_cookie = secret_text::fresh(self.random.as_ref())?;
         let fresh_id = self.device_id()?;
         let mut state = self.state();
-        state.redeem_rate.check(now)?;
         if !state.launch.take(code, now) {
-            state.redeem_rate.failed(now);
+            // A code that is right is taken whatever others try meanwhile: any page can have a browser try wrong ones.
+            state.redeem_rate.failed(now)?;
             return Err(unauthorized(
                 "this launch link was used before, has expired, or never was one",
             ));
@@ -167,13 +185,19 @@ impl Access {
         })
     }
 
-    /// A nonce for a device's key to sign, for one minute and one try.
+    /// A nonce for a device's key to sign, for one minute and one try. Who does not bring the device's cookie gets one that nothing
+    /// fits, so that strangers cannot push out the nonces of others.
     ///
     /// # Errors
     /// `INTERNAL` when there is no randomness.
-    pub fn challenge(&self, device_id: &str) -> Outcome<String> {
+    pub fn challenge(&self, credentials: &Credentials, device_id: &str) -> Outcome<String> {
         let nonce = secret_text::fresh(self.random.as_ref())?;
-        self.state().challenges.issue(&nonce, device_id, self.clock.now_ms());
+        let mut state = self.state();
+        let cookie = credentials.cookie.as_deref().unwrap_or_default();
+        let known = state.devices.by_cookie(cookie);
+        if known.is_some_and(|device| device.device_id == device_id) {
+            state.challenges.issue(&nonce, device_id, self.clock.now_ms());
+        }
         Ok(nonce)
     }
 
@@ -186,7 +210,6 @@ impl Access {
         let signature: [u8; 64] = secret_text::decode("signature", signature)?;
         let tab_secret = secret_text::fresh(self.random.as_ref())?;
         let mut state = self.state();
-        state.prove_rate.check(now)?;
         let asked = state.challenges.take(nonce, device_id, now);
         let device = credentials
             .cookie
@@ -199,7 +222,7 @@ impl Access {
             key.is_some_and(|key| challenge::signed(&key, nonce, &signature))
         });
         let (true, true, Some(device)) = (asked, proven, device) else {
-            state.prove_rate.failed(now);
+            state.prove_rate.failed(now)?;
             return Err(unauthorized("this browser could not prove its key"));
         };
         self.keep(
@@ -271,6 +294,22 @@ impl Access {
         Ok(Actor::person(device.device_id))
     }
 
+    /// As [`Access::authorize`], for what stays open: cancelled as soon as the caller is signed out, or may do less than before. The
+    /// command line is never signed out.
+    ///
+    /// # Errors
+    /// As [`Access::authorize`].
+    pub fn admit(&self, credentials: &Credentials, needed: MethodAccess) -> Outcome<CancellationToken> {
+        let actor = self.authorize(credentials, needed)?;
+        if self.is_command_line(credentials) {
+            return Ok(CancellationToken::new());
+        }
+        let mut state = self.state();
+        // Signed out since the look above.
+        signed_in(&mut state, credentials)?;
+        Ok(state.open.entry(actor.id).or_default().child_token())
+    }
+
     /// What the caller may do; the command line may do everything.
     ///
     /// # Errors
@@ -301,9 +340,13 @@ impl Access {
             .find(|device| device.device_id == device_id)
             .cloned();
         let device = known.ok_or_else(|| Fault::not_found(format!("no device {device_id}")))?;
+        let less = role < device.role;
         devices.put(Device { role, ..device });
         self.store.save(&devices.to_bytes()?)?;
         state.devices = devices;
+        if less {
+            state.cut(device_id);
+        }
         Ok(())
     }
 
@@ -319,7 +362,7 @@ impl Access {
         }
         self.store.save(&devices.to_bytes()?)?;
         state.devices = devices;
-        state.tabs.drop_device(device_id);
+        state.forget(device_id);
         Ok(())
     }
 
@@ -337,7 +380,7 @@ impl Access {
         self.store.save(&devices.to_bytes()?)?;
         state.devices = devices;
         if let Some(device_id) = dropped {
-            state.tabs.drop_device(&device_id);
+            state.forget(&device_id);
         }
         Ok(())
     }

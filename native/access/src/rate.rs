@@ -1,10 +1,11 @@
-//! A limit on failed tries. Secrets are too long to be guessed; this keeps guessing from being worth the noise.
+//! A limit on failed tries. Secrets are too long to be guessed; this keeps who tries in a loop from being told more, and never keeps out
+//! who has the right one.
 
 use std::collections::VecDeque;
 
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 
-/// Failures within the window after which further tries are refused unseen.
+/// Failures within the window after which further ones are told to wait.
 pub const FAILURES_MAX: usize = 20;
 /// Milliseconds.
 pub const WINDOW_MS: i64 = 60_000;
@@ -16,8 +17,11 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// Whether another try may be looked at.
-    pub fn check(&mut self, now: i64) -> Outcome<()> {
+    /// Counts a failed try.
+    ///
+    /// # Errors
+    /// `TOO_MANY_REQUESTS` when there were too many within the window.
+    pub fn failed(&mut self, now: i64) -> Outcome<()> {
         while self
             .failed_at
             .front()
@@ -31,13 +35,7 @@ impl RateLimit {
                 "too many failed sign-ins within a minute",
             ));
         }
+        self.failed_at.push_back(now);
         Ok(())
-    }
-
-    /// Counts a failed try.
-    pub fn failed(&mut self, now: i64) {
-        if self.failed_at.len() < FAILURES_MAX {
-            self.failed_at.push_back(now);
-        }
     }
 }

@@ -225,7 +225,7 @@ fn after_a_restart_the_cookie_alone_gets_nothing_and_the_device_key_gets_a_tab_s
     };
     let id = signed.device_id.as_str();
 
-    let nonce = access.challenge(id).unwrap();
+    let nonce = access.challenge(&cookie_only, id).unwrap();
     let good = sign(&key, "openwrap/device/1", &nonce);
     assert_eq!(
         code_of(access.prove(&Credentials::default(), id, &nonce, &good)),
@@ -237,22 +237,22 @@ fn after_a_restart_the_cookie_alone_gets_nothing_and_the_device_key_gets_a_tab_s
         "one try a nonce"
     );
 
-    let nonce = access.challenge(id).unwrap();
+    let nonce = access.challenge(&cookie_only, id).unwrap();
     let stranger = sign(&SigningKey::from_bytes(&[8; 32]), "openwrap/device/1", &nonce);
     let refused = |nonce: &str, signature: &str| code_of(access.prove(&cookie_only, id, nonce, signature));
     assert_eq!(refused(&nonce, &stranger), ErrorCode::Unauthorized);
-    let nonce = access.challenge(id).unwrap();
+    let nonce = access.challenge(&cookie_only, id).unwrap();
     let bare = sign(&key, "", &nonce);
     assert_eq!(refused(&nonce, &bare), ErrorCode::Unauthorized);
-    let nonce = access.challenge("device_other").unwrap();
+    let nonce = access.challenge(&cookie_only, "device_other").unwrap();
     let other = sign(&key, "openwrap/device/1", &nonce);
     assert_eq!(refused(&nonce, &other), ErrorCode::Unauthorized);
-    let nonce = access.challenge(id).unwrap();
+    let nonce = access.challenge(&cookie_only, id).unwrap();
     let late = sign(&key, "openwrap/device/1", &nonce);
     world.now.store(60_000, Ordering::SeqCst);
     assert_eq!(refused(&nonce, &late), ErrorCode::Unauthorized);
 
-    let nonce = access.challenge(id).unwrap();
+    let nonce = access.challenge(&cookie_only, id).unwrap();
     let good = sign(&key, "openwrap/device/1", &nonce);
     let tab_secret = access.prove(&cookie_only, id, &nonce, &good).unwrap();
     access
@@ -321,22 +321,90 @@ fn a_signed_in_browser_stays_the_same_device_and_a_revoked_one_is_out() {
 }
 
 #[test]
-fn guessing_is_refused_unseen_after_twenty_failures_a_minute() {
+fn guessing_is_told_to_wait_and_keeps_nobody_else_out() {
     let world = Arc::new(World::default());
     let access = open(&world);
     let good = access.issue_launch_code().unwrap().code;
+    let guess = || code_of(access.redeem("guess", &Credentials::default()));
     for _ in 0..20 {
-        assert_eq!(
-            code_of(access.redeem("guess", &Credentials::default())),
-            ErrorCode::Unauthorized
-        );
+        assert_eq!(guess(), ErrorCode::Unauthorized);
     }
+    assert_eq!(guess(), ErrorCode::TooManyRequests);
+    access.redeem(&good, &Credentials::default()).unwrap();
     assert_eq!(
         code_of(access.redeem(&good, &Credentials::default())),
         ErrorCode::TooManyRequests
     );
     world.now.store(60_000, Ordering::SeqCst);
-    access.redeem(&good, &Credentials::default()).unwrap();
+    assert_eq!(guess(), ErrorCode::Unauthorized);
+}
+
+/// A program of this machine asks for nonces, and proves wrongly, in a loop.
+#[test]
+fn strangers_cannot_keep_a_browser_from_proving_its_key() {
+    let world = Arc::new(World::default());
+    let access = open(&world);
+    let (signed, credentials) = sign_in(&access);
+    let key = SigningKey::from_bytes(&[7; 32]);
+    access
+        .register_key(&credentials, &URL_SAFE_NO_PAD.encode(key.verifying_key().as_bytes()))
+        .unwrap();
+    let id = signed.device_id.as_str();
+    let nonce = access.challenge(&credentials, id).unwrap();
+    let stranger = Credentials::default();
+    for _ in 0..1_000 {
+        let theirs = access.challenge(&stranger, id).unwrap();
+        let wrong = access.prove(&stranger, id, &theirs, &sign(&key, "openwrap/device/1", &theirs));
+        assert!(wrong.is_err());
+    }
+    access
+        .prove(&credentials, id, &nonce, &sign(&key, "openwrap/device/1", &nonce))
+        .unwrap();
+    // A nonce that was given without the cookie fits nothing, also for who has it.
+    let nonce = access.challenge(&stranger, id).unwrap();
+    assert!(
+        access
+            .prove(&credentials, id, &nonce, &sign(&key, "openwrap/device/1", &nonce))
+            .is_err()
+    );
+}
+
+/// What is open ends with the sign-in it rests on, and nothing of another device does.
+#[test]
+fn what_a_device_has_open_ends_when_it_is_signed_out() {
+    let world = Arc::new(World::default());
+    let access = open(&world);
+    let token = Credentials {
+        cli_token: Some(TOKEN.to_owned()),
+        ..Credentials::default()
+    };
+    let command_line = access.admit(&token, MethodAccess::Watch).unwrap();
+    let (one, first) = sign_in(&access);
+    let (two, second) = sign_in(&access);
+    let opened = access.admit(&first, MethodAccess::Watch).unwrap();
+    let again = access.admit(&first, MethodAccess::Watch).unwrap();
+    let other = access.admit(&second, MethodAccess::Drive).unwrap();
+    access.set_role(&one.device_id, DeviceRole::Drive).unwrap();
+    assert!(!opened.is_cancelled(), "it may do no less");
+    access.revoke(&one.device_id).unwrap();
+    assert!(opened.is_cancelled() && again.is_cancelled() && !other.is_cancelled());
+    assert_eq!(
+        code_of(access.admit(&first, MethodAccess::Watch)),
+        ErrorCode::Unauthorized
+    );
+    access.set_role(&two.device_id, DeviceRole::Watch).unwrap();
+    assert!(other.is_cancelled());
+    assert_eq!(
+        code_of(access.admit(&second, MethodAccess::Drive)),
+        ErrorCode::Forbidden
+    );
+    let other = access.admit(&second, MethodAccess::Watch).unwrap();
+    // The oldest makes room.
+    for at in 1..=64 {
+        world.now.store(at, Ordering::SeqCst);
+        sign_in(&access);
+    }
+    assert!(other.is_cancelled() && !command_line.is_cancelled());
 }
 
 #[test]

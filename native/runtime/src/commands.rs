@@ -241,6 +241,14 @@ pub(crate) async fn replay(call: &Call<'_>) -> Outcome<Value> {
 pub(crate) async fn resolve(call: &Call<'_>) -> Outcome<Value> {
     let params: ApprovalResolveParams = call.read()?;
     let request_id = params.request_id.clone();
+    if params
+        .decision
+        .reason
+        .as_ref()
+        .is_some_and(|reason| reason.len() > GOAL_BYTES_MAX)
+    {
+        return Err(Fault::invalid(format!("reason has at most {GOAL_BYTES_MAX} bytes")));
+    }
     let work = async {
         let core = call.core;
         let run_id = core

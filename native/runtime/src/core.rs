@@ -250,25 +250,26 @@ impl Core {
         crate::methods::dispatch(&core, method, params, &credentials).await
     }
 
-    /// Feeds a stream until the returned token is cancelled.
+    /// Feeds a stream until the returned token is cancelled, or the device is signed out: a fault is its last frame then.
     ///
     /// # Errors
     /// `UNAUTHORIZED`, `INVALID_STATE` when the core is closing.
     pub fn subscribe(&self, credentials: &str, after: u64, sink: FrameSink) -> Outcome<CancellationToken> {
-        self.access
-            .authorize(&read_credentials(credentials)?, MethodAccess::Watch)?;
-        if self.closing.is_cancelled() {
-            return Err(Fault::new(ErrorCode::InvalidState, "the core is closing"));
-        }
-        let closed = self.closing.child_token();
-        tokio::spawn(feed(
+        let stream = self.open_stream(credentials)?;
+        let closed = stream.closed.clone();
+        let feed = feed(
             Arc::clone(&self.ports.ledger),
             Arc::clone(&self.text),
             Arc::clone(&self.sessions),
             after,
-            sink,
+            Arc::clone(&sink),
             closed.clone(),
-        ));
+        );
+        tokio::spawn(async move {
+            if stream.feed(feed).await {
+                stream.refuse_events(&sink).await;
+            }
+        });
         Ok(closed)
     }
 

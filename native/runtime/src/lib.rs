@@ -14,6 +14,7 @@ mod mcp;
 mod methods;
 mod networks;
 mod node_server;
+mod open_streams;
 pub mod overview;
 mod preview;
 mod previews;

@@ -190,7 +190,7 @@ impl Core {
             let path = folders::real(Path::new(path)).await?;
             let package = path.starts_with(&packages) && path != packages && kind == "read";
             if !package {
-                self.refuse_own_folders(&path)?;
+                self.refuse_own_folders(&path).await?;
             }
         }
         Ok(())

@@ -166,7 +166,7 @@ async fn redeem(call: &Call<'_>) -> Outcome<Value> {
 fn challenge(call: &Call<'_>) -> Outcome<Value> {
     let params: ChallengeParams = call.read()?;
     written(&Challenge {
-        nonce: call.core.access.challenge(&params.device_id)?,
+        nonce: call.core.access.challenge(call.credentials, &params.device_id)?,
     })
 }
 

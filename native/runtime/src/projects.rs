@@ -30,9 +30,13 @@ impl Core {
         found.ok_or_else(|| Fault::not_found(format!("there is no project `{project_id}`")))
     }
 
-    /// A project is never the whole system, nor a folder that holds or lies in Open Wrap's own.
-    pub(crate) fn refuse_own_folders(&self, path: &Path) -> Outcome<()> {
-        let own = [&self.config.home, &self.config.work];
+    /// A project is never the whole system, nor a folder that holds or lies in Open Wrap's own. `path` is a real one; where ours are
+    /// reached over links, their real ones count too.
+    pub(crate) async fn refuse_own_folders(&self, path: &Path) -> Outcome<()> {
+        let mut own = vec![self.config.home.clone(), self.config.work.clone()];
+        for folder in [&self.config.home, &self.config.work] {
+            own.push(folders::real(folder).await?);
+        }
         if path.parent().is_none() || own.iter().any(|own| path.starts_with(own) || own.starts_with(path)) {
             return Err(Fault::new(
                 ErrorCode::ProtectedPath,
@@ -45,7 +49,7 @@ impl Core {
 
     async fn open_project(&self, call: &Call<'_>, path: PathBuf, name: Option<String>) -> Outcome<Project> {
         let path = folders::real_folder(&path).await?;
-        self.refuse_own_folders(&path)?;
+        self.refuse_own_folders(&path).await?;
         let text = path
             .to_str()
             .ok_or_else(|| Fault::invalid("the folder's path is not UTF-8"))?

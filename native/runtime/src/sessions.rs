@@ -14,7 +14,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use openwrap_contracts::method::{
-    HandBackParams, MethodAccess, SessionCommand, SessionInputParams, SessionList, SessionListParams, SessionParams,
+    HandBackParams, SessionCommand, SessionInputParams, SessionList, SessionListParams, SessionParams,
     SessionView,
 };
 use openwrap_contracts::ports::CancellationToken;
@@ -24,7 +24,7 @@ use openwrap_sessions::{FrameReader, SessionFrame, SessionRegistry, Told};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::core::{Core, read_credentials};
+use crate::core::Core;
 use crate::methods::{Call, caller, done, written};
 use crate::stream::Delivery;
 
@@ -139,26 +139,26 @@ pub(crate) fn all_changed(sessions: &SessionRegistry) -> String {
 }
 
 impl Core {
-    /// Feeds the pictures of a session to a sink until the returned token is cancelled, the session closes, or nobody takes them.
+    /// Feeds the pictures of a session to a sink until the returned token is cancelled, the session closes, or nobody takes them. A frame
+    /// of no bytes at all is the last: the device was signed out.
     ///
     /// # Errors
     /// `UNAUTHORIZED`, `NOT_FOUND`, `INVALID_STATE` for a session that is closed.
     pub fn watch_pictures(&self, session_id: &str, credentials: &str, sink: PictureSink) -> Outcome<CancellationToken> {
-        self.access
-            .authorize(&read_credentials(credentials)?, MethodAccess::Watch)?;
+        let stream = self.open_stream(credentials)?;
         let (_, surface) = self.sessions.look(session_id)?;
         let surface = surface.ok_or_else(|| Fault::new(ErrorCode::InvalidState, "this session is closed"))?;
-        let closed = self.closing.child_token();
-        let (sessions, session_id, ended) = (Arc::clone(&self.sessions), session_id.to_owned(), closed.clone());
+        let closed = stream.closed.clone();
+        let (sessions, session_id) = (Arc::clone(&self.sessions), session_id.to_owned());
         tokio::spawn(async move {
             // Before it is told that somebody joins: a page that stands still sends its newest picture then, and no other.
             let frames = surface.frames();
             sessions.watch(&session_id, true);
-            tokio::select! {
-                () = ended.cancelled() => {}
-                () = send_pictures(frames, &sink) => {}
-            }
+            let refused = stream.feed(send_pictures(frames, &sink)).await;
             sessions.watch(&session_id, false);
+            if refused {
+                stream.refuse_frames(&sink).await;
+            }
         });
         Ok(closed)
     }
@@ -172,22 +172,20 @@ const OPEN_LOOK: Duration = Duration::from_secs(5);
 impl Core {
     /// Feeds the output of a session's terminal to a sink until the returned token is cancelled, the session closes, or nobody takes it.
     /// Each frame: how many bytes came before (64 bits, big-endian), then bytes; all ones, as at first: the view is to be asked
-    /// for.
+    /// for. A frame of no bytes at all is the last: the device was signed out.
     ///
     /// # Errors
     /// `UNAUTHORIZED`, `NOT_FOUND`, `INVALID_STATE` for a session that is closed.
     pub fn watch_terminal(&self, session_id: &str, credentials: &str, sink: PictureSink) -> Outcome<CancellationToken> {
-        self.access
-            .authorize(&read_credentials(credentials)?, MethodAccess::Watch)?;
+        let stream = self.open_stream(credentials)?;
         let (_, surface) = self.sessions.look(session_id)?;
         surface.ok_or_else(|| Fault::new(ErrorCode::InvalidState, "this session is closed"))?;
-        let closed = self.closing.child_token();
-        let (sessions, session_id, ended) = (Arc::clone(&self.sessions), session_id.to_owned(), closed.clone());
+        let closed = stream.closed.clone();
+        let (sessions, session_id) = (Arc::clone(&self.sessions), session_id.to_owned());
         let frames = sessions.frames();
         tokio::spawn(async move {
-            tokio::select! {
-                () = ended.cancelled() => {}
-                () = send_terminal(&sessions, &session_id, frames, &sink) => {}
+            if stream.feed(send_terminal(&sessions, &session_id, frames, &sink)).await {
+                stream.refuse_frames(&sink).await;
             }
         });
         Ok(closed)
