@@ -14,14 +14,14 @@ export interface Subscription {
 export interface Core {
   /** Answers `{"ok": result}` or `{"error": fault}` as JSON text. */
   call(method: string, paramsJson: string, credentialsJson: string): Promise<string>;
-  /** Ready server-sent-event text of everything after a sequence. Rejects with a `CoreFault`. */
+  /** Ready server-sent-event text of everything after a sequence; a fault is the last of it. Rejects with a `CoreFault`. */
   subscribe(credentialsJson: string, after: number, frames: (text: string) => void): Promise<Subscription>;
   /**
    * Output of a session's terminal: how many bytes came before (64 bits, big-endian), then bytes; all ones: its view is to be asked for
-   * again. Rejects with a `CoreFault`.
+   * again; no bytes at all: the last, the reader was signed out. Rejects with a `CoreFault`.
    */
   watchTerminal(sessionId: string, credentialsJson: string, frames: (frame: Uint8Array) => void): Promise<Subscription>;
-  /** Frames of a session's pictures, each whole, the newest first of those that wait. Rejects with a `CoreFault`. */
+  /** Frames of a session's pictures, each whole, the newest first of those that wait; no bytes at all: the last. Rejects with a `CoreFault`. */
   watchPictures(
     sessionId: string,
     credentialsJson: string,

@@ -6,8 +6,13 @@ import type { UpgradeListener } from "./http/drive.ts";
 
 /** Tries to find one port that is free on all addresses. */
 const FREE_PORT_TRIES = 20;
-/** A request that is not complete by then is dropped. */
+/** A request that is not complete by then is dropped, and one whose headers are not. */
 const REQUEST_MS = 60_000;
+const HEADERS_MS = 10_000;
+/** So often it is looked whether one is late. */
+const LATE_LOOK_MS = 2_000;
+/** Connections of one address at once. Further ones are dropped, so that the ledger and the runs keep their files open. */
+const CONNECTIONS_MAX = 512;
 /** Open connections are given so long to finish on a shutdown. */
 const DRAIN_MS = 2_000;
 
@@ -27,9 +32,15 @@ class PortTaken extends Error {}
 
 function bind(address: string, port: number, { listener, upgrade }: Answering): Promise<Server> {
   const server = createServer(
-    { requestTimeout: REQUEST_MS, headersTimeout: 10_000, maxHeaderSize: 16 * 1024 },
+    {
+      requestTimeout: REQUEST_MS,
+      headersTimeout: HEADERS_MS,
+      connectionsCheckingInterval: LATE_LOOK_MS,
+      maxHeaderSize: 16 * 1024,
+    },
     listener,
   );
+  server.maxConnections = CONNECTIONS_MAX;
   server.on("upgrade", upgrade);
   return new Promise((resolve, reject) => {
     server.once("error", reject);

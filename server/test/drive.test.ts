@@ -1,6 +1,7 @@
 // The socket of who drives: for our own page, signed in, and nobody else.
 
 import { once } from "node:events";
+import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import WebSocket from "ws";
 import { COOKIE_VALUE, TAB, TOKEN } from "./fake-core.ts";
@@ -86,6 +87,27 @@ describe("the socket of who drives", () => {
     one.terminate();
     await expect.poll(() => server.core.terminals.size).toBe(0);
     expect(server.streams.sockets.count).toBe(0);
+  });
+
+  it("ends when the device is signed out", async () => {
+    const one = socket(own());
+    await once(one, "open");
+    await expect.poll(() => server.core.terminals.size).toBe(1);
+    for (const take of server.core.terminals.keys()) take(new Uint8Array());
+    expect((await once(one, "close"))[0]).toBe(1008);
+    await expect.poll(() => server.core.terminals.size).toBe(0);
+  });
+
+  it("outlives what breaks the rules before it is answered", async () => {
+    const head = ["GET /api/sessions/drive?sessionId=session_1 HTTP/1.1", `Host: localhost:${server.port}`];
+    const upgrade = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"];
+    const rest = ["Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", `Authorization: Bearer ${TOKEN}`, "", ""];
+    const raw = connect(server.port, "127.0.0.1");
+    // A frame with reserved bits and without a mask, in the same packet as the request.
+    raw.write(Buffer.concat([Buffer.from([...head, ...upgrade, ...rest].join("\r\n")), Buffer.from([0xff, 0x7f])]));
+    raw.resume();
+    await once(raw, "close");
+    expect(await status({})).toBe(401);
   });
 
   it("ends with what it does not know, and with the server", async () => {

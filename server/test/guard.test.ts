@@ -320,6 +320,12 @@ describe("launch link", () => {
     expect(second.headers["content-type"]).toContain("text/html");
   });
 
+  it("keeps the cookie to TLS where it came over it", async () => {
+    server.core.codes.push("over-tls");
+    const answer = await server.ask("/launch?code=over-tls", { headers: { "x-forwarded-proto": "https" } });
+    expect(answer.headers["set-cookie"]?.[0]).toMatch(/; Secure$/);
+  });
+
   it("does not show what it was given", async () => {
     const answer = await server.ask(`/launch?code=${encodeURIComponent("<script>alert(1)</script>")}`);
     expect(answer.status).toBe(400);

@@ -110,6 +110,17 @@ describe("pictures", () => {
     expect(server.core.watching.size).toBe(0);
   });
 
+  it("end when the device is signed out", async () => {
+    const response = await server.open(target, { headers: SIGNED_IN });
+    for (const take of [...server.core.watching.keys()]) {
+      take(Buffer.from("picture"));
+      take(new Uint8Array());
+      take(Buffer.from("after"));
+    }
+    expect(await readUntil(response, "never")).toBe("picture");
+    expect([response.complete, server.core.watching.size, server.streams.pictures.count]).toEqual([true, 0, 0]);
+  });
+
   it("give a slow reader the newest, and free the session when it leaves", async () => {
     const response = await server.open(target, { headers: SIGNED_IN });
     expect([...server.core.watching.values()]).toEqual([{ sessionId: "session_1" }]);
@@ -143,6 +154,14 @@ describe("stream", () => {
     response.destroy();
     await expect.poll(() => server.core.readers.size).toBe(0);
     expect(server.streams.count).toBe(0);
+  });
+
+  it("ends with the core's last word", async () => {
+    const response = await server.open("/api/stream?after=7", { headers: SIGNED_IN });
+    const rest = readUntil(response, "never");
+    server.core.send('event: fault\ndata: {"code":"UNAUTHORIZED"}\n\n');
+    expect(await rest).toBe(': open\n\nevent: fault\ndata: {"code":"UNAUTHORIZED"}\n\n');
+    expect([response.complete, server.core.readers.size, server.streams.count]).toEqual([true, 0, 0]);
   });
 
   it("asks for no more than a reader reads, and goes on without a gap", async () => {

@@ -31,7 +31,8 @@ async function answer(context: Context, row: MethodRow, core: OpenedCore): Promi
   const problem = problemOf(row.params as Parameters<typeof problemOf>[0], read.params);
   if (problem !== undefined) return refuse("INVALID_ARGUMENTS", `${row.name}: ${problem}`);
   const opened = await core();
-  return toResponse(await opened.call(row.name, JSON.stringify(read.params), JSON.stringify(credentials)));
+  const answered = await opened.call(row.name, JSON.stringify(read.params), JSON.stringify(credentials));
+  return toResponse(answered, context.req.raw.headers);
 }
 
 type Read = { params: unknown } | { fault: Fault };
@@ -72,7 +73,7 @@ async function readBody(request: Request): Promise<Read> {
 const OK_PREFIX = '{"ok":';
 
 /** The core's result goes out as the bytes it came in, but for a cookie, which travels in its own header. */
-function toResponse(text: string): Response {
+function toResponse(text: string, headers: Headers): Response {
   if (!text.startsWith(OK_PREFIX)) {
     const { error } = JSON.parse(text) as { error: Fault };
     return faultResponse(error);
@@ -82,5 +83,7 @@ function toResponse(text: string): Response {
   const { cookie, ...rest } = JSON.parse(body) as { cookie?: unknown };
   // The word may also stand inside a list or a text of another result.
   if (typeof cookie !== "string") return new Response(body, { headers: JSON_HEADERS });
-  return new Response(JSON.stringify(rest), { headers: { ...JSON_HEADERS, "set-cookie": deviceCookie(cookie) } });
+  return new Response(JSON.stringify(rest), {
+    headers: { ...JSON_HEADERS, "set-cookie": deviceCookie(cookie, headers) },
+  });
 }

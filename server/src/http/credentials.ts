@@ -33,6 +33,8 @@ export function carriesEnough(credentials: Credentials): boolean {
   );
 }
 
-export function deviceCookie(value: string): string {
-  return `${COOKIE}=${value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${COOKIE_SECONDS}`;
+/** `headers`: of the request. One that came over TLS, as its page or the proxy in front says, gets a cookie for TLS only. */
+export function deviceCookie(value: string, headers: Pick<Headers, "get">): string {
+  const tls = headers.get("origin")?.startsWith("https:") || headers.get("x-forwarded-proto") === "https";
+  return `${COOKIE}=${value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${COOKIE_SECONDS}${tls ? "; Secure" : ""}`;
 }

@@ -88,6 +88,8 @@ class Driver {
 
   async watch(sessionId: string): Promise<void> {
     const subscription = await this.core.watchTerminal(sessionId, this.credentialsJson, (frame) => {
+      // Signed out: nothing goes on over this socket.
+      if (frame.byteLength === 0) return this.socket.close(POLICY);
       this.socket.send(frame, () => this.pace());
       this.pace();
     });
@@ -148,6 +150,8 @@ function socketServer(): Promise<WebSocketServer> {
 export function driveListener(core: OpenedCore, rules: GuardRules, streams: OpenStreams): UpgradeListener {
   const drive = async (upgraded: WebSocket, credentials: Credentials, sessionId: string): Promise<void> => {
     streams.sockets.add(upgraded);
+    // Also before there is a driver: what nobody hears of would end the server.
+    upgraded.on("error", () => upgraded.terminate());
     try {
       await new Driver(upgraded, await core(), JSON.stringify(credentials)).watch(sessionId);
     } catch {

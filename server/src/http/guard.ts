@@ -37,7 +37,9 @@ export interface Refusal {
 
 /** Host values under which the app answers. `127.0.0.1` is not one of them: pages made by agents live there. */
 export function ownHosts(port: number, further: string[]): ReadonlySet<string> {
-  return new Set([`localhost:${port}`, `[::1]:${port}`, ...further]);
+  // Browsers leave out the port that HTTP has anyway.
+  const short = port === 80 ? ["localhost", "[::1]"] : [];
+  return new Set([`localhost:${port}`, `[::1]:${port}`, ...short, ...further]);
 }
 
 function pathOf(url: string): string {

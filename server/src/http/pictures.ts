@@ -54,6 +54,7 @@ class PictureReader {
     );
     try {
       const subscription = await core.watchPictures(sessionId, credentialsJson, (frame) => {
+        if (frame.byteLength === 0) return this.end();
         this.newest = frame;
         this.write();
       });
@@ -82,8 +83,10 @@ class PictureReader {
 
   private write(): void {
     if (this.ended || this.newest === undefined || (this.controller?.desiredSize ?? 0) <= 0) return;
-    this.controller?.enqueue(this.newest);
+    const frame = this.newest;
+    // Before it is taken: taking it may ask for the next one at once.
     this.newest = undefined;
+    this.controller?.enqueue(frame);
   }
 }
 

@@ -11,6 +11,8 @@ import { OpenPictures } from "./pictures.ts";
 
 /** A comment goes out so often; a reader that hears nothing for twice as long reconnects. */
 const HEARTBEAT_MS = 15_000;
+/** How the frame begins with which the core ends a stream. */
+const FAULT = "event: fault\n";
 /** Text that waits for a slow reader. Beyond it the core waits until the reader has caught up. */
 const WAITING_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -104,7 +106,9 @@ export class EventStream {
   private async subscribe(): Promise<void> {
     const subscription = await this.core.subscribe(this.credentialsJson, this.after, (text) => {
       this.push(text);
-      this.pace();
+      // The core's last word: the reader was signed out, or it cannot go on.
+      if (text.startsWith(FAULT)) this.end();
+      else this.pace();
     });
     if (this.ended) return subscription.close();
     this.subscription = subscription;
