@@ -14,6 +14,8 @@ export interface Subscription {
 export interface Core {
   /** Answers `{"ok": result}` or `{"error": fault}` as JSON text. */
   call(method: string, paramsJson: string, credentialsJson: string): Promise<string>;
+  /** `session.input`, carried out before it returns unless it must wait: then a promise. Answers as `call` does. */
+  input(paramsJson: string, credentialsJson: string): string | Promise<string>;
   /** Ready server-sent-event text of everything after a sequence; a fault is the last of it. Rejects with a `CoreFault`. */
   subscribe(credentialsJson: string, after: number, frames: (text: string) => void): Promise<Subscription>;
   /**

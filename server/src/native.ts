@@ -53,6 +53,10 @@ export async function openCore(config: Omit<CoreConfig, "disabled">): Promise<Co
     });
   return {
     call: (method, params, credentials) => orFault(handle.call(method, params, credentials)),
+    input: (params, credentials) => {
+      const answer = handle.input(params, credentials);
+      return typeof answer === "string" ? answer : orFault(answer);
+    },
     subscribe: (credentials, after, frames) => orFault(handle.subscribe(credentials, after, frames)),
     watchTerminal: (sessionId, credentials, frames) => orFault(handle.watchTerminal(sessionId, credentials, frames)),
     watchPictures: (sessionId, credentials, frames) => orFault(handle.watchPictures(sessionId, credentials, frames)),
@@ -73,6 +77,7 @@ function closedCore(disabled: { feature: string; switch: string }[], off: string
   const health = { ok: false, version: "", contractsHash: native?.contractsHash() ?? "", disabled };
   return {
     call: async (method) => JSON.stringify(method === "health.get" ? { ok: health } : { error: fault }),
+    input: () => JSON.stringify({ error: fault }),
     subscribe: async () => {
       throw new CoreFault(fault);
     },

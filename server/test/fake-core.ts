@@ -65,6 +65,10 @@ export class FakeCore implements Core {
     }
   }
 
+  input(paramsJson: string, credentialsJson: string): Promise<string> {
+    return this.call("session.input", paramsJson, credentialsJson);
+  }
+
   async subscribe(credentialsJson: string, after: number, frames: (text: string) => void): Promise<Subscription> {
     if (!this.permits(credentialsJson)) throw new CoreFault(UNAUTHORIZED);
     this.subscriptions += 1;

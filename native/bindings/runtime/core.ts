@@ -13,6 +13,8 @@ export interface CoreHandle {
   readonly contractsHash: string;
   /** Answers `{"ok": result}` or `{"error": fault}` as JSON text. */
   call(method: string, paramsJson: string, credentialsJson: string): Promise<string>;
+  /** `session.input`, carried out before it returns unless it must wait: then a promise. Answers as `call` does. */
+  input(paramsJson: string, credentialsJson: string): string | Promise<string>;
   /** Ready server-sent-event text of everything after a sequence, in batches. Rejects with the JSON text of a fault. */
   subscribe(credentialsJson: string, after: number, frames: (text: string) => void): Promise<Subscription>;
   /** Frames of a session's pictures, each whole. */

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 
-use napi::bindgen_prelude::Buffer;
+use napi::Env;
+use napi::bindgen_prelude::{Buffer, Either, PromiseRaw, within_runtime_if_available};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use openwrap_contracts::ports::CancellationToken;
@@ -48,6 +50,28 @@ impl CoreHandle {
     pub async fn call(&self, method: String, params_json: String, credentials_json: String) -> String {
         let outcome = self.core.call_json(&method, &params_json, &credentials_json).await;
         answer(outcome)
+    }
+
+    /// `session.input`, carried out before it returns unless it must wait: then it returns a promise. Answers as
+    /// [`CoreHandle::call`] does.
+    #[napi]
+    pub fn input<'env>(
+        &self,
+        env: &'env Env,
+        params_json: String,
+        credentials_json: String,
+    ) -> napi::Result<Either<String, PromiseRaw<'env, String>>> {
+        let core = Arc::clone(&self.core);
+        let mut answered = Box::pin(async move {
+            let outcome = core.call_json("session.input", &params_json, &credentials_json).await;
+            answer(outcome)
+        });
+        // Most of the time there is nothing to wait for, and no other thread is woken.
+        let mut unwoken = Context::from_waker(Waker::noop());
+        match within_runtime_if_available(|| answered.as_mut().poll(&mut unwoken)) {
+            Poll::Ready(text) => Ok(Either::A(text)),
+            Poll::Pending => env.spawn_future(async { Ok(answered.await) }).map(Either::B),
+        }
     }
 
     /// Ready SSE text of everything after a sequence, in batches, until closed.

@@ -25,6 +25,8 @@ const OK_PREFIX = '{"ok":';
 const WAITING_BYTES_MAX = 1024 * 1024;
 /** Requests of one socket that are not answered yet. */
 const REQUESTS_MAX = 64;
+/** Characters of a request that is carried out at once. */
+const SHORT_CHARS_MAX = 4_096;
 /** Close code of RFC 6455 for one that breaks the rules. */
 const POLICY = 1008;
 
@@ -75,6 +77,7 @@ class Driver {
   private subscription: Subscription | undefined;
   private paused = false;
   private asked = 0;
+  private answered = Promise.resolve();
 
   constructor(socket: WebSocket, core: Core, credentialsJson: string) {
     this.socket = socket;
@@ -110,15 +113,31 @@ class Driver {
       this.socket.close(POLICY);
       return;
     }
+    const text = data.toString("utf8");
+    // What is long is read elsewhere: this thread serves everybody.
+    const answer =
+      text.length > SHORT_CHARS_MAX
+        ? this.core.call("session.input", text, this.credentialsJson)
+        : this.core.input(text, this.credentialsJson);
+    if (typeof answer === "string" && this.asked === 0) {
+      this.answer(answer);
+      return;
+    }
     this.asked += 1;
-    void this.core
-      .call("session.input", data.toString("utf8"), this.credentialsJson)
-      .then((text) => (text.startsWith(OK_PREFIX) ? text.slice(OK_PREFIX.length, -1) : faultText(text)))
-      .catch((error: unknown) => JSON.stringify(error instanceof CoreFault ? error.fault : unexpected()))
-      .then((text) => {
+    // In the order of the requests, however long each takes.
+    this.answered = this.answered
+      .then(() => answer)
+      .catch((error: unknown) => JSON.stringify({ error: error instanceof CoreFault ? error.fault : unexpected() }))
+      .then((late) => {
         this.asked -= 1;
-        if (this.socket.readyState === this.socket.OPEN) this.socket.send(text);
+        this.answer(late);
       });
+    if (typeof answer !== "string") answer.catch(() => undefined);
+  }
+
+  private answer(text: string): void {
+    if (this.socket.readyState !== this.socket.OPEN) return;
+    this.socket.send(text.startsWith(OK_PREFIX) ? text.slice(OK_PREFIX.length, -1) : faultText(text));
   }
 }
 
