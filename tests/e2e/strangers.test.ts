@@ -399,6 +399,46 @@ describe("another page and another program of this machine", () => {
     await page.close();
   });
 
+  it("an address with a secret that another page made up costs the browser neither its sign-in nor its key", async () => {
+    const page = await app.context.newPage();
+    await page.goto(`http://localhost:${hostile.port}/`);
+    const planted = `${server.url}/#tab=${"A".repeat(32)}&device=device_of_somebody_else`;
+    const [opened] = await Promise.all([
+      app.context.waitForEvent("page"),
+      page.evaluate(`window.open(${JSON.stringify(planted)}, "_blank"), undefined`),
+    ]);
+    await opened.getByRole("textbox").first().waitFor();
+    await opened.close();
+    // No other tab is left to ask: it signs in by its key, or not at all.
+    await app.page.goto("about:blank");
+    const alone = await app.context.newPage();
+    await alone.goto(`${server.url}/`);
+    await alone.getByRole("textbox").first().waitFor();
+    await alone.close();
+    await app.page.goto(`${server.url}/`);
+    await app.composer().waitFor();
+    await page.close();
+  });
+
+  it("a press meant for another window answers no question", async () => {
+    const before = await state();
+    await app.page.goto(`${server.url}/runs/${encodeURIComponent(runId)}`);
+    const yes = app.page.getByRole("button", { name: "Approve the plan" });
+    // As when a page closes its own window between the two clicks of a double click.
+    const press = (button: Element) => {
+      window.dispatchEvent(new Event("focus"));
+      (button as HTMLElement).click();
+      (button as HTMLElement).click();
+      return button.getAttribute("aria-disabled");
+    };
+    await yes.waitFor();
+    expect(await yes.evaluate(press)).toBe("true");
+    const enabled = () => yes.getAttribute("aria-disabled");
+    await expect.poll(enabled, { timeout: 5_000 }).toBeNull();
+    expect(await state()).toEqual(before);
+    await app.page.goto(`${server.url}/`);
+  });
+
   it("the same acts work from the app's own page, so the refusals mean something", async () => {
     const before = await state();
     const answered = await app.page.evaluate(async () => {

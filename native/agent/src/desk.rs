@@ -35,6 +35,8 @@ pub struct Desk {
     actor: mpsc::UnboundedSender<Message>,
     waiters: Mutex<HashMap<String, Vec<Waiter>>>,
     steps: Arc<Steps>,
+    /// One answer at a time: of two that come together the second finds the question answered.
+    answering: tokio::sync::Mutex<()>,
 }
 
 struct Waiter {
@@ -67,6 +69,7 @@ impl Desk {
             actor,
             waiters: Mutex::new(HashMap::new()),
             steps: Arc::default(),
+            answering: tokio::sync::Mutex::default(),
         })
     }
 
@@ -81,6 +84,7 @@ impl Desk {
     /// # Errors
     /// `NOT_FOUND`, `INVALID_STATE` (answered or withdrawn already), `INVALID_ARGUMENTS` (a scope that was not offered).
     pub async fn resolve(&self, approval_id: &str, decision: Decision, actor: Actor) -> Outcome<()> {
+        let _one = self.answering.lock().await;
         let (question, step) = self.known(approval_id).await?;
         if !question.scopes.contains(&decision.scope) {
             return Err(Fault::invalid(format!(
@@ -158,6 +162,7 @@ impl Desk {
     /// # Errors
     /// As the ledger's `append`.
     pub async fn withdraw_all(&self) -> Outcome<()> {
+        let _one = self.answering.lock().await;
         let open: Vec<(String, StepRef)> = {
             let state = self.journal.state();
             let open = state.approvals.iter().filter(|(_, approval)| is_open(approval));
@@ -203,6 +208,7 @@ impl Desk {
     /// A person interrupted the one that waits here: it goes on with a "no", and so is the question answered when
     /// nobody else waits for it.
     async fn leave(&self, approval_id: &str, step: &StepRef) -> Outcome<Decision> {
+        let _one = self.answering.lock().await;
         let nobody = {
             let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
             match waiters.get_mut(approval_id) {

@@ -154,7 +154,19 @@ impl RunState {
             .filter_map(|(_, id)| self.sent.iter().find(|sent| sent.told.message_id == *id))
             .fold(own, |all, sent| join_labels(&all, &sent.told.labels));
         let inherited = self.below(task_id, attempt).into_iter();
-        inherited.fold(own, |all, done| join_labels(&all, &done.labels))
+        let own = inherited.fold(own, |all, done| join_labels(&all, &done.labels));
+        // Why the try before failed is read at the start of this one.
+        match self.failed_before(task_id, attempt) {
+            Some(earlier) => join_labels(&own, &self.attempt_labels(task_id, earlier)),
+            None => own,
+        }
+    }
+
+    /// The attempt before this one, when it said why it failed.
+    fn failed_before(&self, task_id: &str, attempt: u32) -> Option<u32> {
+        let earlier = attempt.checked_sub(1)?;
+        let known = self.attempts.get(&(task_id.to_owned(), earlier))?;
+        known.failure.is_some().then_some(earlier)
     }
 
     /// Labels of what a planner reads of this run: results of settled tasks, and why the failed one says it failed.
@@ -198,11 +210,7 @@ impl RunState {
         let planned = self.task(task_id).into_iter().flat_map(|task| &task.depends_on);
         let labelled = |task_id: &&String| self.completed.get(*task_id).is_some_and(|done| !done.labels.is_empty());
         sources.extend(planned.filter(labelled).map(|task_id| format!("task {task_id}")));
-        let earlier = attempt.checked_sub(1).filter(|earlier| {
-            let known = self.attempts.get(&(task_id.to_owned(), *earlier));
-            known.is_some_and(|known| known.failure.is_some())
-        });
-        if let Some(earlier) = earlier {
+        if let Some(earlier) = self.failed_before(task_id, attempt) {
             // What the try before said of its failure.
             sources.extend(self.sources(task_id, earlier));
         }
@@ -216,6 +224,47 @@ impl RunState {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a page said travels with the reason of each failure, however many tries only repeat it.
+    #[test]
+    fn a_label_outlives_tries_that_read_nothing_themselves() {
+        let mut state = RunState::default();
+        let failed = |labels: Vec<Label>| {
+            let mut attempt = AttemptState {
+                failure: Some((openwrap_contracts::ErrorCode::ExecutionFailed, String::new())),
+                ..AttemptState::default()
+            };
+            if !labels.is_empty() {
+                let result = crate::state::ToolResultState {
+                    result_hash: String::new(),
+                    change_set_hash: None,
+                    is_error: false,
+                    labels,
+                    ran: true,
+                };
+                let step = crate::state::ToolStepState {
+                    tool: "net.fetch".to_owned(),
+                    request_hash: String::new(),
+                    decision: None,
+                    needs: Vec::new(),
+                    result: Some(result),
+                };
+                attempt.steps.insert(2, StepState::Tool(step));
+            }
+            attempt
+        };
+        for (attempt, labels) in [(1, vec![Label::Web]), (2, Vec::new()), (3, Vec::new())] {
+            state.attempts.insert(("t".to_owned(), attempt), failed(labels));
+        }
+        state.attempts.insert(("u".to_owned(), 1), failed(Vec::new()));
+        for attempt in 1..=4 {
+            assert_eq!(state.attempt_labels("t", attempt), [Label::Web], "try {attempt}");
+        }
+        assert_eq!(state.attempt_labels("u", 2), []);
+        state.replan_reason = Some("it failed".to_owned());
+        state.replan_task = Some("t".to_owned());
+        assert_eq!(state.planner_labels(), [Label::Web]);
+    }
 
     #[test]
     fn only_data_without_words_is_closed() {

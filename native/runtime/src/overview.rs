@@ -185,7 +185,17 @@ impl OverviewFold {
                 run.answer.clone_from(answer);
                 run.artifacts.clone_from(artifacts);
             }
-            Fact::UndoFinished { .. } => run.undone = true,
+            Fact::UndoFinished {
+                tasks,
+                reverted,
+                conflicts,
+                ..
+            } => {
+                // All of it at once; one file, or one task of several, leaves the run as it is.
+                let whole = tasks.len() > 1 && tasks.len() == run.tasks_retired as usize;
+                let all = whole || run.artifacts.iter().all(|file| reverted.contains(&file.path));
+                run.undone |= all && conflicts.is_empty();
+            }
             _ => {}
         }
         // What goes on behind a pause (a question answered, an answer come back) shows when it ends.

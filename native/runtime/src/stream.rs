@@ -142,6 +142,7 @@ async fn run(
     let mut position = after;
     let mut words = text.sender.subscribe();
     let mut surfaces = sessions.frames();
+    let mut rest = 0_u8;
     loop {
         // Subscribed before reading: nothing can fall between the two.
         let mut tail = ledger.tail();
@@ -170,10 +171,17 @@ async fn run(
                     Err(broadcast::error::RecvError::Lagged(_)) => {}
                     Err(broadcast::error::RecvError::Closed) => return Ok(()),
                 },
-                told = surfaces.recv() => {
-                    if !send_surfaces(told, sessions, &mut surfaces, sink).await { return Ok(()) }
+                told = surfaces.recv(), if rest == 0 => {
+                    match send_surfaces(told, sessions, &mut surfaces, sink).await {
+                        Some(bytes) if bytes < SURFACES_FEW_BYTES => rest = SURFACES_REST_BEATS,
+                        Some(_) => {}
+                        None => return Ok(()),
+                    }
                 },
-                _ = beat.tick() => text.flush(),
+                _ = beat.tick() => {
+                    text.flush();
+                    rest = rest.saturating_sub(1);
+                },
             }
         }
     }
@@ -195,7 +203,17 @@ async fn send_rows(rows: &[StoredEvent], position: &mut u64, sink: &FrameSink) -
 /// Bytes of one batch of what sessions showed.
 const SURFACES_BATCH_BYTES: usize = 128 * 1024;
 
-async fn send_surfaces(first: Told, sessions: &SessionRegistry, surfaces: &mut FrameReader, sink: &FrameSink) -> bool {
+/// After a batch of less, what is shown gathers for so many beats: who types has a socket of its own, and who watches sees it soon enough.
+const SURFACES_FEW_BYTES: usize = 4 * 1024;
+const SURFACES_REST_BEATS: u8 = 2;
+
+/// Gives how many bytes went out; None: nobody reads any more.
+async fn send_surfaces(
+    first: Told,
+    sessions: &SessionRegistry,
+    surfaces: &mut FrameReader,
+    sink: &FrameSink,
+) -> Option<usize> {
     let mut frames = String::new();
     let mut next = Some(first);
     while let Some(told) = next {
@@ -207,7 +225,8 @@ async fn send_surfaces(first: Told, sessions: &SessionRegistry, surfaces: &mut F
             .then(|| surfaces.try_recv())
             .flatten();
     }
-    frames.is_empty() || deliver(sink, &frames).await
+    let taken = frames.is_empty() || deliver(sink, &frames).await;
+    taken.then_some(frames.len())
 }
 
 async fn send_words(first: Arc<str>, words: &mut broadcast::Receiver<Arc<str>>, sink: &FrameSink) -> bool {
