@@ -3,15 +3,14 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use openwrap_contracts::canonical::{canonical_bytes, sha256_hex};
+use openwrap_contracts::canonical::{Hashed, canonical_bytes};
 use openwrap_contracts::event::{Event, Fact, FailureNote};
 use openwrap_contracts::identity::{Actor, Label, Origin, Source, StepRef, join_labels};
 use openwrap_contracts::limits::{MODEL_OUTPUT_TOKENS, TOOL_CALLS_PER_ANSWER_MAX};
 use openwrap_contracts::model::{
     Message, MessageRole, ModelAnswer, ModelCall, ModelReply, ModelRequest, Part, ToolCallPart, ToolOffer, Usage,
 };
-use openwrap_contracts::ports::{CancellationToken, Told};
+use openwrap_contracts::ports::{CancellationToken, Ledger, Named, Told};
 use openwrap_contracts::tool::preview;
 use openwrap_contracts::{ErrorCode, Outcome};
 
@@ -29,7 +28,7 @@ pub struct Conversation {
     pub labels: Vec<Label>,
     /// Files of the view that labelled work wrote.
     pub file_labels: Vec<(String, Vec<Label>)>,
-    request: ModelRequest,
+    request: Arc<ModelRequest>,
     canonical: CanonicalRequest,
 }
 
@@ -106,13 +105,13 @@ impl Conversation {
             cancel: opening.cancel,
             labels,
             file_labels: Vec::new(),
-            request: ModelRequest {
+            request: Arc::new(ModelRequest {
                 route: opening.route,
                 system: opening.system,
                 messages: vec![opening.message],
                 tools: opening.tools,
                 max_output_tokens: u32::try_from(MODEL_OUTPUT_TOKENS).unwrap_or(u32::MAX),
-            },
+            }),
             canonical: CanonicalRequest::default(),
         }
     }
@@ -127,8 +126,8 @@ impl Conversation {
                 self.engine.step_gate(&self.place, &self.cancel).await?;
             }
             self.hear().await?;
-            let request = self.canonical.of(&self.request)?;
-            let request_hash = sha256_hex(&request);
+            let request = Hashed::new(self.canonical.of(&self.request)?);
+            let request_hash = request.hex();
             let (known, given_up) = {
                 let state = self.engine.journal.state();
                 let known = state.model_answer(&self.place, &request_hash);
@@ -145,9 +144,7 @@ impl Conversation {
             }
         };
         answer.tool_calls.truncate(TOOL_CALLS_PER_ANSWER_MAX);
-        self.request
-            .messages
-            .push(assistant(&self.request.route, &answer, &self.labels));
+        self.add(assistant(&self.request.route, &answer, &self.labels));
         Ok(answer)
     }
 
@@ -167,7 +164,7 @@ impl Conversation {
         };
         if !fresh.is_empty() {
             let events = fresh.iter().flat_map(|told| self.heard(told, replayed)).collect();
-            openwrap_contracts::ports::Ledger::append(&*self.engine.journal, events).await?;
+            self.engine.journal.append(events).await?;
         }
         told.extend(fresh);
         if told.is_empty() {
@@ -181,8 +178,13 @@ impl Conversation {
             role: MessageRole::User,
             parts: parts.collect(),
         };
-        self.request.messages.push(message);
+        self.add(message);
         Ok(())
+    }
+
+    /// Copies nothing: whoever shared the request is done with it.
+    fn add(&mut self, message: Message) {
+        Arc::make_mut(&mut self.request).messages.push(message);
     }
 
     /// A replay notes what was said as well: its record needs it.
@@ -211,7 +213,7 @@ impl Conversation {
     }
 
     /// None: a person interrupted, and the step is over without an answer.
-    async fn call(&self, request: Vec<u8>, request_hash: &str) -> Outcome<Option<ModelAnswer>> {
+    async fn call(&self, request: Hashed, request_hash: &str) -> Outcome<Option<ModelAnswer>> {
         let engine = &self.engine;
         let step = engine.steps.begin(&self.place.task_id, &self.cancel);
         let route = self.request.route.clone();
@@ -219,7 +221,11 @@ impl Conversation {
             route: route.clone(),
             request_hash: request_hash.to_owned(),
         };
-        self.note_with(request, requested).await?;
+        let (journal, place) = (&engine.journal, &self.place);
+        let event = journal.event_at(self.actor.clone(), place, requested);
+        journal
+            .append_with(Named::new(&*engine.ports.blobs, vec![request]), vec![event])
+            .await?;
         if engine.journal.state().is_interrupted(&self.place) {
             // Said between the look and the beginning of the step.
             engine.steps.interrupt(Some(&self.place.task_id));
@@ -227,7 +233,7 @@ impl Conversation {
         let call = ModelCall {
             run_id: engine.spec.run_id.clone(),
             step: self.place.clone(),
-            request: self.request.clone(),
+            request: Arc::clone(&self.request),
         };
         let reply = engine
             .ports
@@ -267,12 +273,13 @@ impl Conversation {
         }
     }
 
+    /// It has happened: what comes of it waits for the ledger before it goes out.
     async fn finished(&self, request_hash: &str, reply: &ModelReply) -> Outcome<()> {
-        let answer = canonical_bytes(&reply.answer)?;
+        let answer = Hashed::new(canonical_bytes(&reply.answer)?);
         let finished = Fact::ModelFinished {
             route: self.request.route.clone(),
             request_hash: request_hash.to_owned(),
-            result_hash: Some(sha256_hex(&answer)),
+            result_hash: Some(answer.hex()),
             usage: reply.usage,
             latency_ms: reply.latency_ms,
             tries: reply.tries,
@@ -280,14 +287,11 @@ impl Conversation {
             preview: preview(&reply.answer.text),
             error: None,
         };
-        self.note_with(answer, finished).await
-    }
-
-    /// The fact and the content it names.
-    async fn note_with(&self, content: Vec<u8>, fact: Fact) -> Outcome<()> {
         let Engine { journal, ports, .. } = &*self.engine;
-        let append = async { journal.note_at(self.actor.clone(), &self.place, fact).await.map(|_| ()) };
-        ports.blobs.put_before(Bytes::from(content), Box::pin(append)).await
+        let event = journal.event_at(self.actor.clone(), &self.place, finished);
+        journal
+            .append_behind(Named::new(&*ports.blobs, vec![answer]), vec![event])
+            .await
     }
 
     /// Adds the results of an answer's tool calls, in the order of the calls.
@@ -308,7 +312,7 @@ impl Conversation {
                 }
             })
             .collect();
-        self.request.messages.push(Message {
+        self.add(Message {
             role: MessageRole::Tool,
             parts,
         });

@@ -187,7 +187,7 @@ impl Models for RecordedModels {
         _cancel: CancellationToken,
     ) -> Task<'_, Outcome<ModelReply>> {
         Box::pin(async move {
-            let asked = canonical_hash(&call.request)?;
+            let asked = canonical_hash(&*call.request)?;
             let Some(StepState::Model {
                 request_hash,
                 result_hash,

@@ -446,7 +446,12 @@ impl RunState {
             } => (request_hash.clone(), result_hash.clone()),
             _ => return,
         };
-        self.steps_of(place).insert(
+        let steps = self.steps_of(place);
+        // A tool asked a model: the step stays the tool's, whose result holds what was answered.
+        if matches!(steps.get(&place.step), Some(StepState::Tool(_))) {
+            return;
+        }
+        steps.insert(
             place.step,
             StepState::Model {
                 request_hash,

@@ -1,5 +1,6 @@
 //! Canonical JSON (RFC 8785) and SHA-256: the equality every record, hash and digest rests on.
 
+use bytes::Bytes;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -15,6 +16,41 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
+}
+
+/// Content that was hashed once; whoever keeps it need not hash it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hashed {
+    hash: [u8; 32],
+    bytes: Bytes,
+}
+
+impl Hashed {
+    #[must_use]
+    pub fn new(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self {
+            hash: sha256(&bytes),
+            bytes,
+        }
+    }
+
+    /// SHA-256 of the bytes, raw.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        self.hash
+    }
+
+    /// SHA-256 of the bytes, 64 lower-case hex digits.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        hex::encode(self.hash)
+    }
+
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
 }
 
 /// Canonical JSON bytes of a value (RFC 8785: sorted keys, ECMAScript numbers, no white space). A non-finite number is `null`.

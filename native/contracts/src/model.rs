@@ -1,5 +1,7 @@
 //! Provider-neutral model requests and answers. `requestHash` is over [`ModelRequest`], never over a wire.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -146,7 +148,8 @@ fn is_zero(count: &u32) -> bool {
 pub struct ModelCall {
     pub run_id: String,
     pub step: StepRef,
-    pub request: ModelRequest,
+    /// Shared with the conversation, which goes on with it.
+    pub request: Arc<ModelRequest>,
 }
 
 /// What came back of a call that ended well.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde_json::Value;
 pub use tokio_util::sync::CancellationToken;
 
+use crate::canonical::Hashed;
 use crate::change::{ChangeSet, Manifest};
 use crate::event::{Event, StoredEvent};
 use crate::fault::Outcome;
@@ -41,6 +42,41 @@ pub trait Random: Send + Sync {
     fn fill(&self, bytes: &mut [u8]) -> Outcome<()>;
 }
 
+/// Content that events name: kept with them, or by `blobs` before them.
+#[derive(Clone, Default)]
+pub struct Named<'a> {
+    pub blobs: Option<&'a dyn Blobs>,
+    pub content: Vec<Hashed>,
+}
+
+impl<'a> Named<'a> {
+    #[must_use]
+    pub fn new(blobs: &'a dyn Blobs, content: Vec<Hashed>) -> Self {
+        Self {
+            blobs: Some(blobs),
+            content,
+        }
+    }
+
+    /// Keeps the content in the blobs; on disk before it answers.
+    ///
+    /// # Errors
+    /// As [`Blobs::put`]; `INTERNAL` when there is content and no place for it.
+    pub async fn keep(self) -> Outcome<()> {
+        for content in self.content {
+            let blobs = self
+                .blobs
+                .ok_or_else(|| crate::fault::Fault::internal("content without a place"))?;
+            blobs.put(content.bytes().clone()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Hears once what became of an append, with its events. Called in the order of the rows, before a later append is answered; must not
+/// wait.
+pub type Settled = Box<dyn FnOnce(Vec<Event>, &Outcome<Vec<StoredEvent>>) + Send>;
+
 /// The ledger: the one truth.
 pub trait Ledger: Send + Sync {
     /// Appends in order, atomically; answers when the rows are on disk.
@@ -48,6 +84,46 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// `STORAGE_FAILED`, `LIMIT_EXCEEDED` (one event over `EVENT_BYTES_MAX`).
     fn append(&self, events: Vec<Event>) -> Task<'_, Outcome<Vec<StoredEvent>>>;
+
+    /// As `append`, of events with the content they name. Never are they on disk without it; where both can share one commit, they do.
+    ///
+    /// # Errors
+    /// As `append` and [`Blobs::put`].
+    fn append_with<'a>(&'a self, named: Named<'a>, events: Vec<Event>) -> Task<'a, Outcome<Vec<StoredEvent>>> {
+        Box::pin(async move {
+            named.keep().await?;
+            self.append(events).await
+        })
+    }
+
+    /// Gives events, with the content they name, their place before everything that is appended after the answer; `settled` hears when
+    /// they are on disk, or why they are not. What nobody waits for may linger a few milliseconds for a commit it can share.
+    ///
+    /// # Errors
+    /// As `append_with` as far as it can be told at once; `settled` hears nothing then.
+    fn submit<'a>(
+        &'a self,
+        named: Named<'a>,
+        events: Vec<Event>,
+        waited_for: bool,
+        settled: Settled,
+    ) -> Task<'a, Outcome<()>> {
+        let _ = waited_for;
+        Box::pin(async move {
+            let stored = self.append_with(named, events.clone()).await;
+            settled(events, &stored);
+            Ok(())
+        })
+    }
+
+    /// For what has happened: as `append_with`, but may answer before the events are on disk. They are there before anything appended
+    /// later through this ledger is acknowledged; when they cannot be kept, nothing later is acknowledged any more.
+    ///
+    /// # Errors
+    /// As `append_with`.
+    fn append_behind<'a>(&'a self, named: Named<'a>, events: Vec<Event>) -> Task<'a, Outcome<()>> {
+        Box::pin(async move { self.append_with(named, events).await.map(|_| ()) })
+    }
 
     /// Rows after a sequence, oldest first, of one run when given, at most `limit`.
     ///
@@ -75,19 +151,6 @@ pub trait Blobs: Send + Sync {
     /// # Errors
     /// `STORAGE_FAILED`, `LIMIT_EXCEEDED`.
     fn put(&self, bytes: Bytes) -> Task<'_, Outcome<String>>;
-
-    /// Keeps the bytes and does `then`, an append of the events that name them. Never are the events on disk without the bytes; where
-    /// both can share one commit, they do.
-    ///
-    /// # Errors
-    /// As [`Blobs::put`], and those of `then`.
-    fn put_before<'a>(&'a self, bytes: Bytes, then: Task<'a, Outcome<()>>) -> Task<'a, Outcome<()>> {
-        let kept = self.put(bytes);
-        Box::pin(async move {
-            kept.await?;
-            then.await
-        })
-    }
 
     /// The bytes, checked against the hash.
     ///
@@ -154,9 +217,9 @@ pub struct View {
     pub view_id: String,
     /// The tree the worker sees as its project.
     pub root: PathBuf,
-    /// Private HOME of the worker's processes.
+    /// Private HOME of the worker's processes; there after [`Views::private_folders`].
     pub home: PathBuf,
-    /// Private TMPDIR.
+    /// Private TMPDIR; as the HOME.
     pub temp: PathBuf,
 }
 
@@ -194,6 +257,12 @@ pub trait Views: Send + Sync {
     /// # Errors
     /// `NOT_FOUND` (base or layer), `STORAGE_FAILED`.
     fn open(&self, spec: ViewSpec) -> Task<'_, Outcome<View>>;
+
+    /// Makes the view's HOME and TMPDIR, before the first process works in it. Once is enough.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `STORAGE_FAILED`.
+    fn private_folders(&self, view_id: String) -> Task<'_, Outcome<()>>;
 
     /// Applies a recorded change set to the view, as if its step had just run (replay of an observed step).
     ///

@@ -2,8 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use bytes::Bytes;
-use openwrap_contracts::canonical::{canonical_bytes, sha256_hex};
+use openwrap_contracts::canonical::{Hashed, canonical_bytes, sha256_hex};
 use openwrap_contracts::event::{Event, Fact};
 use openwrap_contracts::grant::{ApprovePolicy, EffectiveDecision, Grant};
 use openwrap_contracts::identity::Actor;
@@ -11,7 +10,9 @@ use openwrap_contracts::limits::TOOL_ARGUMENTS_BYTES_MAX;
 use openwrap_contracts::model::ToolOffer;
 use openwrap_contracts::network::Networks;
 use openwrap_contracts::plan::{Plan, PlanTask};
-use openwrap_contracts::ports::{Approver, Blobs, CancellationToken, Clock, Gateway, Task, Tool, ToolCall, Views};
+use openwrap_contracts::ports::{
+    Approver, Blobs, CancellationToken, Clock, Gateway, Named, Task, Tool, ToolCall, Views,
+};
 use openwrap_contracts::tool::{Reach, ToolDefinition, ToolStep, preview};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use openwrap_grants::{Capability, DecideInput, Verdict, capabilities_held, capabilities_of, decide, visible};
@@ -35,8 +36,7 @@ pub struct ToolGatewayCore {
 
 /// The call as it is written down.
 pub(crate) struct Papers {
-    pub arguments: Bytes,
-    pub arguments_hash: String,
+    pub arguments: Hashed,
     pub request_hash: String,
     pub summary: String,
 }
@@ -178,13 +178,11 @@ impl ToolGatewayCore {
                 format!("the role {} does not have the tool `{}`", call.role, call.tool),
             ));
         }
-        if papers.arguments.len() > TOOL_ARGUMENTS_BYTES_MAX {
+        let bytes = papers.arguments.bytes().len();
+        if bytes > TOOL_ARGUMENTS_BYTES_MAX {
             return Err(Fault::new(
                 ErrorCode::LimitExceeded,
-                format!(
-                    "the arguments are {} bytes, {TOOL_ARGUMENTS_BYTES_MAX} are the most",
-                    papers.arguments.len()
-                ),
+                format!("the arguments are {bytes} bytes, {TOOL_ARGUMENTS_BYTES_MAX} are the most"),
             ));
         }
         known.check(&call.arguments)?;
@@ -233,7 +231,7 @@ impl ToolGatewayCore {
             Verdict::Deny { code, reason } => return Ok(denied(call, code, reason)),
             Verdict::Allow { grant_ids, answered } => (grant_ids, allowed(answered)),
             Verdict::Ask { missing, risk } => {
-                let question = question(call, &papers.summary, &papers.arguments_hash, &missing, risk);
+                let question = question(call, &papers.summary, &papers.arguments.hex(), &missing, risk);
                 let decision = approver.ask(call.step.clone(), question, cancel.clone()).await?;
                 if !decision.allow {
                     return Ok(said_no(&missing, decision));
@@ -265,21 +263,24 @@ impl ToolGatewayCore {
     ) -> Outcome<ToolStep> {
         let reason = refusal.decision.as_ref().and_then(|decision| decision.reason.clone());
         let (bytes, text) = rendered(&error_content(&refusal.fault, reason.as_deref()))?;
-        let (_, result_hash) =
-            futures_util::future::try_join(self.blobs.put(papers.arguments), self.blobs.put(Bytes::from(bytes)))
-                .await?;
+        let result = Hashed::new(bytes);
+        let result_hash = result.hex();
         let fact = Fact::ToolRefused {
             tool: call.tool.clone(),
             call_id: call.call_id.clone(),
             request_hash: papers.request_hash,
-            arguments_hash: papers.arguments_hash,
+            arguments_hash: papers.arguments.hex(),
             summary: preview(&papers.summary),
             code: refusal.fault.code,
             decision: refusal.decision,
             result_hash: result_hash.clone(),
             preview: preview(&text),
         };
-        approver.ledger().append(vec![self.event(call, fact)]).await?;
+        let named = Named::new(&*self.blobs, vec![papers.arguments, result]);
+        approver
+            .ledger()
+            .append_behind(named, vec![self.event(call, fact)])
+            .await?;
         Ok(ToolStep {
             text,
             is_error: true,
@@ -315,9 +316,8 @@ impl Papers {
         request.extend_from_slice(&tool);
         request.push(b'}');
         Ok(Self {
-            arguments_hash: sha256_hex(&arguments),
             request_hash: sha256_hex(&request),
-            arguments: Bytes::from(arguments),
+            arguments: Hashed::new(arguments),
             summary: call.tool.clone(),
         })
     }

@@ -4,15 +4,14 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
-use openwrap_contracts::canonical::sha256_hex;
+use openwrap_contracts::canonical::{Hashed, canonical_bytes};
 use openwrap_contracts::change::ChangeSet;
 use openwrap_contracts::event::Fact;
 use openwrap_contracts::grant::{Grant, Holder};
 use openwrap_contracts::identity::{Label, join_labels};
 use openwrap_contracts::limits::BLOB_BYTES_MAX;
-use openwrap_contracts::ports::{Approver, CancellationToken, ObservedResult, Tool, ToolCall, ToolInput};
+use openwrap_contracts::ports::{Approver, CancellationToken, Named, ObservedResult, Tool, ToolCall, ToolInput};
 use openwrap_contracts::spawn::Network;
 use openwrap_contracts::tool::{Artifact, Repeatability, ToolOutput, ToolStep, Writes, model_text, preview};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
@@ -39,8 +38,8 @@ pub(crate) struct Effect<'a> {
 
 /// What the finished event says.
 struct Finished {
-    /// The result, whose hash is next.
-    content: Bytes,
+    /// What the hashes name and is not kept yet.
+    content: Vec<Hashed>,
     result_hash: String,
     change_set_hash: Option<String>,
     is_error: bool,
@@ -68,26 +67,20 @@ impl Effect<'_> {
 
     /// On disk before anything happens.
     async fn request(&mut self, call: &ToolCall) -> Outcome<()> {
-        let arguments = std::mem::take(&mut self.papers.arguments);
+        let arguments = self.papers.arguments.clone();
         let fact = Fact::ToolRequested {
             tool: call.tool.clone(),
             call_id: call.call_id.clone(),
             request_hash: std::mem::take(&mut self.papers.request_hash),
-            arguments_hash: std::mem::take(&mut self.papers.arguments_hash),
+            arguments_hash: arguments.hex(),
             summary: preview(&self.papers.summary),
             needs: self.permission.needs.iter().map(ToString::to_string).collect(),
             grant_ids: std::mem::take(&mut self.permission.grant_ids),
             decision: self.permission.decision.clone(),
         };
-        self.note_with(arguments, call, fact).await
-    }
-
-    /// The fact and the content it names.
-    async fn note_with(&self, content: Bytes, call: &ToolCall, fact: Fact) -> Outcome<()> {
-        let ledger = self.approver.ledger();
+        let named = Named::new(&*self.core.blobs, vec![arguments]);
         let event = self.core.event(call, fact);
-        let append = Box::pin(async move { ledger.append(vec![event]).await.map(|_| ()) });
-        self.core.blobs.put_before(content, append).await
+        self.approver.ledger().append_with(named, vec![event]).await.map(|_| ())
     }
 
     /// A replay of an observed tool: what was recorded happens to the view again.
@@ -98,7 +91,7 @@ impl Effect<'_> {
         let bytes = self.core.blobs.get(&recorded.result_hash).await?;
         Ok(Finished {
             text: model_text(&bytes),
-            content: bytes,
+            content: Vec::new(),
             result_hash: recorded.result_hash,
             change_set_hash: recorded.change_set_hash,
             is_error: recorded.is_error,
@@ -110,6 +103,14 @@ impl Effect<'_> {
 
     async fn live(&self, call: &mut ToolCall) -> Outcome<Finished> {
         let started = self.core.clock.now_ms();
+        if self
+            .permission
+            .needs
+            .iter()
+            .any(|need| matches!(need, Capability::Run(_)))
+        {
+            self.core.views.private_folders(call.view.view_id.clone()).await?;
+        }
         let mut output = self.output(call).await?;
         if call.beside {
             output.writes = Writes::Scan;
@@ -123,12 +124,13 @@ impl Effect<'_> {
         Shown::new(&call.view, &call.project_path).value(&mut output.content);
         let (bytes, text) = rendered(&output.content)?;
         let (bytes, text, is_error) = within_limit(bytes, text, output.is_error)?;
-        let change_set_hash = self.keep(&changes).await?;
+        let result = Hashed::new(bytes);
+        let changes = kept(&changes)?;
         let took = self.core.clock.now_ms().saturating_sub(started);
         Ok(Finished {
-            result_hash: sha256_hex(&bytes),
-            content: Bytes::from(bytes),
-            change_set_hash,
+            result_hash: result.hex(),
+            change_set_hash: changes.as_ref().map(Hashed::hex),
+            content: changes.into_iter().chain([result]).collect(),
             is_error,
             duration_ms: u32::try_from(took).unwrap_or(if took < 0 { 0 } else { u32::MAX }),
             labels: join_labels(&output.labels, &self.own_labels(call)),
@@ -226,14 +228,6 @@ impl Effect<'_> {
         self.core.views.changed(call.view.view_id.clone(), paths).await
     }
 
-    async fn keep(&self, changes: &ChangeSet) -> Outcome<Option<String>> {
-        if changes.is_empty() {
-            return Ok(None);
-        }
-        let bytes = openwrap_contracts::canonical::canonical_bytes(changes)?;
-        self.core.blobs.put(Bytes::from(bytes)).await.map(Some)
-    }
-
     /// Labels that follow from what the call reached, whatever the tool says. One that names nothing looks at what the attempt has open
     /// already, as a page or the screen of a program, and answers, or fails, with the words it finds there.
     fn own_labels(&self, call: &ToolCall) -> Vec<Label> {
@@ -244,6 +238,7 @@ impl Effect<'_> {
         labels_of(needs, &call.file_labels, *networked)
     }
 
+    /// It has happened: the worker may read it, and what comes of it waits for the ledger before it goes out.
     async fn finish(&self, call: &ToolCall, finished: Finished, interrupted: bool) -> Outcome<ToolStep> {
         let fact = Fact::ToolFinished {
             tool: call.tool.clone(),
@@ -257,7 +252,9 @@ impl Effect<'_> {
             preview: preview(&finished.text),
             interrupted,
         };
-        self.note_with(finished.content, call, fact).await?;
+        let named = Named::new(&*self.core.blobs, finished.content);
+        let event = self.core.event(call, fact);
+        self.approver.ledger().append_behind(named, vec![event]).await?;
         Ok(ToolStep {
             text: finished.text,
             is_error: finished.is_error,
@@ -266,6 +263,14 @@ impl Effect<'_> {
             change_set_hash: finished.change_set_hash,
         })
     }
+}
+
+/// A change set as it is kept; none when nothing changed.
+fn kept(changes: &ChangeSet) -> Outcome<Option<Hashed>> {
+    if changes.is_empty() {
+        return Ok(None);
+    }
+    canonical_bytes(changes).map(|bytes| Some(Hashed::new(bytes)))
 }
 
 fn within_limit(bytes: Vec<u8>, text: String, is_error: bool) -> Outcome<(Vec<u8>, String, bool)> {

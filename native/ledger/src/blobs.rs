@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::try_join;
-use openwrap_contracts::canonical::sha256;
+use openwrap_contracts::canonical::{Hashed, sha256};
 use openwrap_contracts::limits::{BLOB_BYTES_MAX, BLOB_INLINE_BYTES_MAX};
 use openwrap_contracts::ports::{Blobs, Task};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
@@ -31,23 +30,15 @@ impl Blobs for BlobStore {
                 ));
             }
             let hash = if bytes.len() <= BLOB_INLINE_BYTES_MAX {
-                self.put_inline(bytes, false).await?
+                // Content that is there causes no commit: nothing changes then.
+                let content = Hashed::new(bytes);
+                let hash = content.hash();
+                self.queue.keep(content).await?;
+                hash
             } else {
                 self.put_file(bytes).await?
             };
             Ok(hex::encode(hash))
-        })
-    }
-
-    fn put_before<'a>(&'a self, bytes: Bytes, then: Task<'a, Outcome<()>>) -> Task<'a, Outcome<()>> {
-        Box::pin(async move {
-            if bytes.len() > BLOB_INLINE_BYTES_MAX {
-                self.put(bytes).await?;
-                return then.await;
-            }
-            // The first of both is always asked first and the queue keeps the order, so the events get into the commit of the
-            // blob or a later one.
-            try_join(self.put_inline(bytes, true), then).await.map(|_| ())
         })
     }
 
@@ -86,13 +77,6 @@ impl Blobs for BlobStore {
 }
 
 impl BlobStore {
-    /// Content that is there causes no commit: nothing changes then.
-    async fn put_inline(&self, bytes: Bytes, followed: bool) -> Outcome<[u8; 32]> {
-        let hash = sha256(&bytes);
-        self.queue.keep(hash, bytes, followed).await?;
-        Ok(hash)
-    }
-
     async fn put_file(&self, bytes: Bytes) -> Outcome<[u8; 32]> {
         let files = Arc::clone(&self.files);
         blocking(move || {

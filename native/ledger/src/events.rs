@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use openwrap_contracts::canonical::canonical_bytes;
+use openwrap_contracts::canonical::{Hashed, canonical_bytes};
 use openwrap_contracts::event::{Event, StoredEvent};
-use openwrap_contracts::limits::EVENT_BYTES_MAX;
-use openwrap_contracts::ports::{EventBatch, Ledger, Tail, Task};
+use openwrap_contracts::limits::{BLOB_INLINE_BYTES_MAX, EVENT_BYTES_MAX};
+use openwrap_contracts::ports::{EventBatch, Ledger, Named, Settled, Tail, Task};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use tokio::sync::broadcast::{WeakSender, channel};
+use tokio::sync::oneshot;
 
 use crate::db::{Cells, Db, Value, broken, integer};
-use crate::queue::Queue;
+use crate::queue::{Queue, Work, closed};
 use crate::readers::Readers;
 use crate::writer::Position;
 
@@ -25,12 +26,45 @@ pub(crate) struct Events {
 
 impl Ledger for Events {
     fn append(&self, events: Vec<Event>) -> Task<'_, Outcome<Vec<StoredEvent>>> {
+        self.append_with(Named::default(), events)
+    }
+
+    fn append_with<'a>(&'a self, named: Named<'a>, events: Vec<Event>) -> Task<'a, Outcome<Vec<StoredEvent>>> {
         Box::pin(async move {
-            let rows = events.iter().map(row_bytes).collect::<Outcome<Vec<Bytes>>>()?;
-            if rows.is_empty() {
+            if events.is_empty() && named.content.is_empty() {
                 return Ok(Vec::new());
             }
-            self.queue.append(rows).await
+            let (answer, answered) = oneshot::channel();
+            let settled: Settled = Box::new(move |_, stored| {
+                // A caller that went away meanwhile misses nothing, the rows are on disk.
+                let _ = answer.send(stored.clone());
+            });
+            self.submit(named, events, true, settled).await?;
+            answered.await.map_err(|_| closed())?
+        })
+    }
+
+    fn submit<'a>(
+        &'a self,
+        named: Named<'a>,
+        events: Vec<Event>,
+        waited_for: bool,
+        settled: Settled,
+    ) -> Task<'a, Outcome<()>> {
+        Box::pin(async move {
+            let rows = events.iter().map(row_bytes).collect::<Outcome<Vec<Bytes>>>()?;
+            let Named { blobs, content } = named;
+            let is_inline = |content: &Hashed| content.bytes().len() <= BLOB_INLINE_BYTES_MAX;
+            let (content, large) = content.into_iter().partition(is_inline);
+            Named { blobs, content: large }.keep().await?;
+            let work = Work::Append {
+                rows,
+                content,
+                events,
+                waited_for,
+                settled,
+            };
+            self.queue.send(work).await
         })
     }
 

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use bytes::Bytes;
-use openwrap_contracts::event::StoredEvent;
+use openwrap_contracts::canonical::Hashed;
+use openwrap_contracts::event::Event;
 use openwrap_contracts::limits::LEDGER_QUEUE_MAX;
+use openwrap_contracts::ports::Settled;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -14,17 +16,17 @@ pub(crate) const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What the writer does within one commit.
 pub(crate) enum Work {
-    /// Rows in order, all or none.
+    /// Rows in order, and the blobs they name that live in the database: all or none.
     Append {
         rows: Vec<Bytes>,
-        answer: oneshot::Sender<Outcome<Vec<StoredEvent>>>,
+        content: Vec<Hashed>,
+        events: Vec<Event>,
+        waited_for: bool,
+        settled: Settled,
     },
     /// A blob that lives in the database.
     Keep {
-        hash: [u8; 32],
-        bytes: Bytes,
-        /// The events that name it come at once: worth a moment's wait.
-        followed: bool,
+        content: Hashed,
         answer: oneshot::Sender<Outcome<()>>,
     },
 }
@@ -32,19 +34,26 @@ pub(crate) enum Work {
 impl Work {
     pub(crate) fn rows(&self) -> usize {
         match self {
-            Self::Append { rows, .. } => rows.len(),
+            Self::Append { rows, content, .. } => rows.len() + content.len(),
             Self::Keep { .. } => 1,
         }
     }
 
-    pub(crate) fn is_followed(&self) -> bool {
-        matches!(self, Self::Keep { followed: true, .. })
+    /// Somebody goes on when it is done.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        match self {
+            Self::Append { waited_for, .. } => *waited_for,
+            Self::Keep { .. } => true,
+        }
     }
 
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Append { rows, .. } => rows.iter().map(Bytes::len).sum(),
-            Self::Keep { bytes, .. } => bytes.len(),
+            Self::Append { rows, content, .. } => {
+                let content = content.iter().map(|content| content.bytes().len());
+                rows.iter().map(Bytes::len).chain(content).sum()
+            }
+            Self::Keep { content, .. } => content.bytes().len(),
         }
     }
 }
@@ -78,27 +87,15 @@ impl Queue {
         (queue, receiver)
     }
 
-    /// Appends rows; answers when they are on disk.
-    pub(crate) async fn append(&self, rows: Vec<Bytes>) -> Outcome<Vec<StoredEvent>> {
-        let (answer, answered) = oneshot::channel();
-        self.send(Work::Append { rows, answer }).await?;
-        answered.await.map_err(|_| closed())?
-    }
-
     /// Keeps a blob; answers when it is on disk.
-    pub(crate) async fn keep(&self, hash: [u8; 32], bytes: Bytes, followed: bool) -> Outcome<()> {
+    pub(crate) async fn keep(&self, content: Hashed) -> Outcome<()> {
         let (answer, answered) = oneshot::channel();
-        let work = Work::Keep {
-            hash,
-            bytes,
-            followed,
-            answer,
-        };
-        self.send(work).await?;
+        self.send(Work::Keep { content, answer }).await?;
         answered.await.map_err(|_| closed())?
     }
 
-    async fn send(&self, work: Work) -> Outcome<()> {
+    /// Answers when the work has its place.
+    pub(crate) async fn send(&self, work: Work) -> Outcome<()> {
         let bytes = work.bytes();
         if bytes > QUEUE_BYTES_MAX {
             return Err(Fault::new(

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use openwrap_contracts::canonical::event_hash;
+use openwrap_contracts::canonical::{Hashed, event_hash};
 use openwrap_contracts::event::StoredEvent;
 use openwrap_contracts::limits::COMMIT_EVENTS_MAX;
 use openwrap_contracts::ports::EventBatch;
@@ -23,6 +23,9 @@ const COMMIT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Under load, how long the next expected request is waited for, and all of them together.
 const GATHER_NEXT: Duration = Duration::from_micros(400);
 const GATHER_ALL: Duration = Duration::from_millis(3);
+
+/// How long what nobody waits for is kept for company: what comes of it mostly follows at once.
+const LINGER: Duration = Duration::from_millis(5);
 
 /// Written since the last checkpoint, in bytes, after which a quiet moment is used for the next one.
 const CHECKPOINT_BYTES: usize = 4 * 1024 * 1024;
@@ -79,7 +82,8 @@ impl Writer {
     }
 
     /// Requests for one commit. Alone, a request is committed at once. When the last commits had company, as many
-    /// requests are waited for, briefly: their senders were all answered at the same moment and come back together.
+    /// requests are waited for, briefly: their senders were all answered at the same moment and come back together. Only what somebody
+    /// waits for counts; the rest goes with it.
     fn next_batch(&mut self, rhythm: &mut Rhythm) -> Option<Vec<Request>> {
         if rhythm.closing {
             return None;
@@ -90,10 +94,16 @@ impl Writer {
         while !batch.full() {
             let message = match self.receiver.try_recv() {
                 Ok(message) => message,
-                Err(_) if batch.requests.len() >= rhythm.company && !batch.is_followed() => break,
+                Err(_) if batch.waited_for > 0 && batch.waited_for >= rhythm.company => break,
                 Err(_) => {
-                    let left = GATHER_ALL.saturating_sub(started.elapsed());
-                    match self.receiver.recv_timeout(left.min(GATHER_NEXT)) {
+                    let (next, all) = match batch.waited_for {
+                        0 => (LINGER, LINGER),
+                        _ => (GATHER_NEXT, GATHER_ALL),
+                    };
+                    match self
+                        .receiver
+                        .recv_timeout(next.min(all.saturating_sub(started.elapsed())))
+                    {
                         Ok(message) => message,
                         Err(_) => break,
                     }
@@ -107,7 +117,7 @@ impl Writer {
                 }
             }
         }
-        rhythm.company = batch.requests.len();
+        rhythm.company = batch.waited_for;
         Some(batch.requests)
     }
 
@@ -149,22 +159,7 @@ impl Writer {
                 self.suspect = true;
                 // Fails when nothing was begun; what is left of it shows in the check before the next commit.
                 let _ = self.db.execute("ROLLBACK", vec![]);
-                let followed = batch.iter().any(|request| request.work.is_followed());
                 refuse(batch, &fault);
-                if followed {
-                    self.refuse_waiting(rhythm, &fault);
-                }
-            }
-        }
-    }
-
-    /// What was queued behind content that was not kept may name it (`Blobs::put_before`), so it goes the same way. The content is
-    /// refused first: who hears that queues nothing more that names it.
-    fn refuse_waiting(&self, rhythm: &mut Rhythm, fault: &Fault) {
-        while let Ok(message) = self.receiver.try_recv() {
-            match message {
-                Message::Request(request) => refuse(vec![request], fault),
-                Message::Close => rhythm.closing = true,
             }
         }
     }
@@ -179,7 +174,10 @@ impl Writer {
         };
         for request in batch {
             match &request.work {
-                Work::Append { rows, .. } => {
+                Work::Append { rows, content, .. } => {
+                    for content in content {
+                        written.changed |= self.keep(content)?;
+                    }
                     for bytes in rows {
                         let row = next_row(&written.head, bytes.clone());
                         self.db.execute(
@@ -198,17 +196,23 @@ impl Writer {
                         written.rows.push(row);
                     }
                 }
-                Work::Keep { hash, bytes, .. } => {
-                    let inserted = self.db.execute(
-                        "INSERT OR IGNORE INTO blobs(hash, bytes) VALUES (?1, ?2)",
-                        vec![Value::Blob(hash.to_vec()), Value::Blob(bytes.to_vec())],
-                    )?;
-                    written.changed |= inserted > 0;
-                }
+                Work::Keep { content, .. } => written.changed |= self.keep(content)?,
             }
         }
         self.db.execute("COMMIT", vec![])?;
         Ok(written)
+    }
+
+    /// Whether the blob is new.
+    fn keep(&mut self, content: &Hashed) -> Outcome<bool> {
+        let inserted = self.db.execute(
+            "INSERT OR IGNORE INTO blobs(hash, bytes) VALUES (?1, ?2)",
+            vec![
+                Value::Blob(content.hash().to_vec()),
+                Value::Blob(content.bytes().to_vec()),
+            ],
+        )?;
+        Ok(inserted > 0)
     }
 
     /// Shows what is on disk: head file first, so that nothing acknowledged lies beyond it, then readers and the tail.
@@ -281,7 +285,7 @@ struct Written {
 
 #[derive(Default)]
 struct Rhythm {
-    /// Requests of the last commit.
+    /// Requests of the last commit that somebody waited for.
     company: usize,
     written: usize,
     closing: bool,
@@ -290,19 +294,17 @@ struct Rhythm {
 #[derive(Default)]
 struct Batch {
     requests: Vec<Request>,
+    waited_for: usize,
     rows: usize,
     bytes: usize,
 }
 
 impl Batch {
     fn push(&mut self, request: Request) {
+        self.waited_for += usize::from(request.work.is_waited_for());
         self.rows += request.work.rows();
         self.bytes += request.work.bytes();
         self.requests.push(request);
-    }
-
-    fn is_followed(&self) -> bool {
-        self.requests.last().is_some_and(|last| last.work.is_followed())
     }
 
     fn full(&self) -> bool {
@@ -310,14 +312,17 @@ impl Batch {
     }
 }
 
-/// Gives every request its own part; a caller that went away meanwhile misses nothing, the rows are on disk.
+/// Gives every request its own part.
 fn answer(batch: Vec<Request>, rows: Vec<StoredEvent>) {
     let mut rows = rows.into_iter();
     for request in batch {
         match request.work {
-            Work::Append { rows: own, answer } => {
-                let _ = answer.send(Ok(rows.by_ref().take(own.len()).collect()));
-            }
+            Work::Append {
+                rows: own,
+                events,
+                settled,
+                ..
+            } => settled(events, &Ok(rows.by_ref().take(own.len()).collect())),
             Work::Keep { answer, .. } => {
                 let _ = answer.send(Ok(()));
             }
@@ -328,9 +333,7 @@ fn answer(batch: Vec<Request>, rows: Vec<StoredEvent>) {
 fn refuse(batch: Vec<Request>, fault: &Fault) {
     for request in batch {
         match request.work {
-            Work::Append { answer, .. } => {
-                let _ = answer.send(Err(fault.clone()));
-            }
+            Work::Append { events, settled, .. } => settled(events, &Err(fault.clone())),
             Work::Keep { answer, .. } => {
                 let _ = answer.send(Err(fault.clone()));
             }

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use openwrap_agent::journal::Journal;
+use openwrap_agent::state::RunState;
 use openwrap_contracts::ap::{WorkforceConfig, WorkforceResultEnvelope};
 use openwrap_contracts::event::{Event, Fact};
 use openwrap_contracts::grant::{ApprovePolicy, EffectiveDecision, Grant, Holder, Question};
@@ -183,12 +185,21 @@ impl Parts {
             layers: Vec::new(),
             own_layers: 0,
         };
-        self.views.open(spec).await.unwrap()
+        let view = self.views.open(spec).await.unwrap();
+        self.views.private_folders(view.view_id.clone()).await.unwrap();
+        view
     }
 }
 
-/// Everything is granted; what is written goes to the real ledger.
-struct Granting(Arc<Store>);
+/// Everything is granted; what is written goes to the real ledger, through a run's journal.
+struct Granting(Arc<Journal>);
+
+impl Granting {
+    fn over(store: &Store) -> Arc<dyn Approver> {
+        let journal = Journal::new(store.ledger(), Arc::new(Wall), "run", "project", RunState::default());
+        Arc::new(Self(journal))
+    }
+}
 
 impl Approver for Granting {
     fn ask(&self, _: StepRef, _: Question, _: CancellationToken) -> Task<'_, Outcome<EffectiveDecision>> {
@@ -217,7 +228,7 @@ impl Approver for Granting {
     }
 
     fn ledger(&self) -> Arc<dyn Ledger> {
-        self.0.ledger()
+        Arc::clone(&self.0) as _
     }
 }
 
@@ -237,7 +248,7 @@ async fn tool_call(parts: &Parts) {
     )
     .unwrap();
     let view = parts.view().await;
-    let approver: Arc<dyn Approver> = Arc::new(Granting(Arc::clone(&parts.store)));
+    let approver = Granting::over(&parts.store);
     let mut rounds = Vec::new();
     let mut step = 0;
     for _ in 0..5 {

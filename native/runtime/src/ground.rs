@@ -157,6 +157,8 @@ impl Ground {
         let vision = ModelVision {
             models: Arc::clone(models),
             ledger: Arc::clone(&self.ledger),
+            blobs: Arc::clone(&self.blobs),
+            clock: Arc::clone(&self.clock),
         };
         let mut tools = openwrap_toolbox::tools_with_terminals(Arc::clone(&self.spawner), toolbox, shells);
         tools.extend(openwrap_toolbox::reaching_tools(

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use openwrap_agent::engine::Ports;
 use openwrap_agent::state::{RunState, StepState};
+use openwrap_contracts::canonical::Hashed;
 use openwrap_contracts::event::{Event, Fact};
 use openwrap_contracts::identity::Actor;
 use openwrap_contracts::mcp::McpServer;
 use openwrap_contracts::method::{McpAddParams, McpApproveParams, McpList, McpParams};
 use openwrap_contracts::model::{ModelRequest, ToolOffer};
-use openwrap_contracts::ports::{Blobs, Clock, Gateway, Ids, Ledger, Task, Vault};
+use openwrap_contracts::ports::{Blobs, Clock, Gateway, Ids, Ledger, Named, Task, Vault};
 use openwrap_contracts::spawn::Spawner;
 use openwrap_contracts::{Fault, Outcome};
 use openwrap_gateway::ToolGatewayCore;
@@ -70,8 +71,8 @@ impl Notes {
             fact,
         };
         let events = facts.into_iter().map(event).collect();
-        let append = async move { self.ledger.append(events).await.map(|_| ()) };
-        self.blobs.put_before(offered.bytes.clone(), Box::pin(append)).await
+        let named = Named::new(&*self.blobs, vec![Hashed::new(offered.bytes.clone())]);
+        self.ledger.append_with(named, events).await.map(|_| ())
     }
 }
 

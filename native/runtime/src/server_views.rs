@@ -30,6 +30,10 @@ impl Views for ServerViews {
         self.views.open(spec)
     }
 
+    fn private_folders(&self, view_id: String) -> Task<'_, Outcome<()>> {
+        self.views.private_folders(view_id)
+    }
+
     fn apply(&self, view_id: String, change_set_hash: String) -> Task<'_, Outcome<()>> {
         self.views.apply(view_id, change_set_hash)
     }

@@ -157,6 +157,10 @@ impl Views for ViewStore {
         self.blocking(move |inner, desk| inner.open_view(&spec, desk))
     }
 
+    fn private_folders(&self, view_id: String) -> Task<'_, Outcome<()>> {
+        self.blocking(move |inner, _| lock(&*inner.opened(&view_id)?).private_folders())
+    }
+
     fn apply(&self, view_id: String, change_set_hash: String) -> Task<'_, Outcome<()>> {
         self.blocking(move |inner, desk| lock(&*inner.opened(&view_id)?).apply(&change_set_hash, desk))
     }

@@ -31,6 +31,8 @@ pub struct OpenView {
     root: OwnedFd,
     ignore: Ignore,
     owner: Option<(u32, u32)>,
+    /// HOME and TMPDIR are there.
+    furnished: bool,
     /// The tree before the attempt's own changes.
     start: Nodes,
     /// The tree as last reported.
@@ -45,35 +47,33 @@ pub fn place(spec: &ViewSpec) -> Outcome<(String, String)> {
     Ok((spec.run_id.clone(), format!("{}.{}", spec.task_id, spec.attempt)))
 }
 
-/// Makes the folders of a view: parents 0711, the three of the view 0700 and the tools' own.
+/// Makes a folder with exactly this mode.
+fn make_folder(parent: BorrowedFd<'_>, name: &str, mode: u32) -> Result<OwnedFd, Errno> {
+    fs::mkdirat(parent, name, Mode::from_raw_mode(mode))?;
+    let folder = beneath::open_folder(parent, name)?;
+    fs::fchmod(&folder, Mode::from_raw_mode(mode))?;
+    Ok(folder)
+}
+
+/// Makes the folders of a view: parents 0711, the project 0700 and the tools' own. The others wait for the first process: most attempts
+/// start none, and a folder is what costs most of a view.
 fn make_folders(work: &Path, spec: &ViewSpec, owner: Option<(u32, u32)>) -> Outcome<(View, OwnedFd)> {
     let (run, leaf) = place(spec)?;
     let work_folder = beneath::open_root(work)?;
     let fault = |error| beneath::storage(error, "cannot make the view", &leaf);
-    match fs::mkdirat(&work_folder, run.as_str(), Mode::from_raw_mode(0o711)) {
-        Ok(()) => {
-            let run_folder = beneath::open_folder(work_folder.as_fd(), &run).map_err(fault)?;
-            fs::fchmod(&run_folder, Mode::from_raw_mode(0o711)).map_err(fault)?;
-        }
-        Err(Errno::EXIST) => {}
-        Err(error) => return Err(fault(error)),
-    }
-    let run_folder = beneath::open_folder(work_folder.as_fd(), &run).map_err(fault)?;
-    removal::remove(run_folder.as_fd(), &leaf)?;
-    let make = |parent: BorrowedFd<'_>, name: &str, mode: u32| {
-        fs::mkdirat(parent, name, Mode::from_raw_mode(mode)).map_err(fault)?;
-        let folder = beneath::open_folder(parent, name).map_err(fault)?;
-        fs::fchmod(&folder, Mode::from_raw_mode(mode)).map_err(fault)?;
-        Ok::<OwnedFd, Fault>(folder)
+    let run_folder = match beneath::open_folder(work_folder.as_fd(), &run) {
+        Err(Errno::NOENT) => match make_folder(work_folder.as_fd(), &run, 0o711) {
+            // Another view of the run was first.
+            Err(Errno::EXIST) => beneath::open_folder(work_folder.as_fd(), &run),
+            made => made,
+        },
+        there => there,
     };
-    let top = make(run_folder.as_fd(), &leaf, 0o711)?;
-    let mut root = None;
-    for name in ["home", "temp", "project"] {
-        let folder = make(top.as_fd(), name, 0o700)?;
-        beneath::own(folder.as_fd(), owner).map_err(fault)?;
-        root = Some(folder);
-    }
-    let root = root.ok_or_else(|| Fault::internal("a view without folders"))?;
+    let run_folder = run_folder.map_err(fault)?;
+    removal::remove(run_folder.as_fd(), &leaf)?;
+    let top = make_folder(run_folder.as_fd(), &leaf, 0o711).map_err(fault)?;
+    let root = make_folder(top.as_fd(), "project", 0o700).map_err(fault)?;
+    beneath::own(root.as_fd(), owner).map_err(fault)?;
     let path = work.join(&run).join(&leaf);
     let view = View {
         view_id: format!("{run}/{leaf}"),
@@ -132,6 +132,7 @@ impl OpenView {
             root,
             ignore,
             owner,
+            furnished: false,
             start,
             last,
             known: Hashes::new(),
@@ -149,6 +150,29 @@ impl OpenView {
                 self.known.insert(path, (stamp, hash.clone()));
             }
         }
+        Ok(())
+    }
+
+    /// Makes HOME and TMPDIR: 0700, the tools' own.
+    pub fn private_folders(&mut self) -> Outcome<()> {
+        if self.furnished {
+            return Ok(());
+        }
+        let fault = |error| beneath::storage(error, "cannot make the private folders of", &self.view.view_id);
+        for place in [&self.view.home, &self.view.temp] {
+            let (Some(top), Some(name)) = (place.parent(), place.file_name().and_then(|name| name.to_str())) else {
+                return Err(Fault::internal("a view without a folder"));
+            };
+            let top = beneath::open_root(top)?;
+            let folder = match make_folder(top.as_fd(), name, 0o700) {
+                // Cut short after this one the last time.
+                Err(Errno::EXIST) => beneath::open_folder(top.as_fd(), name),
+                made => made,
+            };
+            let folder = folder.map_err(fault)?;
+            beneath::own(folder.as_fd(), self.owner).map_err(fault)?;
+        }
+        self.furnished = true;
         Ok(())
     }
 

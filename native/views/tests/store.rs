@@ -205,12 +205,16 @@ fn a_restart_drops_views_and_keeps_bases() {
     let again = kit.open("t", &base, &[]);
     assert_eq!(again, view);
     assert_eq!(read_tree(&again.root), read_tree(&kit.project));
-    // The same attempt again is fresh as well, home and temp included.
+    // The same attempt again is fresh as well, home and temp included. These are there once a process needs them.
+    assert!(!again.home.exists() && !again.temp.exists());
+    kit.furnish(&again);
+    kit.furnish(&again);
     fs::write(again.home.join("left"), "x").unwrap();
     fs::write(again.temp.join("left"), "x").unwrap();
     fs::write(again.root.join("a"), "x").unwrap();
     let fresh = kit.open("t", &base, &[]);
     assert_eq!(read_tree(&fresh.root), read_tree(&kit.project));
+    kit.furnish(&fresh);
     for folder in [&fresh.home, &fresh.temp] {
         assert_eq!(fs::read_dir(folder).unwrap().count(), 0);
     }

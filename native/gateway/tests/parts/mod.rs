@@ -188,6 +188,10 @@ impl Approver for Shared {
 }
 
 impl Views for Shared {
+    fn private_folders(&self, _view_id: String) -> Task<'_, Outcome<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
     fn changed(&self, _view_id: String, paths: Option<Vec<String>>) -> Task<'_, Outcome<ChangeSet>> {
         Box::pin(async move {
             self.0.note(match &paths {

@@ -1,8 +1,10 @@
 //! Content named by its hash: small in the database, large in files.
 
 use bytes::Bytes;
-use openwrap_contracts::canonical::sha256_hex;
-use openwrap_contracts::limits::{BLOB_BYTES_MAX, BLOB_INLINE_BYTES_MAX};
+use openwrap_contracts::canonical::{Hashed, sha256_hex};
+use openwrap_contracts::event::Fact;
+use openwrap_contracts::limits::{BLOB_BYTES_MAX, BLOB_INLINE_BYTES_MAX, EVENT_BYTES_MAX};
+use openwrap_contracts::ports::Named;
 use openwrap_contracts::{ErrorCode, Fault};
 use openwrap_ledger::Store;
 use tempfile::tempdir;
@@ -75,19 +77,29 @@ async fn content_and_the_events_that_name_it_are_kept_together() {
             let bytes = content(size, round);
             let named = naming(&sha256_hex(&bytes));
             let ledger = store.ledger();
-            let append = Box::pin(async move { ledger.append(vec![named]).await.map(|_| ()) });
-            store.blobs().put_before(bytes, append).await.unwrap();
+            let (blobs, content) = (store.blobs(), vec![Hashed::new(bytes)]);
+            ledger
+                .append_with(Named::new(&*blobs, content), vec![named])
+                .await
+                .unwrap();
         }
     }
     let commits = store.commits();
     println!("200 writes in {commits} commits");
-    let nothing = Box::pin(async { Err(Fault::internal("not appended")) });
-    let refused = store.blobs().put_before(content(10, 1), nothing).await;
-    assert_eq!(refused.map_err(|fault| fault.code), Err(ErrorCode::Internal));
+    let mut large = naming("");
+    large.fact = Fact::RunStopping {
+        reason: "x".repeat(EVENT_BYTES_MAX),
+    };
+    let (blobs, content) = (store.blobs(), vec![Hashed::new(content(10, 1))]);
+    let refused = store
+        .ledger()
+        .append_with(Named::new(&*blobs, content), vec![large])
+        .await;
+    assert_eq!(refused.map_err(|fault| fault.code), Err(ErrorCode::LimitExceeded));
     store.close().await;
     let report = audited(home.path()).await;
     assert!(report.ok, "{report:?}");
-    assert_eq!((report.events, report.blobs), (100, 101));
+    assert_eq!((report.events, report.blobs), (100, 100));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -331,7 +331,7 @@ async fn routes_that_do_not_exist_are_named() {
     let fabric = provider.fabric(QUICK);
     for route in ["q/m", "p/other", "q"] {
         let mut call = call();
-        call.request.route = route.to_owned();
+        Arc::make_mut(&mut call.request).route = route.to_owned();
         let outcome = fabric
             .complete(call, Arc::new(Shown::default()), CancellationToken::new())
             .await;

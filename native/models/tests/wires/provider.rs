@@ -276,7 +276,7 @@ pub fn call() -> ModelCall {
             attempt: 1,
             step: 3,
         },
-        request: ModelRequest {
+        request: Arc::new(ModelRequest {
             route: "p/m".to_owned(),
             system: "Role: developer".to_owned(),
             messages: vec![Message {
@@ -292,7 +292,7 @@ pub fn call() -> ModelCall {
             }],
             tools: vec![offer("file.read"), offer("file.write")],
             max_output_tokens: 99,
-        },
+        }),
     }
 }
 

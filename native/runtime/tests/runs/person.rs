@@ -199,3 +199,52 @@ async fn strangers_and_wrong_folders_are_refused() {
     }
     assert_eq!(read("none.txt").await, Err("NOT_FOUND"));
 }
+
+/// A PNG of one red pixel.
+const PICTURE: &[u8] = &[
+    137, 80, 78, 71, 13, 10, 26, 10, 0, 0, 0, 13, 73, 72, 68, 82, 0, 0, 0, 1, 0, 0, 0, 1, 8, 2, 0, 0, 0, 144, 119, 83,
+    222, 0, 0, 0, 12, 73, 68, 65, 84, 120, 156, 99, 248, 207, 192, 0, 0, 3, 1, 1, 0, 201, 254, 146, 239, 0, 0, 0, 0,
+    73, 69, 78, 68, 174, 66, 96, 130,
+];
+
+fn looks(asked: &Asked) -> Reply {
+    match (asked.role.as_str(), asked.turn) {
+        ("planner", _) => Reply::call(
+            "plan.submit",
+            json!({ "summary": "Look.", "tasks": [task("look", "developer", &[], &["read:."], &[])] }),
+        ),
+        ("answer", _) => Reply::text("Done."),
+        ("developer", 0) => Reply::call("media.analyzeImage", json!({ "imagePath": "red.png" })),
+        ("developer", _) => Reply::text(asked.results.concat()),
+        // The picture itself, under the tool's own words.
+        _ => Reply::text("It is red."),
+    }
+}
+
+/// What a picture costs is no secret of the tool: it is a model call like any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_at_a_picture_is_a_model_call_with_tokens() {
+    let world = World::new(Arc::new(looks), &[]).await;
+    std::fs::write(world.project.join("red.png"), PICTURE).unwrap();
+    let run_id = world.start("run", "ask", 1).await;
+    let run = world.finish(&run_id, yes).await;
+    assert_eq!(run["status"], "completed", "{run}");
+    let events = world.events(&run_id).await;
+    let named = |name: &str| events.iter().filter(|event| event["type"] == name).count();
+    // The planner, two steps of the worker, the picture, the answer.
+    assert_eq!((named("model_requested"), named("model_finished")), (5, 5));
+    assert_eq!((&run["inputTokens"], &run["outputTokens"]), (&json!(50), &json!(25)));
+    let tool = events.iter().find(|event| event["type"] == "tool_finished").unwrap();
+    let place = |event: &Value| (event["taskId"].clone(), event["attempt"].clone(), event["step"].clone());
+    let seen = events
+        .iter()
+        .find(|event| event["type"] == "model_finished" && place(event) == place(tool))
+        .unwrap();
+    assert_eq!(seen["preview"], "It is red.");
+    assert!(tool["preview"].as_str().unwrap().contains("It is red."));
+    // The step is the tool's still: a replay finds it so.
+    let replay = world.call("run.replay", json!({ "runId": run_id })).await.unwrap();
+    assert_eq!(replay["equal"], true, "{replay}");
+    let audit = world.call("audit.verify", json!({})).await.unwrap();
+    assert_eq!(audit["ok"], true, "{audit}");
+}

@@ -99,6 +99,11 @@ impl Kit {
         self.wait(self.store.open(self.spec(task, base, layers))).unwrap()
     }
 
+    pub fn furnish(&self, view: &View) {
+        let made = self.store.private_folders(view.view_id.clone());
+        self.wait(made).unwrap();
+    }
+
     pub fn changed(&self, view: &View, paths: Option<&[&str]>) -> Outcome<ChangeSet> {
         let paths = paths.map(|paths| paths.iter().map(|path| (*path).to_owned()).collect());
         self.wait(self.store.changed(view.view_id.clone(), paths))

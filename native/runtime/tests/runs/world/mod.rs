@@ -52,7 +52,7 @@ pub fn workflow() -> Value {
         "version": 1,
         "roles": [
             role("answer", &[]),
-            role("developer", &["excel.create", "file.append", "file.list", "file.read", "file.write", "mcp:*", "shell.exec", "web.deploy"]),
+            role("developer", &["excel.create", "file.append", "file.list", "file.read", "file.write", "mcp:*", "media.analyzeImage", "shell.exec", "web.deploy"]),
             role("document", &["excel.create", "file.list", "file.read", "file.write"]),
             role("planner", &[]),
             role("reader", READER_TOOLS),
