@@ -20,6 +20,11 @@ export declare class AgentToolkitRegistry {
 export declare class CoreHandle {
   /** Calls a method of the table; answers `{"ok": result}` or `{"error": fault}` as JSON text. */
   call(method: string, paramsJson: string, credentialsJson: string): Promise<string>
+  /**
+   * `session.input`, carried out before it returns unless it must wait: then it returns a promise. Answers as
+   * [`CoreHandle::call`] does.
+   */
+  input(paramsJson: string, credentialsJson: string): string | Promise<string>
   /** Ready SSE text of everything after a sequence, in batches, until closed. */
   subscribe(credentialsJson: string, after: number, frames: ((arg: string) => void)): Promise<Subscription>
   /**

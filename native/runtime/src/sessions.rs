@@ -14,8 +14,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use openwrap_contracts::method::{
-    HandBackParams, SessionCommand, SessionInputParams, SessionList, SessionListParams, SessionParams,
-    SessionView,
+    HandBackParams, SessionCommand, SessionInputParams, SessionList, SessionListParams, SessionParams, SessionView,
 };
 use openwrap_contracts::ports::CancellationToken;
 use openwrap_contracts::session::{FrameReceiver, Picture, Sessions, SurfaceFrame};
