@@ -2045,6 +2045,8 @@ export interface FileParams {
   taskId?: string | null;
   path: string;
   sheet?: string | null;
+  /** With `runId` and no task: the file as that run delivered it, whatever became of it since. */
+  delivered?: boolean;
 }
 
 /** What of a file a page shows. Everything in it is data of the file, never markup of ours. */
@@ -2253,6 +2255,112 @@ export interface ExportBundle {
   toolEvents: ToolEvent[];
   modelEvents: ModelEvent[];
   workspaceEvents: AuWorkspaceEvent[];
+}
+
+/**
+ * What is not given fits everything. `before`: events with a smaller sequence; without it from the newest. `types`: any of them.
+ * `text`: a part of the stored bytes, whatever its case. `from`, `until`: milliseconds, the ends included.
+ */
+export interface AuditSearchParams {
+  before?: number | null;
+  limit?: number | null;
+  runId?: string | null;
+  taskId?: string | null;
+  actor?: 
+    | ActorKind
+    | null;
+  types?: string[];
+  text?: string | null;
+  from?: number | null;
+  until?: number | null;
+}
+
+/**
+ * `nextBefore`: where to go on; none when the beginning was reached. A part is at most `AUDIT_SEARCH_EVENTS_MAX` events of the ledger, so
+ * it may hold nothing and still not be the last. `searched`: events looked at for this part.
+ */
+export interface AuditFound {
+  entries: AuditEntry[];
+  searched: number;
+  nextBefore?: number | null;
+}
+
+export interface AuditEntry {
+  sequence: number;
+  hash: string;
+  event: Event;
+}
+
+export interface AuditRowsParams {
+  after: number;
+  limit?: number | null;
+}
+
+/**
+ * Oldest first, at most `PAGE_EVENTS_MAX` rows and about `AUDIT_ROWS_BYTES_MAX` bytes. The head is the newest event's as the answer was
+ * made.
+ */
+export interface AuditRows {
+  rows: AuditRow[];
+  headSequence: number;
+  headHash: string;
+}
+
+/** `text`: the stored bytes, which are UTF-8; bytes that are not come changed, and their hash then does not fit. */
+export interface AuditRow {
+  sequence: number;
+  hash: string;
+  text: string;
+}
+
+/**
+ * What is not given fits everything. `before`: entries with a smaller number. `text`: a part of path, goal or task, whatever its case.
+ * `path` is exact. `versions`: earlier versions of a file too.
+ */
+export interface LibraryParams {
+  before?: number | null;
+  limit?: number | null;
+  projectId?: string | null;
+  runId?: string | null;
+  kind?: 
+    | LibraryKind
+    | null;
+  path?: string | null;
+  text?: string | null;
+  versions?: boolean;
+}
+
+/** What a delivered file is for a person, by the ending of its name. */
+export type LibraryKind = "table" | "document" | "slides" | "picture" | "sound" | "page" | "other";
+
+/** `nextBefore`: where to go on; none at the end. `total`: entries that fit, on all pages. */
+export interface LibraryPage {
+  entries: LibraryEntry[];
+  total: number;
+  nextBefore?: number | null;
+}
+
+/**
+ * `number`: 1, 2, 3 … by delivery. `version` of `versions` of this path in this project, oldest first. `undone`: the run's change of it
+ * was taken back. The content is still there: `file.preview` and the download with `delivered`.
+ */
+export interface LibraryEntry {
+  number: number;
+  projectId: string;
+  runId: string;
+  runNumber: number;
+  goal: string;
+  taskId?: string | null;
+  taskTitle?: string | null;
+  path: string;
+  kind: LibraryKind;
+  mediaType: string;
+  size: number;
+  checksum: string;
+  deliveredAt: number;
+  version: number;
+  versions: number;
+  undone: boolean;
 }
 
 export interface BlobParams {

@@ -194,6 +194,18 @@ limits! {
     SCRIPT_CALLS_RUNNING_MAX: usize = 16;
     /// Timers of one script waiting at once.
     SCRIPT_TIMERS_MAX: usize = 1_000;
+    /// Files that runs delivered, kept in the library's list; the oldest go first.
+    LIBRARY_ENTRIES_MAX: usize = 20_000;
+    /// Entries of one page of the library.
+    LIBRARY_PAGE_MAX: usize = 100;
+    /// Words looked for in audit or library.
+    SEARCH_TEXT_CHARS_MAX: usize = 200;
+    /// Events looked at for one part of an audit's search.
+    AUDIT_SEARCH_EVENTS_MAX: usize = 20_000;
+    /// Entries of one part.
+    AUDIT_PAGE_MAX: usize = 200;
+    /// Bytes of one answer with stored rows; the last row may go over it.
+    AUDIT_ROWS_BYTES_MAX: usize = 4 * 1024 * 1024;
     /// Connections of one child open at once.
     CONNECTIONS_MAX: usize = 256;
     /// Events between two snapshots of the fold.

@@ -100,6 +100,9 @@ methods! {
     "secret.store" Post "/api/secrets" Drive (SecretStoreParams) -> Done: "Keeps a secret that was sealed to the public key.";
     "audit.verify" Post "/api/audit/verify" Watch (Empty) -> AuditReport: "Recomputes the chain, every blob hash and the head.";
     "audit.export" Post "/api/audit/export" Watch (crate::au::PersistenceFilter) -> crate::au::ExportBundle: "Runs, tool calls, model calls, sessions and questions with their hashes, without contents and secrets.";
+    "audit.search" Post "/api/audit/search" Watch (AuditSearchParams) -> AuditFound: "Events that fit, newest first, a part of the ledger at a time.";
+    "audit.rows" Get "/api/audit/rows" Watch (AuditRowsParams) -> AuditRows: "Stored bytes and hashes of events, for whoever recomputes the chain without the core.";
+    "library.list" Post "/api/library" Watch (LibraryParams) -> LibraryPage: "Files that runs delivered, newest first.";
     "blob.get" Get "/api/blobs" Watch (BlobParams) -> BlobText: "Content of a blob named by an event, as text.";
     "doctor.get" Get "/api/doctor" Watch (Empty) -> Doctor: "What this system offers and lacks.";
 }
@@ -201,7 +204,9 @@ wire! {
     FileTree { entries: Vec<TreeEntry>, cut: bool }
     /// Folders first, then by name. `changed`: by this run.
     TreeEntry { name: String, path: String, folder: bool, size: u32, changed: bool }
-    FileParams { project_id: String, #[serde(default, skip_serializing_if = "Option::is_none")] run_id: Option<String>, #[serde(default, skip_serializing_if = "Option::is_none")] task_id: Option<String>, path: String, #[serde(default, skip_serializing_if = "Option::is_none")] sheet: Option<String> }
+    FileParams { project_id: String, #[serde(default, skip_serializing_if = "Option::is_none")] run_id: Option<String>, #[serde(default, skip_serializing_if = "Option::is_none")] task_id: Option<String>, path: String, #[serde(default, skip_serializing_if = "Option::is_none")] sheet: Option<String>,
+        /// With `runId` and no task: the file as that run delivered it, whatever became of it since.
+        #[serde(default)] delivered: bool }
     McpList { servers: Vec<crate::mcp::McpServerState> }
     McpAddParams { request_id: String, server_id: String, command: Vec<String>, #[serde(default)] env: Vec<crate::mcp::McpVariable>, #[serde(default)] grants: Vec<String>, #[serde(default, skip_serializing_if = "Option::is_none")] package: Option<crate::mcp::McpPackage> }
     McpApproveParams { request_id: String, server_id: String, definitions_hash: String }
@@ -211,9 +216,62 @@ wire! {
     /// `sealed`: ephemeral X25519 key (32) ‖ nonce (24) ‖ XChaCha20-Poly1305 ciphertext and tag, base64url. Its key is SHA-256(`openwrap/seal/1` ‖ shared secret ‖ ephemeral key ‖ public key), its associated data the name.
     SecretStoreParams { name: String, sealed: String }
     AuditReport { ok: bool, events: u32, blobs: u32, head_hash: String, #[serde(default, skip_serializing_if = "Option::is_none")] first_bad_sequence: Option<u32>, #[serde(default, skip_serializing_if = "Option::is_none")] problem: Option<String> }
+    /// What is not given fits everything. `before`: events with a smaller sequence; without it from the newest. `types`: any of them.
+    /// `text`: a part of the stored bytes, whatever its case. `from`, `until`: milliseconds, the ends included.
+    AuditSearchParams {
+        #[serde(default, skip_serializing_if = "Option::is_none")] before: Option<u32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")] limit: Option<u32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")] run_id: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")] task_id: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")] actor: Option<crate::identity::ActorKind>,
+        #[serde(default)] types: Vec<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")] text: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")] from: Option<i64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")] until: Option<i64>,
+    }
+    /// `nextBefore`: where to go on; none when the beginning was reached. A part is at most `AUDIT_SEARCH_EVENTS_MAX` events of the ledger, so
+    /// it may hold nothing and still not be the last. `searched`: events looked at for this part.
+    AuditFound { entries: Vec<AuditEntry>, searched: u32, #[serde(default, skip_serializing_if = "Option::is_none")] next_before: Option<u32> }
+    AuditEntry { sequence: u32, hash: String, event: crate::event::Event }
+    AuditRowsParams { after: u32, #[serde(default, skip_serializing_if = "Option::is_none")] limit: Option<u32> }
+    /// Oldest first, at most `PAGE_EVENTS_MAX` rows and about `AUDIT_ROWS_BYTES_MAX` bytes. The head is the newest event's as the answer was
+    /// made.
+    AuditRows { rows: Vec<AuditRow>, head_sequence: u32, head_hash: String }
+    /// `text`: the stored bytes, which are UTF-8; bytes that are not come changed, and their hash then does not fit.
+    AuditRow { sequence: u32, hash: String, text: String }
+    /// What is not given fits everything. `before`: entries with a smaller number. `text`: a part of path, goal or task, whatever its case.
+    /// `path` is exact. `versions`: earlier versions of a file too.
+    LibraryParams {
+        #[serde(default, skip_serializing_if = "Option::is_none")] before: Option<u32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")] limit: Option<u32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")] project_id: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")] run_id: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")] kind: Option<LibraryKind>,
+        #[serde(default, skip_serializing_if = "Option::is_none")] path: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")] text: Option<String>,
+        #[serde(default)] versions: bool,
+    }
+    /// `nextBefore`: where to go on; none at the end. `total`: entries that fit, on all pages.
+    LibraryPage { entries: Vec<LibraryEntry>, total: u32, #[serde(default, skip_serializing_if = "Option::is_none")] next_before: Option<u32> }
+    /// `number`: 1, 2, 3 … by delivery. `version` of `versions` of this path in this project, oldest first. `undone`: the run's change of it
+    /// was taken back. The content is still there: `file.preview` and the download with `delivered`.
+    LibraryEntry { number: u32, project_id: String, run_id: String, run_number: u32, goal: String, #[serde(default, skip_serializing_if = "Option::is_none")] task_id: Option<String>, #[serde(default, skip_serializing_if = "Option::is_none")] task_title: Option<String>, path: String, kind: LibraryKind, media_type: String, size: u32, checksum: String, delivered_at: i64, version: u32, versions: u32, undone: bool }
     BlobParams { hash: String, #[serde(default, skip_serializing_if = "Option::is_none")] offset: Option<u32>, #[serde(default, skip_serializing_if = "Option::is_none")] limit: Option<u32> }
     BlobText { text: String, size: u32, #[serde(default, skip_serializing_if = "Option::is_none")] next_offset: Option<u32> }
     Doctor { sandbox: crate::spawn::SandboxReport, home: String, work: String, version: String, notes: Vec<String> }
+}
+
+/// What a delivered file is for a person, by the ending of its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LibraryKind {
+    Table,
+    Document,
+    Slides,
+    Picture,
+    Sound,
+    Page,
+    Other,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
