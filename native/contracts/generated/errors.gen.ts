@@ -41,6 +41,7 @@ export const ERRORS: Record<ErrorCode, { status: number; hint: string }> = {
   MODEL_UNKNOWN: { status: 502, hint: "Choose a model that this provider has." },
   MODEL_CREDIT: { status: 502, hint: "The provider's account is out of credit or over its limit; look there, or use another provider." },
   MODEL_OVERLOADED: { status: 503, hint: "The provider is busy; try again later." },
+  BUDGET_REACHED: { status: 409, hint: "Raise the budget of the run, or stop it." },
   NO_ROUTE: { status: 409, hint: "Add a model, or choose the rehearsal model." },
   LEDGER_BROKEN: { status: 500, hint: "Run `openwrap audit verify` and restore a copy of the data folder." },
   STORAGE_FAILED: { status: 500, hint: "Check free space and permissions of the data folder." },

@@ -79,6 +79,12 @@ export interface Overview {
   approvals: PendingApproval[];
   /** By provider id. */
   providers: ProviderConfig[];
+  /** In the order they are tried. */
+  routes?: RouteRule[];
+  /** Of runs that are created without a budget. */
+  defaultBudget?: 
+    | Budget
+    | null;
   sandbox: SandboxReport;
   /** Features switched off, with the switch that did it. */
   disabled: DisabledFeature[];
@@ -114,6 +120,13 @@ export interface RunSummary {
   /** Sequence of the run's first event. */
   firstSequence: number;
   undone: boolean;
+  /** What it may spend; none: as much as it takes. */
+  budget?: 
+    | Budget
+    | null;
+  spending?: Spending;
+  /** Name of the playbook that runs in place of a model. */
+  playbook?: string | null;
 }
 
 export type RunStatus = "queued" | "running" | "completed" | "failed" | "canceled";
@@ -143,6 +156,26 @@ export interface Artifact {
   size: number;
   /** SHA-256 of the bytes. */
   checksum: string;
+}
+
+/** What a run may spend at most. Each limit holds by itself; at least one is given. */
+export interface Budget {
+  /** Money, 1 to `BUDGET_MICRO_USD_MAX`. */
+  costMicroUsd?: number | null;
+  /** Tokens read and written, 1 to `BUDGET_TOKENS_MAX`. */
+  tokens?: number | null;
+}
+
+/** What was spent so far. Sums only grow. */
+export interface Spending {
+  /** Of the calls whose price is known. */
+  costMicroUsd: number;
+  tokens: number;
+  /** Of these, tokens of models whose price is not known: their cost is not in the sum. */
+  unpricedTokens: number;
+  /** Calls under way may cost this much more. */
+  reservedMicroUsd: number;
+  reservedTokens: number;
 }
 
 /** A question that waits, with its place. */
@@ -180,7 +213,10 @@ export interface Question {
 }
 
 /** What a question is about. */
-export type QuestionKind = "plan" | "tool" | "outcome_unknown" | "conflict";
+export type QuestionKind = 
+  | "plan" | "tool" | "outcome_unknown" | "conflict"
+  /** The next model call may go over the run's budget: a yes raises it as `exact` says, a no stops the run. */
+  | "budget";
 
 /** How much an answer puts at stake; questions are listed by it, highest first. */
 export type Risk = "reads_more" | "changes_files" | "runs_program" | "leaves_machine" | "cannot_be_undone";
@@ -202,6 +238,8 @@ export interface ProviderConfig {
   authRef?: string | null;
   modelIds: string[];
   defaultModelId?: string | null;
+  /** What its models cost, where a person says so; else list prices count as far as they are known. */
+  prices?: ModelPrice[];
 }
 
 export type ProviderKind = 
@@ -213,6 +251,36 @@ export type ProviderKind =
   | "local"
   /** The scripted model that ships with the product. */
   | "rehearsal";
+
+/** What a model costs. */
+export interface ModelPrice {
+  modelId: string;
+  /** A million tokens read. */
+  inputMicroUsd: number;
+  /** A million tokens written. */
+  outputMicroUsd: number;
+  /** A million tokens read from the provider's cache; none: as any other. */
+  cacheReadMicroUsd?: number | null;
+  /** A million tokens written into the cache; none: as any other. */
+  cacheWriteMicroUsd?: number | null;
+  /** A minute of sound, for models that are paid by time; tokens are free then. */
+  audioMinuteMicroUsd?: number | null;
+}
+
+/** Which model serves what. Every filter that is given must match; of several rules the highest priority wins, then the smallest id. */
+export interface RouteRule {
+  /** `[a-z0-9][a-z0-9._-]{0,63}`. */
+  ruleId: string;
+  /** Higher goes first. */
+  priority: number;
+  workerId?: string | null;
+  /** In the product: a role (`planner`, `developer`, …), or `vision` and `audio` for pictures and sound. */
+  taskType?: string | null;
+  /** `provider/model`. */
+  modelId: string;
+  /** Asked in this order when the one before cannot be reached, is busy or out of credit. */
+  fallbackModelIds?: string[] | null;
+}
 
 /** The sandbox as probed: effects tried in a child, not versions read. */
 export interface SandboxReport {
@@ -294,6 +362,12 @@ export interface RunCreateParams {
   allow?: string[];
   /** A finished run of the same project this goal goes on from: the planner reads its goal and answer. */
   follows?: string | null;
+  /** Without it the default holds, when one is set. */
+  budget?: 
+    | Budget
+    | null;
+  /** Capabilities nobody gets in this run; they win over every grant. */
+  deny?: string[];
 }
 
 export interface RunParams {
@@ -398,6 +472,52 @@ export interface ProviderRemovedEvent {
   providerId: string;
 }
 
+/** Added, or changed. */
+export interface RouteSetEvent {
+  type: "route_set";
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: Actor;
+  projectId?: string | null;
+  runId?: string | null;
+  /** A task of the plan, or `planner` / `answer`. */
+  taskId?: string | null;
+  attempt?: number | null;
+  step?: number | null;
+  route: RouteRule;
+}
+
+export interface RouteRemovedEvent {
+  type: "route_removed";
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: Actor;
+  projectId?: string | null;
+  runId?: string | null;
+  /** A task of the plan, or `planner` / `answer`. */
+  taskId?: string | null;
+  attempt?: number | null;
+  step?: number | null;
+  ruleId: string;
+}
+
+/** The budget of runs that are created without one. */
+export interface BudgetDefaultSetEvent {
+  type: "budget_default_set";
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: Actor;
+  projectId?: string | null;
+  runId?: string | null;
+  /** A task of the plan, or `planner` / `answer`. */
+  taskId?: string | null;
+  attempt?: number | null;
+  step?: number | null;
+  budget?: 
+    | Budget
+    | null;
+}
+
 export interface SecretStoredEvent {
   type: "secret_stored";
   /** Milliseconds since the epoch. */
@@ -492,6 +612,18 @@ export interface RunCreatedEvent {
   follows?: 
     | FollowNote
     | null;
+  /** None: nothing holds the run's spending. */
+  budget?: 
+    | Budget
+    | null;
+  /** Models of roles that do not use the run's own, until a plan is accepted. */
+  routes?: FixedRoute[];
+  /** The program that plans and carries out the run in place of a model. */
+  playbook?: 
+    | PlaybookNote
+    | null;
+  /** Capabilities nobody gets in this run, beside those the workflow denies. */
+  deny?: string[];
 }
 
 export interface PlanProposedEvent {
@@ -526,6 +658,8 @@ export interface PlanAcceptedEvent {
   planHash: string;
   acceptedAfter: number;
   baseHash: string;
+  /** Models of roles that do not use the run's own. Those of the first acceptance hold for the whole run. */
+  routes?: FixedRoute[];
 }
 
 export interface PlanRejectedEvent {
@@ -654,6 +788,23 @@ export interface RunResumedEvent {
   taskId?: string | null;
   attempt?: number | null;
   step?: number | null;
+}
+
+/** What the run may spend from now on. */
+export interface BudgetSetEvent {
+  type: "budget_set";
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: Actor;
+  projectId?: string | null;
+  runId?: string | null;
+  /** A task of the plan, or `planner` / `answer`. */
+  taskId?: string | null;
+  attempt?: number | null;
+  step?: number | null;
+  budget?: 
+    | Budget
+    | null;
 }
 
 export interface SlotsChangedEvent {
@@ -909,6 +1060,27 @@ export interface ModelRequestedEvent {
   step?: number | null;
   route: string;
   requestHash: string;
+  /** Most the call can cost. It counts as spent until the call has finished; for good when it was cut off. */
+  reserved?: 
+    | Spend
+    | null;
+}
+
+/** The model of the route did not answer: the step is asked again elsewhere. */
+export interface ModelFellBackEvent {
+  type: "model_fell_back";
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: Actor;
+  projectId?: string | null;
+  runId?: string | null;
+  /** A task of the plan, or `planner` / `answer`. */
+  taskId?: string | null;
+  attempt?: number | null;
+  step?: number | null;
+  from: string;
+  to: string;
+  error: FailureNote;
 }
 
 export interface ModelFinishedEvent {
@@ -932,6 +1104,10 @@ export interface ModelFinishedEvent {
   preview: string;
   error?: 
     | FailureNote
+    | null;
+  /** What the call costs: by its usage, or all that was reserved where the provider told none. */
+  booked?: 
+    | Spend
     | null;
 }
 
@@ -980,6 +1156,8 @@ export interface ToolFinishedEvent {
   preview: string;
   /** A person interrupted: the act was given up, and what it had changed by then is in the change set. */
   interrupted?: boolean;
+  /** Steps of a script's calls, which follow this one's place. */
+  calls?: number;
 }
 
 /**
@@ -1272,6 +1450,9 @@ export type Event =
   | ProjectOpenedEvent
   | ProviderAddedEvent
   | ProviderRemovedEvent
+  | RouteSetEvent
+  | RouteRemovedEvent
+  | BudgetDefaultSetEvent
   | SecretStoredEvent
   | SecretRemovedEvent
   | RecordKeptEvent
@@ -1289,6 +1470,7 @@ export type Event =
   | ApprovalWithdrawnEvent
   | RunPausedEvent
   | RunResumedEvent
+  | BudgetSetEvent
   | SlotsChangedEvent
   | RunStoppingEvent
   | RunFinishedEvent
@@ -1305,6 +1487,7 @@ export type Event =
   | TaskSquashedEvent
   | ReplanRequestedEvent
   | ModelRequestedEvent
+  | ModelFellBackEvent
   | ModelFinishedEvent
   | ToolRequestedEvent
   | ToolFinishedEvent
@@ -1419,6 +1602,25 @@ export interface FollowNote {
   runId: string;
   /** Blob of the earlier goal, answer and delivered files. */
   contextHash: string;
+}
+
+/** Models of one role, or of pictures or sound, fixed for a run. */
+export interface FixedRoute {
+  /** As [`RouteRule::task_type`]. */
+  role: string;
+  /** `provider/model`. */
+  route: string;
+  fallbacks?: string[];
+}
+
+/** The playbook of a run. Both hashes are inputs of the run digest. */
+export interface PlaybookNote {
+  name: string;
+  title: string;
+  /** Blob of its files, in the order they are loaded. */
+  sourceHash: string;
+  /** Blob of its inputs. */
+  inputsHash: string;
 }
 
 /** What the planner submits and a person approves. */
@@ -1588,6 +1790,8 @@ export type ErrorCode =
   | "MODEL_CREDIT"
   /** The provider is busy; try again later. */
   | "MODEL_OVERLOADED"
+  /** Raise the budget of the run, or stop it. */
+  | "BUDGET_REACHED"
   /** Add a model, or choose the rehearsal model. */
   | "NO_ROUTE"
   /** Run `openwrap audit verify` and restore a copy of the data folder. */
@@ -1619,6 +1823,13 @@ export type BaseNote =
     kind: "retired";
     count: number;
   };
+
+/** What one model call costs, or may cost at most. */
+export interface Spend {
+  tokens: number;
+  /** None: the price of the model is not known. */
+  costMicroUsd?: number | null;
+}
 
 /** Tokens of one call, as the provider counts them: what its price is worked out from. */
 export interface Usage {
@@ -1860,6 +2071,180 @@ export interface FileDiff {
   beforeHash?: string | null;
   afterHash?: string | null;
   cut: boolean;
+}
+
+/** By name. `folder`: where a person's own lie. */
+export interface PlaybookList {
+  playbooks: Playbook[];
+  folder: string;
+}
+
+/** A playbook as its program declares it. */
+export interface Playbook {
+  /** `[a-z0-9][a-z0-9-]{0,63}`: its folder, or its file without the ending. */
+  name: string;
+  title: string;
+  /** What it does, in a sentence or two. */
+  about?: string;
+  /** In the order of its form, by name unique. */
+  inputs: PlaybookInput[];
+  origin: PlaybookOrigin;
+  /** SHA-256 of the canonical JSON of its files; empty when they could not be read. */
+  sourceHash: string;
+  /** Why it cannot be run, if so. */
+  problem?: string | null;
+}
+
+/** One thing a playbook asks for. */
+export type PlaybookInput = 
+  /** Path of a file in the project. `extensions`: without the dot, lower case; empty: any. */
+  | {
+    /** `[A-Za-z][A-Za-z0-9_]{0,63}`: the field of the inputs. */
+    name: string;
+    /** Its label. */
+    title: string;
+    about?: string;
+    /** May be left out; one with a default may be too. */
+    optional?: boolean;
+    default?: unknown;
+    kind: "file";
+    extensions?: string[];
+  }
+  /** `lines`: more than one line. */
+  | {
+    /** `[A-Za-z][A-Za-z0-9_]{0,63}`: the field of the inputs. */
+    name: string;
+    /** Its label. */
+    title: string;
+    about?: string;
+    /** May be left out; one with a default may be too. */
+    optional?: boolean;
+    default?: unknown;
+    kind: "text";
+    lines?: boolean;
+  }
+  | {
+    /** `[A-Za-z][A-Za-z0-9_]{0,63}`: the field of the inputs. */
+    name: string;
+    /** Its label. */
+    title: string;
+    about?: string;
+    /** May be left out; one with a default may be too. */
+    optional?: boolean;
+    default?: unknown;
+    kind: "number";
+    min?: number | null;
+    max?: number | null;
+    integer?: boolean;
+  }
+  | {
+    /** `[A-Za-z][A-Za-z0-9_]{0,63}`: the field of the inputs. */
+    name: string;
+    /** Its label. */
+    title: string;
+    about?: string;
+    /** May be left out; one with a default may be too. */
+    optional?: boolean;
+    default?: unknown;
+    kind: "choice";
+    options: PlaybookOption[];
+  }
+  | {
+    /** `[A-Za-z][A-Za-z0-9_]{0,63}`: the field of the inputs. */
+    name: string;
+    /** Its label. */
+    title: string;
+    about?: string;
+    /** May be left out; one with a default may be too. */
+    optional?: boolean;
+    default?: unknown;
+    kind: "yes_no";
+  };
+
+export interface PlaybookOption {
+  value: string;
+  title: string;
+}
+
+export type PlaybookOrigin = 
+  /** Comes with Open Wrap. */
+  | "product"
+  /** Lies in the data folder's `playbooks`. */
+  | "person";
+
+export interface PlaybookParams {
+  name: string;
+}
+
+/** Files in the order they are loaded. */
+export interface PlaybookProgram {
+  playbook: Playbook;
+  files: Source[];
+}
+
+/** One file of TypeScript. */
+export interface Source {
+  /** What faults and imports call it (`report.ts`). */
+  name: string;
+  text: string;
+}
+
+/** `inputs`: by name, as the playbook asks for them. The rest as for `run.create`. */
+export interface PlaybookRunParams {
+  requestId: string;
+  projectId: string;
+  name: string;
+  inputs?: Record<string, unknown>;
+  approve: ApprovePolicy;
+  slots?: number | null;
+  allow?: string[];
+  deny?: string[];
+}
+
+/** `name`: of the new playbook; without it one is made from the goal. */
+export interface PlaybookDraftParams {
+  requestId: string;
+  runId: string;
+  name?: string | null;
+}
+
+/** `path`: of the written file. `notes`: what the draft cannot repeat, or repeats only as it was. */
+export interface PlaybookDraft {
+  name: string;
+  path: string;
+  notes: string[];
+}
+
+/** `budget`: none takes it away. */
+export interface RunBudgetParams {
+  requestId: string;
+  runId: string;
+  budget?: 
+    | Budget
+    | null;
+}
+
+/** `models` by name, `tasks` in the order they first asked a model. */
+export interface RunCost {
+  total: Spending;
+  budget?: 
+    | Budget
+    | null;
+  models: CostLine[];
+  tasks: CostLine[];
+}
+
+/** Calls and cost of one model, or of one task. */
+export interface CostLine {
+  /** `provider/model`, or a task's id (`planner`, `answer`). */
+  name: string;
+  /** Calls that were answered. */
+  calls: number;
+  inputTokens: number;
+  outputTokens: number;
+  cacheReadTokens: number;
+  cacheWriteTokens: number;
+  spending: Spending;
 }
 
 export interface SessionListParams {
@@ -2215,6 +2600,38 @@ export interface LocalModelServer {
   modelIds: string[];
   /** It answers nobody without a key. */
   needsKey: boolean;
+}
+
+export interface RouteList {
+  routes: RouteRule[];
+}
+
+export interface RouteParams {
+  ruleId: string;
+}
+
+/** Every rule, once. */
+export interface RouteOrderParams {
+  ruleIds: string[];
+}
+
+/** None: runs without a budget spend as much as it takes. */
+export interface BudgetParams {
+  budget?: 
+    | Budget
+    | null;
+}
+
+/** `asOf`: day the prices were looked up, `YYYY-MM-DD`. A model's price is that of the longest `modelId` its own begins with. */
+export interface PriceList {
+  asOf: string;
+  prices: KnownPrice[];
+}
+
+/** A list price that is known here. */
+export interface KnownPrice {
+  kind: ProviderKind;
+  price: ModelPrice;
 }
 
 /** X25519 public key, base64url. */
@@ -2885,4 +3302,145 @@ export interface SecretRecord {
   encryptedPayload: string;
   createdAt: number;
   updatedAt: number;
+}
+
+/** A provider as it is given; it must name at least one model. */
+export interface ProviderConfigRecord {
+  /** `[a-z0-9][a-z0-9-]{0,31}`. */
+  providerId: string;
+  kind: FabricProviderKind;
+  /** Name of the secret that is its key, read at call time only. */
+  authRef: string;
+  /** Without it the kind's own; `local` has none. */
+  baseUrl?: string | null;
+  /** All tries of a call together; at most `MODEL_WALL_MS_MAX`. */
+  timeoutMs?: number | null;
+  /** Further tries of a call that may come out otherwise; fewer than `MODEL_TRIES_MAX`. */
+  maxRetries?: number | null;
+  /** Sent as `openai-organization`. */
+  organizationId?: string | null;
+  modelIds: string[];
+  defaultModelId?: string | null;
+  prices?: ModelPrice[];
+}
+
+export type FabricProviderKind = 
+  /** OpenAI chat completions. */
+  | "openai"
+  /** Anthropic messages. */
+  | "anthropic"
+  /** Gemini, by its chat completions. */
+  | "gemini"
+  /** A server of the person's own that speaks chat completions. */
+  | "local";
+
+/** What a call is for, as rules see it. */
+export interface FabricContext {
+  workerId?: string | null;
+  taskType?: string | null;
+}
+
+/** A question to a model. */
+export interface FabricRequest {
+  /** `provider/model`; without it the routes decide. */
+  modelId?: string | null;
+  system?: string;
+  messages: Message[];
+  tools?: ToolOffer[];
+  /** At most `MODEL_OUTPUT_TOKENS`, which is also taken without it. */
+  maxOutputTokens?: number | null;
+}
+
+export interface Message {
+  role: MessageRole;
+  parts: Part[];
+}
+
+export type MessageRole = 
+  | "user" | "assistant"
+  /** Results of the tool calls of the assistant message before it. */
+  | "tool";
+
+export type Part = 
+  | {
+    type: "text";
+    text: string;
+    origin: Origin;
+    labels: Label[];
+  }
+  /** A picture of a user's message: `data` is base64 of PNG or JPEG bytes. */
+  | {
+    type: "image";
+    mediaType: string;
+    data: string;
+    origin: Origin;
+    labels: Label[];
+  }
+  | ToolCallPart
+  | {
+    type: "tool_result";
+    callId: string;
+    text: string;
+    isError: boolean;
+    origin: Origin;
+    labels: Label[];
+  };
+
+/** Where a message part or tool result came from. */
+export interface Origin {
+  source: Source2;
+  /** Tool name, path, host or server the content came from. */
+  name: string;
+}
+
+export type Source2 = "core" | "person" | "model" | "tool" | "task";
+
+/** A call a model asks for. `callId` is `taskId.attempt.step.index`, whatever the provider called it. */
+export interface ToolCallPart {
+  callId: string;
+  /** Global name, such as `file.read`. */
+  tool: string;
+  /** The parsed arguments; a string where the model's text was not JSON. */
+  arguments: unknown;
+}
+
+export interface ToolOffer {
+  name: string;
+  /** The reversible wire name (`[A-Za-z0-9_-]{1,64}`). */
+  wireName: string;
+  description: string;
+  inputSchema: unknown;
+}
+
+/** An answer, with what it took. */
+export interface FabricAnswer {
+  text: string;
+  toolCalls: ToolCallPart[];
+  stop: StopReason;
+  usage: ModelUsageEvent;
+}
+
+export type StopReason = "end" | "tool_calls" | "length" | "refused";
+
+/** Tokens and time of one request. */
+export interface ModelUsageEvent {
+  /** `usage-N`, N from 1. */
+  eventId: string;
+  providerId: string;
+  modelId: string;
+  inputTokens: number;
+  outputTokens: number;
+  totalTokens: number;
+  latencyMs: number;
+  /** Where the price of the model is known. */
+  costUsd?: number | null;
+  createdAt: number;
+}
+
+/** Everything there is to see: providers by id, routes by priority (highest first), then id. */
+export interface ModelFabricSnapshot {
+  providers: ProviderConfigRecord[];
+  routes: RouteRule[];
+  /** Number of the newest usage event, 0 before the first. */
+  usageCursor: number;
 }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::fabric::FixedRoute;
 use crate::fault::ErrorCode;
 use crate::grant::{ApprovePolicy, Decision, EffectiveDecision, Grant, Question};
 use crate::identity::{Actor, Label};
@@ -10,6 +11,7 @@ use crate::model::{ProviderConfig, Usage};
 use crate::plan::Plan;
 use crate::run::{DeviceRole, RunStatus, SignInMethod};
 use crate::spawn::SandboxReport;
+use crate::spend::{Budget, Spend};
 use crate::tool::{Artifact, FileEntry};
 
 /// One fact with its place. The sequence is not part of the bytes; it is hashed beside them.
@@ -57,6 +59,17 @@ pub enum Fact {
     ProviderRemoved {
         provider_id: String,
     },
+    /// Added, or changed.
+    RouteSet {
+        route: crate::fabric::RouteRule,
+    },
+    RouteRemoved {
+        rule_id: String,
+    },
+    /// The budget of runs that are created without one.
+    BudgetDefaultSet {
+        budget: Option<Budget>,
+    },
     SecretStored {
         name: String,
     },
@@ -85,6 +98,18 @@ pub enum Fact {
         /// The finished run this goal goes on from.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         follows: Option<FollowNote>,
+        /// None: nothing holds the run's spending.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        budget: Option<Budget>,
+        /// Models of roles that do not use the run's own, until a plan is accepted.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        routes: Vec<FixedRoute>,
+        /// The program that plans and carries out the run in place of a model.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        playbook: Option<crate::playbook::PlaybookNote>,
+        /// Capabilities nobody gets in this run, beside those the workflow denies.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        deny: Vec<String>,
     },
     PlanProposed {
         version: u32,
@@ -97,6 +122,9 @@ pub enum Fact {
         plan_hash: String,
         accepted_after: u32,
         base_hash: String,
+        /// Models of roles that do not use the run's own. Those of the first acceptance hold for the whole run.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        routes: Vec<FixedRoute>,
     },
     PlanRejected {
         version: u32,
@@ -125,6 +153,10 @@ pub enum Fact {
     },
     RunPaused {},
     RunResumed {},
+    /// What the run may spend from now on.
+    BudgetSet {
+        budget: Option<Budget>,
+    },
     SlotsChanged {
         slots: u32,
     },
@@ -203,6 +235,15 @@ pub enum Fact {
     ModelRequested {
         route: String,
         request_hash: String,
+        /// Most the call can cost. It counts as spent until the call has finished; for good when it was cut off.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reserved: Option<Spend>,
+    },
+    /// The model of the route did not answer: the step is asked again elsewhere.
+    ModelFellBack {
+        from: String,
+        to: String,
+        error: FailureNote,
     },
     ModelFinished {
         route: String,
@@ -214,6 +255,9 @@ pub enum Fact {
         tool_calls: u32,
         preview: String,
         error: Option<FailureNote>,
+        /// What the call costs: by its usage, or all that was reserved where the provider told none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        booked: Option<Spend>,
     },
     ToolRequested {
         tool: String,
@@ -240,6 +284,9 @@ pub enum Fact {
         /// A person interrupted: the act was given up, and what it had changed by then is in the change set.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         interrupted: bool,
+        /// Steps of a script's calls, which follow this one's place.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        calls: u32,
     },
     /// The call never ran: bad arguments, unknown tool, refused, or (`CANCELED`) a person interrupted before it began. It is a finished
     /// step.
@@ -365,6 +412,12 @@ pub enum BaseNote {
 pub struct FailureNote {
     pub code: ErrorCode,
     pub message: String,
+}
+
+// Serde hands over a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A row as it left the ledger: the bytes are never rebuilt.

@@ -76,6 +76,7 @@ error_table! {
     ModelUnknown, "MODEL_UNKNOWN", 502, "Choose a model that this provider has.";
     ModelCredit, "MODEL_CREDIT", 502, "The provider's account is out of credit or over its limit; look there, or use another provider.";
     ModelOverloaded, "MODEL_OVERLOADED", 503, "The provider is busy; try again later.";
+    BudgetReached, "BUDGET_REACHED", 409, "Raise the budget of the run, or stop it.";
     NoRoute, "NO_ROUTE", 409, "Add a model, or choose the rehearsal model.";
     LedgerBroken, "LEDGER_BROKEN", 500, "Run `openwrap audit verify` and restore a copy of the data folder.";
     StorageFailed, "STORAGE_FAILED", 500, "Check free space and permissions of the data folder.";

@@ -78,6 +78,8 @@ pub enum QuestionKind {
     Tool,
     OutcomeUnknown,
     Conflict,
+    /// The next model call may go over the run's budget: a yes raises it as `exact` says, a no stops the run.
+    Budget,
 }
 
 /// How much an answer puts at stake; questions are listed by it, highest first.

@@ -90,6 +90,28 @@ limits! {
     LOCAL_MODEL_MS_MAX: u64 = 1_500;
     /// Trying a provider out.
     PROVIDER_TEST_MS_MAX: u64 = 60_000;
+    /// Money one run may be given, in millionths of a US dollar.
+    BUDGET_MICRO_USD_MAX: u64 = 1_000_000_000_000;
+    /// Tokens one run may be given.
+    BUDGET_TOKENS_MAX: u64 = 1_000_000_000_000;
+    /// Price of a million tokens, or of a minute of sound, in millionths of a US dollar.
+    MODEL_PRICE_MICRO_USD_MAX: u64 = 100_000_000_000;
+    /// Tokens a provider adds to a question of its own: templates, its words about tools.
+    MODEL_TEMPLATE_TOKENS_MAX: usize = 4_096;
+    /// Tokens of one picture, whatever the provider.
+    MODEL_PICTURE_TOKENS_MAX: usize = 40_000;
+    /// Rules that say which model serves what.
+    ROUTES_MAX: usize = 100;
+    /// Models that stand in for the one of a rule.
+    ROUTE_FALLBACKS_MAX: usize = 8;
+    /// Usage events the native model fabric keeps; the oldest go first.
+    USAGE_EVENTS_MAX: usize = 10_000;
+    /// Bytes of one recording as a model gets it.
+    AUDIO_BYTES_MAX: usize = 25 * 1024 * 1024;
+    /// Characters of what a model is told about a recording.
+    AUDIO_PROMPT_CHARS_MAX: usize = 2_000;
+    /// Tokens of a second of sound, whatever the provider.
+    AUDIO_TOKENS_PER_SECOND_MAX: usize = 50;
     /// Runs under way at once.
     RUNS_MAX: usize = 16;
     /// Pending questions of one run.
@@ -206,6 +228,18 @@ limits! {
     AUDIT_PAGE_MAX: usize = 200;
     /// Bytes of one answer with stored rows; the last row may go over it.
     AUDIT_ROWS_BYTES_MAX: usize = 4 * 1024 * 1024;
+    /// Tool calls of one attempt that a playbook carries out.
+    PLAYBOOK_STEPS_MAX: usize = 10_000;
+    /// Playbooks that are listed.
+    PLAYBOOKS_MAX: usize = 200;
+    /// Files of one playbook.
+    PLAYBOOK_FILES_MAX: usize = 32;
+    /// Things one playbook asks for.
+    PLAYBOOK_INPUTS_MAX: usize = 32;
+    /// A text a playbook is given.
+    PLAYBOOK_TEXT_BYTES_MAX: usize = 16 * 1024;
+    /// Capabilities a run is given, or denied, beforehand.
+    RUN_RULES_MAX: usize = 200;
     /// Connections of one child open at once.
     CONNECTIONS_MAX: usize = 256;
     /// Events between two snapshots of the fold.

@@ -45,6 +45,50 @@ pub trait Vision: Send + Sync {
     fn look(&self, question: PictureQuestion, cancel: CancellationToken) -> Task<'_, Outcome<PictureAnswer>>;
 }
 
+/// A recording as it goes to a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recording {
+    /// Such as `audio/mpeg`.
+    pub media_type: &'static str,
+    /// Ending of a file of that form, such as `mp3`.
+    pub ending: &'static str,
+    /// At most `AUDIO_BYTES_MAX`.
+    pub bytes: bytes::Bytes,
+    /// Most seconds that so many bytes can hold.
+    pub seconds_max: u64,
+}
+
+/// A question about a recording.
+#[derive(Debug, Clone)]
+pub struct RecordingQuestion {
+    pub run_id: String,
+    pub step: StepRef,
+    /// `provider/model`; none: the one a person chose for sound.
+    pub route: Option<String>,
+    /// Names and words to expect.
+    pub prompt: Option<String>,
+    pub recording: Recording,
+}
+
+/// What was said in a recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordingAnswer {
+    /// `provider/model` that listened.
+    pub route: String,
+    pub text: String,
+    /// The route is the rehearsal's: nobody has listened.
+    pub rehearsal: bool,
+}
+
+/// Models that write down what is said.
+pub trait Hearing: Send + Sync {
+    /// One transcript.
+    ///
+    /// # Errors
+    /// `NO_ROUTE`, `MODEL_*`, `EGRESS_*`, `BUDGET_REACHED`, `CANCELED`.
+    fn listen(&self, question: RecordingQuestion, cancel: CancellationToken) -> Task<'_, Outcome<RecordingAnswer>>;
+}
+
 /// A folder to serve.
 #[derive(Debug, Clone)]
 pub struct PreviewRequest {

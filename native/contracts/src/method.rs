@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::grant::{ApprovePolicy, Decision};
 use crate::model::ProviderConfig;
 use crate::run::{DeviceRole, Overview, Project, RunSummary};
+use crate::spend::{Budget, CostLine, KnownPrice, Spending};
 use crate::tool::FileEntry;
 
 /// What a caller must hold.
@@ -79,6 +80,12 @@ methods! {
     "run.steer" Post "/api/runs/steer" Drive (SteerParams) -> Done: "Tells the workers of a live run something: before their next step, or at once.";
     "run.changes" Get "/api/runs/changes" Watch (ChangesParams) -> ChangeList: "What a task, or the whole run, changed: paths with kind and sizes.";
     "run.diff" Get "/api/runs/diff" Watch (DiffParams) -> FileDiff: "One changed file before and after.";
+    "playbook.list" Get "/api/playbooks" Watch (Empty) -> PlaybookList: "Playbooks with what they ask for.";
+    "playbook.get" Get "/api/playbooks/one" Watch (PlaybookParams) -> PlaybookProgram: "One playbook with its program.";
+    "playbook.run" Post "/api/playbooks/run" Drive (PlaybookRunParams) -> RunSummary: "Starts a run that a playbook plans and carries out, without a model.";
+    "playbook.draft" Post "/api/playbooks/draft" Drive (PlaybookDraftParams) -> PlaybookDraft: "Writes a playbook that repeats the tool calls of a finished run.";
+    "run.budget" Post "/api/runs/budget" Approve (RunBudgetParams) -> Done: "Sets what a run may spend; a question about it is answered by that.";
+    "run.cost" Get "/api/runs/cost" Watch (RunParams) -> RunCost: "What a run has cost so far, by model and by task.";
     "session.list" Get "/api/sessions" Watch (SessionListParams) -> SessionList: "Live sessions, and closed ones of live runs.";
     "session.view" Get "/api/sessions/view" Watch (SessionParams) -> SessionView: "A session as it is now, for one who joins late.";
     "session.take" Post "/api/sessions/take" Drive (SessionCommand) -> crate::session::Lease: "Takes control: the worker waits at its next step.";
@@ -96,6 +103,12 @@ methods! {
     "provider.remove" Post "/api/providers/remove" Drive (ProviderParams) -> Done: "Removes a provider and its key.";
     "provider.test" Post "/api/providers/test" Drive (ProviderTestParams) -> crate::model::ProviderTest: "Asks a provider, added or not, one short question; what is wrong is told with what to do about it.";
     "provider.find" Post "/api/providers/find" Drive (Empty) -> LocalModelServers: "Looks for model servers at their usual ports of this machine.";
+    "route.list" Get "/api/routes" Watch (Empty) -> RouteList: "Which models serve which roles, in the order the rules are tried.";
+    "route.put" Post "/api/routes" Drive (crate::fabric::RouteRule) -> Done: "Adds or changes a rule.";
+    "route.remove" Post "/api/routes/remove" Drive (RouteParams) -> Done: "Removes a rule.";
+    "route.order" Post "/api/routes/order" Drive (RouteOrderParams) -> RouteList: "Gives all rules new priorities, highest first.";
+    "budget.set" Post "/api/budget" Drive (BudgetParams) -> Done: "Sets what runs may spend that are created without a budget.";
+    "price.list" Get "/api/prices" Watch (Empty) -> PriceList: "List prices of models that are known here.";
     "secret.public_key" Get "/api/secrets/key" Drive (Empty) -> PublicKey: "The core's public key to which secrets are sealed.";
     "secret.store" Post "/api/secrets" Drive (SecretStoreParams) -> Done: "Keeps a secret that was sealed to the public key.";
     "audit.verify" Post "/api/audit/verify" Watch (Empty) -> AuditReport: "Recomputes the chain, every blob hash and the head.";
@@ -158,8 +171,35 @@ wire! {
         #[serde(default)] allow: Vec<String>,
         /// A finished run of the same project this goal goes on from: the planner reads its goal and answer.
         #[serde(default, skip_serializing_if = "Option::is_none")] follows: Option<String>,
+        /// Without it the default holds, when one is set.
+        #[serde(default, skip_serializing_if = "Option::is_none")] budget: Option<Budget>,
+        /// Capabilities nobody gets in this run; they win over every grant.
+        #[serde(default)] deny: Vec<String>,
     }
+    /// By name. `folder`: where a person's own lie.
+    PlaybookList { playbooks: Vec<crate::playbook::Playbook>, folder: String }
+    PlaybookParams { name: String }
+    /// Files in the order they are loaded.
+    PlaybookProgram { playbook: crate::playbook::Playbook, files: Vec<crate::script::Source> }
+    /// `inputs`: by name, as the playbook asks for them. The rest as for `run.create`.
+    PlaybookRunParams { request_id: String, project_id: String, name: String, #[serde(default)] inputs: std::collections::BTreeMap<String, serde_json::Value>, approve: ApprovePolicy, #[serde(default, skip_serializing_if = "Option::is_none")] slots: Option<u32>, #[serde(default)] allow: Vec<String>, #[serde(default)] deny: Vec<String> }
+    /// `name`: of the new playbook; without it one is made from the goal.
+    PlaybookDraftParams { request_id: String, run_id: String, #[serde(default, skip_serializing_if = "Option::is_none")] name: Option<String> }
+    /// `path`: of the written file. `notes`: what the draft cannot repeat, or repeats only as it was.
+    PlaybookDraft { name: String, path: String, notes: Vec<String> }
     RunParams { run_id: String }
+    /// `budget`: none takes it away.
+    RunBudgetParams { request_id: String, run_id: String, #[serde(default, skip_serializing_if = "Option::is_none")] budget: Option<Budget> }
+    /// `models` by name, `tasks` in the order they first asked a model.
+    RunCost { total: Spending, #[serde(default, skip_serializing_if = "Option::is_none")] budget: Option<Budget>, models: Vec<CostLine>, tasks: Vec<CostLine> }
+    RouteList { routes: Vec<crate::fabric::RouteRule> }
+    RouteParams { rule_id: String }
+    /// Every rule, once.
+    RouteOrderParams { rule_ids: Vec<String> }
+    /// None: runs without a budget spend as much as it takes.
+    BudgetParams { #[serde(default, skip_serializing_if = "Option::is_none")] budget: Option<Budget> }
+    /// `asOf`: day the prices were looked up, `YYYY-MM-DD`. A model's price is that of the longest `modelId` its own begins with.
+    PriceList { as_of: String, prices: Vec<KnownPrice> }
     RunCommand { request_id: String, run_id: String }
     /// Events are the stored bytes, parsed; `sequences` runs parallel to `events`.
     EventPage { events: Vec<crate::event::Event>, sequences: Vec<u32>, last_sequence: u32 }

@@ -8,6 +8,8 @@ use serde_json::Value;
 
 use crate::fault::ErrorCode;
 use crate::identity::{Label, Origin, StepRef};
+use crate::ports::Meter;
+use crate::spend::ModelPrice;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -150,6 +152,36 @@ pub struct ModelCall {
     pub step: StepRef,
     /// Shared with the conversation, which goes on with it.
     pub request: Arc<ModelRequest>,
+    /// Told what each try may cost.
+    pub meter: Option<Arc<dyn Meter>>,
+}
+
+/// A recording to be written down.
+#[derive(Debug, Clone)]
+pub struct TranscriptionCall {
+    pub run_id: String,
+    /// `provider/model`.
+    pub route: String,
+    /// Name of the file, with the ending that tells its form.
+    pub file_name: String,
+    pub media_type: String,
+    /// At most `AUDIO_BYTES_MAX`.
+    pub bytes: bytes::Bytes,
+    /// Names and words to expect; never an instruction.
+    pub prompt: Option<String>,
+    pub meter: Option<Arc<dyn Meter>>,
+}
+
+/// What was said in a recording.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TranscriptionReply {
+    pub text: String,
+    /// Zero where the provider counts time, or nothing.
+    pub usage: Usage,
+    /// Seconds of sound, rounded up, where the provider counts time.
+    pub seconds: Option<u64>,
+    pub latency_ms: u32,
+    pub tries: u32,
 }
 
 /// What came back of a call that ended well.
@@ -177,9 +209,12 @@ pub struct ProviderConfig {
     pub model_ids: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_model_id: Option<String>,
+    /// What its models cost, where a person says so; else list prices count as far as they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prices: Vec<ModelPrice>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProviderKind {
     /// OpenAI chat completions.

@@ -342,6 +342,8 @@ pub struct ToolCall {
     /// A program that the attempt left running may be at work in the view: what this step finds there and what has changed since the
     /// last one are inputs, whatever the tool.
     pub beside: bool,
+    /// How a tool that runs a script calls others.
+    pub nested: Option<crate::script::Nested>,
 }
 
 /// Every tool call, built-in or MCP.
@@ -396,6 +398,8 @@ pub struct ToolInput {
     pub cancel: CancellationToken,
     /// What of the network the step's grants give to a program it starts.
     pub network: crate::spawn::Network,
+    /// Where the calls of a script go; none where a script cannot run.
+    pub nested: Option<crate::script::Nested>,
 }
 
 /// One tool. Pure needs, then the act.
@@ -462,6 +466,16 @@ pub trait Approver: Send + Sync {
         None
     }
 
+    /// In a replay: whether the run's budget was asked about at this step.
+    fn budget_asked(&self, _step: &StepRef) -> bool {
+        false
+    }
+
+    /// In a replay: the model that stood in for the route's at this step.
+    fn fallback(&self, _step: &StepRef) -> Option<String> {
+        None
+    }
+
     /// In a replay: whether a person gave this step up.
     fn interrupted(&self, _step: &StepRef) -> bool {
         false
@@ -490,6 +504,27 @@ pub struct ObservedResult {
     pub labels: Vec<Label>,
 }
 
+/// What the tries of one model call may cost, as the run that pays for them sees it.
+pub trait Meter: Send + Sync + std::fmt::Debug {
+    /// The provider has begun to answer: the try is paid for, whatever becomes of it.
+    fn begun(&self);
+
+    /// Another try goes out: the one before is booked, and as much is reserved again. Never waits for a person.
+    ///
+    /// # Errors
+    /// `BUDGET_REACHED`; as `Ledger::append`.
+    fn again(&self) -> Task<'_, Outcome<()>>;
+}
+
+/// Which models the roles of a new run use.
+pub trait Routes: Send + Sync {
+    /// Those that do not use `model`, by role.
+    ///
+    /// # Errors
+    /// `STORAGE_FAILED`.
+    fn fixed<'a>(&'a self, model: &'a str) -> Task<'a, Outcome<Vec<crate::fabric::FixedRoute>>>;
+}
+
 /// Every model call.
 pub trait Models: Send + Sync {
     /// One answer; text deltas go to `deltas` while it streams. A try cut off is asked again within the limits.
@@ -502,6 +537,27 @@ pub trait Models: Send + Sync {
         deltas: Arc<dyn TextSink>,
         cancel: CancellationToken,
     ) -> Task<'_, Outcome<ModelReply>>;
+
+    /// What is said in a recording.
+    ///
+    /// # Errors
+    /// As `complete`; `LIMIT_EXCEEDED`.
+    fn transcribe(
+        &self,
+        call: crate::model::TranscriptionCall,
+        _cancel: CancellationToken,
+    ) -> Task<'_, Outcome<crate::model::TranscriptionReply>> {
+        let fault = crate::fault::Fault::new(
+            crate::fault::ErrorCode::NoRoute,
+            format!("`{}` writes no recordings down", call.route),
+        );
+        Box::pin(async move { Err(fault) })
+    }
+
+    /// What a route's model costs, where that is known.
+    fn price(&self, _route: &str) -> Option<crate::spend::ModelPrice> {
+        None
+    }
 }
 
 /// Takes the text of a step as it comes.

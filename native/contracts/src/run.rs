@@ -3,9 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::fabric::RouteRule;
 use crate::grant::{ApprovePolicy, Question};
 use crate::model::ProviderConfig;
 use crate::spawn::SandboxReport;
+use crate::spend::{Budget, Spending};
 use crate::tool::Artifact;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -86,6 +88,14 @@ pub struct RunSummary {
     /// Sequence of the run's first event.
     pub first_sequence: u32,
     pub undone: bool,
+    /// What it may spend; none: as much as it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    #[serde(default)]
+    pub spending: Spending,
+    /// Name of the playbook that runs in place of a model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playbook: Option<String>,
 }
 
 /// A question that waits, with its place.
@@ -116,6 +126,12 @@ pub struct Overview {
     pub approvals: Vec<PendingApproval>,
     /// By provider id.
     pub providers: Vec<ProviderConfig>,
+    /// In the order they are tried.
+    #[serde(default)]
+    pub routes: Vec<RouteRule>,
+    /// Of runs that are created without a budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_budget: Option<Budget>,
     pub sandbox: SandboxReport,
     /// Features switched off, with the switch that did it.
     pub disabled: Vec<DisabledFeature>,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::canonical::canonical_hash;
 use crate::fault::ErrorCode;
 use crate::method::METHODS;
-use crate::{Outcome, ap, aq, ar, at, au, event, limits};
+use crate::{Outcome, ap, aq, ar, at, au, event, fabric, limits};
 
 /// Methods, errors, limits and the JSON Schema (2020-12) of every wire type, by name.
 ///
@@ -33,6 +33,7 @@ pub fn document() -> Outcome<Value> {
     ar::register(&mut generator);
     at::register(&mut generator);
     au::register(&mut generator);
+    fabric::register(&mut generator);
     let errors: Vec<Value> = ErrorCode::ALL
         .iter()
         .map(|code| json!({ "code": code.as_str(), "status": code.http_status(), "hint": code.hint() }))

@@ -93,6 +93,8 @@ pub enum Writes {
 pub struct ToolStep {
     /// What the model reads, at most `TOOL_RESULT_BYTES_MAX`.
     pub text: String,
+    /// All of the result: canonical JSON.
+    pub result: bytes::Bytes,
     pub is_error: bool,
     pub labels: Vec<Label>,
     /// Blob of the full result.
