@@ -28,6 +28,7 @@ export const ERRORS: Record<ErrorCode, { status: number; hint: string }> = {
   DEFINITION_CHANGED: { status: 409, hint: "Look at what the server changed, then approve it or remove the server." },
   LIMIT_EXCEEDED: { status: 413, hint: "Make it smaller than the stated limit." },
   TOO_MANY_REQUESTS: { status: 429, hint: "Wait a moment, then try again." },
+  PAIRING_LOCKED: { status: 423, hint: "Too many wrong codes: ask for a new link and code." },
   SANDBOX_UNAVAILABLE: { status: 503, hint: "Run `openwrap doctor` to see what this system lacks." },
   SPAWN_FAILED: { status: 500, hint: "Check that the program exists and may be run." },
   EGRESS_DENIED: { status: 403, hint: "Grant the host by name, or do without it." },

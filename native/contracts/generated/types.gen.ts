@@ -65,6 +65,71 @@ export interface LaunchLink {
   expiresAt: number;
 }
 
+/** `own`: the one that asks. `remote`: nothing while the server listens on this machine only. */
+export interface DeviceList {
+  devices: DeviceEntry[];
+  remote?: 
+    | RemoteDoor
+    | null;
+}
+
+/** `name`: as the person who paired it called it; empty for a browser that came by a launch link. */
+export interface DeviceEntry {
+  deviceId: string;
+  name: string;
+  role: DeviceRole;
+  createdAt: number;
+  lastSeenAt: number;
+  own: boolean;
+}
+
+/** `origins` under which devices reach the server; `fingerprint`: SHA-256 of the local authority's certificate, hex in pairs. None behind a proxy. */
+export interface RemoteDoor {
+  origins: string[];
+  fingerprint?: string | null;
+}
+
+export interface DeviceRoleParams {
+  requestId: string;
+  deviceId: string;
+  role: DeviceRole;
+}
+
+export interface DeviceParams {
+  requestId: string;
+  deviceId: string;
+}
+
+export interface PairingOfferParams {
+  role: DeviceRole;
+}
+
+/** `code`: six digits, told beside the link and never again. One link for each origin. */
+export interface PairingOffer {
+  pairingId: string;
+  code: string;
+  links: string[];
+  role: DeviceRole;
+  expiresAt: number;
+}
+
+export interface PairingParams {
+  pairingId: string;
+}
+
+/** `link`: last part of the link's path. `publicKey`: the browser's fresh Ed25519 key, raw, base64url. `signature`: its over the text `openwrap/pair/1` followed by `link`, base64url. */
+export interface PairingClaimParams {
+  link: string;
+  code: string;
+  name: string;
+  publicKey: string;
+  signature: string;
+}
+
+export interface PairingKnown {
+  known: boolean;
+}
+
 /** Every durable fact the start page needs, at one sequence; the stream goes on after it. */
 export interface Overview {
   /** The fold covers events up to here. */
@@ -588,6 +653,53 @@ export interface SignedInEvent {
   deviceId: string;
   method: SignInMethod;
   role: DeviceRole;
+}
+
+/** `offered_by`: device that made the offer, or the command line. */
+export interface DevicePairedEvent {
+  type: "device_paired";
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: Actor;
+  projectId?: string | null;
+  runId?: string | null;
+  /** A task of the plan, or `planner` / `answer`. */
+  taskId?: string | null;
+  attempt?: number | null;
+  step?: number | null;
+  deviceId: string;
+  name: string;
+  role: DeviceRole;
+  offeredBy: string;
+}
+
+export interface DeviceRoleChangedEvent {
+  type: "device_role_changed";
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: Actor;
+  projectId?: string | null;
+  runId?: string | null;
+  /** A task of the plan, or `planner` / `answer`. */
+  taskId?: string | null;
+  attempt?: number | null;
+  step?: number | null;
+  deviceId: string;
+  role: DeviceRole;
+}
+
+export interface DeviceRevokedEvent {
+  type: "device_revoked";
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: Actor;
+  projectId?: string | null;
+  runId?: string | null;
+  /** A task of the plan, or `planner` / `answer`. */
+  taskId?: string | null;
+  attempt?: number | null;
+  step?: number | null;
+  deviceId: string;
 }
 
 export interface RunCreatedEvent {
@@ -1458,6 +1570,9 @@ export type Event =
   | RecordKeptEvent
   | LaunchLinkIssuedEvent
   | SignedInEvent
+  | DevicePairedEvent
+  | DeviceRoleChangedEvent
+  | DeviceRevokedEvent
   | RunCreatedEvent
   | PlanProposedEvent
   | PlanAcceptedEvent
@@ -1764,6 +1879,8 @@ export type ErrorCode =
   | "LIMIT_EXCEEDED"
   /** Wait a moment, then try again. */
   | "TOO_MANY_REQUESTS"
+  /** Too many wrong codes: ask for a new link and code. */
+  | "PAIRING_LOCKED"
   /** Run `openwrap doctor` to see what this system lacks. */
   | "SANDBOX_UNAVAILABLE"
   /** Check that the program exists and may be run. */

@@ -86,6 +86,20 @@ pub enum Fact {
         method: SignInMethod,
         role: DeviceRole,
     },
+    /// `offered_by`: device that made the offer, or the command line.
+    DevicePaired {
+        device_id: String,
+        name: String,
+        role: DeviceRole,
+        offered_by: String,
+    },
+    DeviceRoleChanged {
+        device_id: String,
+        role: DeviceRole,
+    },
+    DeviceRevoked {
+        device_id: String,
+    },
     // Run.
     RunCreated {
         goal: String,

@@ -63,6 +63,7 @@ error_table! {
     DefinitionChanged, "DEFINITION_CHANGED", 409, "Look at what the server changed, then approve it or remove the server.";
     LimitExceeded, "LIMIT_EXCEEDED", 413, "Make it smaller than the stated limit.";
     TooManyRequests, "TOO_MANY_REQUESTS", 429, "Wait a moment, then try again.";
+    PairingLocked, "PAIRING_LOCKED", 423, "Too many wrong codes: ask for a new link and code.";
     SandboxUnavailable, "SANDBOX_UNAVAILABLE", 503, "Run `openwrap doctor` to see what this system lacks.";
     SpawnFailed, "SPAWN_FAILED", 500, "Check that the program exists and may be run.";
     EgressDenied, "EGRESS_DENIED", 403, "Grant the host by name, or do without it.";

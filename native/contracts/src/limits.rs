@@ -242,6 +242,22 @@ limits! {
     RUN_RULES_MAX: usize = 200;
     /// Connections of one child open at once.
     CONNECTIONS_MAX: usize = 256;
+    /// A pairing link and its code.
+    PAIRING_MS: u64 = 600_000;
+    /// Wrong codes after which a pairing is locked.
+    PAIRING_TRIES_MAX: usize = 5;
+    /// Pairings of an installation, waiting and locked.
+    PAIRINGS_MAX: usize = 16;
+    /// Characters of a device's name.
+    DEVICE_NAME_CHARS_MAX: usize = 60;
+    /// Life of a certificate of this server.
+    CERTIFICATE_MS: u64 = 60 * 24 * 3_600_000;
+    /// Names and addresses under which a server is reached.
+    SERVER_NAMES_MAX: usize = 32;
+    /// Streams of one HTTP/2 connection open at once.
+    HTTP2_STREAMS_MAX: usize = 100;
+    /// Connections of one address beyond this machine.
+    PEER_CONNECTIONS_MAX: usize = 64;
     /// Events between two snapshots of the fold.
     SNAPSHOT_EVENTS: usize = 10_000;
 }

@@ -63,6 +63,13 @@ methods! {
     "session.prove" Post "/api/session/prove" Open (ProveParams) -> TabSecret: "Trades a signed challenge for a tab secret.";
     "session.register_key" Post "/api/session/key" Watch (RegisterKeyParams) -> Done: "Keeps the public half of this browser's device key.";
     "launch.create" Post "/api/launch" CommandLine (Empty) -> LaunchLink: "A new one-time launch link.";
+    "device.list" Get "/api/devices" Watch (Empty) -> DeviceList: "Devices that are signed in, newest first, and how others reach this server.";
+    "device.set_role" Post "/api/devices/role" Drive (DeviceRoleParams) -> Done: "Changes what a device may do, at once.";
+    "device.revoke" Post "/api/devices/revoke" Drive (DeviceParams) -> Done: "Signs a device out for good; what it has open ends.";
+    "pairing.offer" Post "/api/pairing/offer" Drive (PairingOfferParams) -> PairingOffer: "A link and a code that let one more device in, for ten minutes.";
+    "pairing.withdraw" Post "/api/pairing/withdraw" Drive (PairingParams) -> Done: "Takes an offer back.";
+    "pairing.claim" Post "/api/pairing/claim" Open (PairingClaimParams) -> SignIn: "Trades link and code for a device cookie and a tab secret, bound to the browser's fresh key.";
+    "pairing.known" Get "/api/pairing" Open (Empty) -> PairingKnown: "Whether this browser's cookie is of a device that is signed in.";
     "overview.get" Get "/api/overview" Watch (Empty) -> Overview: "Every durable fact the start page needs, at one sequence.";
     "project.open" Post "/api/projects" Drive (ProjectOpenParams) -> Project: "Lets the workforce work in a folder.";
     "project.sample" Post "/api/projects/sample" Drive (Empty) -> Project: "Creates the sample project and opens it.";
@@ -155,6 +162,21 @@ wire! {
     /// Raw Ed25519 public key, base64url.
     RegisterKeyParams { public_key: String }
     LaunchLink { url: String, expires_at: i64 }
+    /// `own`: the one that asks. `remote`: nothing while the server listens on this machine only.
+    DeviceList { devices: Vec<DeviceEntry>, #[serde(default, skip_serializing_if = "Option::is_none")] remote: Option<RemoteDoor> }
+    /// `name`: as the person who paired it called it; empty for a browser that came by a launch link.
+    DeviceEntry { device_id: String, name: String, role: DeviceRole, created_at: i64, last_seen_at: i64, own: bool }
+    /// `origins` under which devices reach the server; `fingerprint`: SHA-256 of the local authority's certificate, hex in pairs. None behind a proxy.
+    RemoteDoor { origins: Vec<String>, #[serde(default, skip_serializing_if = "Option::is_none")] fingerprint: Option<String> }
+    DeviceParams { request_id: String, device_id: String }
+    DeviceRoleParams { request_id: String, device_id: String, role: DeviceRole }
+    PairingOfferParams { role: DeviceRole }
+    /// `code`: six digits, told beside the link and never again. One link for each origin.
+    PairingOffer { pairing_id: String, code: String, links: Vec<String>, role: DeviceRole, expires_at: i64 }
+    PairingParams { pairing_id: String }
+    /// `link`: last part of the link's path. `publicKey`: the browser's fresh Ed25519 key, raw, base64url. `signature`: its over the text `openwrap/pair/1` followed by `link`, base64url.
+    PairingClaimParams { link: String, code: String, name: String, public_key: String, signature: String }
+    PairingKnown { known: bool }
     ProjectOpenParams { path: String, #[serde(default, skip_serializing_if = "Option::is_none")] name: Option<String> }
     ProjectFilesParams { project_id: String }
     FileList { files: Vec<FileEntry> }

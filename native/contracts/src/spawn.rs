@@ -262,6 +262,12 @@ pub trait ChildControl: Send + Sync {
     /// Kills the child and all it started; `wait` says when they are gone.
     fn kill(&self);
 
+    /// Types as much as the child's terminal takes at once, and nothing while anything waits in `stdin`: the order is kept. Gives how
+    /// many bytes it took.
+    fn type_now(&self, _bytes: &[u8]) -> usize {
+        0
+    }
+
     /// Gives the child's terminal another size; its programs are told.
     ///
     /// # Errors
