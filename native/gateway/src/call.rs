@@ -276,6 +276,7 @@ impl ToolGatewayCore {
             result_hash: result_hash.clone(),
             preview: preview(&text),
         };
+        let content = result.bytes().clone();
         let named = Named::new(&*self.blobs, vec![papers.arguments, result]);
         approver
             .ledger()
@@ -283,6 +284,7 @@ impl ToolGatewayCore {
             .await?;
         Ok(ToolStep {
             text,
+            result: content,
             is_error: true,
             labels: Vec::new(),
             result_hash,

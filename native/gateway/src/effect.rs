@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use openwrap_contracts::canonical::{Hashed, canonical_bytes};
 use openwrap_contracts::change::ChangeSet;
@@ -40,6 +41,7 @@ pub(crate) struct Effect<'a> {
 struct Finished {
     /// What the hashes name and is not kept yet.
     content: Vec<Hashed>,
+    result: Bytes,
     result_hash: String,
     change_set_hash: Option<String>,
     is_error: bool,
@@ -91,6 +93,7 @@ impl Effect<'_> {
         let bytes = self.core.blobs.get(&recorded.result_hash).await?;
         Ok(Finished {
             text: model_text(&bytes),
+            result: bytes,
             content: Vec::new(),
             result_hash: recorded.result_hash,
             change_set_hash: recorded.change_set_hash,
@@ -128,6 +131,7 @@ impl Effect<'_> {
         let changes = kept(&changes)?;
         let took = self.core.clock.now_ms().saturating_sub(started);
         Ok(Finished {
+            result: result.bytes().clone(),
             result_hash: result.hex(),
             change_set_hash: changes.as_ref().map(Hashed::hex),
             content: changes.into_iter().chain([result]).collect(),
@@ -201,6 +205,7 @@ impl Effect<'_> {
             step: call.step.clone(),
             cancel: self.cancel.clone(),
             network: self.network(call),
+            nested: call.nested.clone(),
         };
         let work = AssertUnwindSafe(async { self.tool.run(input).await }).catch_unwind();
         let gave_up = async {
@@ -251,12 +256,14 @@ impl Effect<'_> {
             artifacts: finished.artifacts,
             preview: preview(&finished.text),
             interrupted,
+            calls: call.nested.as_ref().map_or(0, |nested| nested.0.made()),
         };
         let named = Named::new(&*self.core.blobs, finished.content);
         let event = self.core.event(call, fact);
         self.approver.ledger().append_behind(named, vec![event]).await?;
         Ok(ToolStep {
             text: finished.text,
+            result: finished.result,
             is_error: finished.is_error,
             labels: finished.labels,
             result_hash: finished.result_hash,

@@ -165,10 +165,10 @@ impl<'a, 'js> Realm<'a, 'js> {
         calls: &Rc<Cell<usize>>,
     ) -> rquickjs::Result<Self> {
         let host = Object::new(ctx.clone())?;
-        host.set("began", job.script.date_ms)?;
+        host.set("began", job.script.world.date_ms)?;
         host.set("timersMax", SCRIPT_TIMERS_MAX)?;
         host.set("outputMax", job.script.bounds.output_bytes)?;
-        let chance = RefCell::new(Chance::new(&job.script.seed));
+        let chance = RefCell::new(Chance::new(&job.script.world.seed));
         host.set("random", Func::from(move || chance.borrow_mut().next()))?;
         let printed = Rc::clone(print);
         host.set(
@@ -183,7 +183,7 @@ impl<'a, 'js> Realm<'a, 'js> {
         host.set("call", call)?;
         in_realm::<Function<'js>>(ctx, "guards", GUARDS)?.call::<_, ()>(())?;
         let realm: Function<'js> = in_realm(ctx, "realm", REALM)?;
-        let controls: Object<'js> = realm.call((host, job.script.tools.clone()))?;
+        let controls: Object<'js> = realm.call((host, job.script.world.tools.clone()))?;
         Ok(Self {
             ctx: ctx.clone(),
             job,

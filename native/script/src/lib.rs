@@ -9,6 +9,7 @@
 //!
 //! It must not know which tools there are, how they are granted, or what a run is: calls go to the [`Caller`] it is given.
 
+mod code_run;
 mod declare;
 mod drive;
 mod host;
@@ -18,119 +19,32 @@ mod strip;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use code_run::CodeRun;
 pub use declare::declarations;
 use openwrap_contracts::fault::{ErrorCode, Fault, Outcome};
-use openwrap_contracts::limits::{
-    SCRIPT_CPU_MS_MAX, SCRIPT_HEAP_BYTES_MAX, SCRIPT_OUTPUT_BYTES_MAX, SCRIPT_SOURCE_BYTES_MAX, SCRIPT_STACK_BYTES_MAX,
-    SCRIPT_STOP_MS_MAX, SCRIPT_VALUE_BYTES_MAX, SCRIPTS_MAX,
-};
+use openwrap_contracts::limits::{SCRIPT_SOURCE_BYTES_MAX, SCRIPT_STOP_MS_MAX, SCRIPT_VALUE_BYTES_MAX, SCRIPTS_MAX};
 use openwrap_contracts::ports::{CancellationToken, Task};
-use serde_json::Value;
+pub use openwrap_contracts::script::{Answer, Bounds, Call, Caller, Finished, Script, Scripts, Source, World};
 use tokio::sync::{Semaphore, oneshot};
 
-/// One file of TypeScript.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// What faults and imports call it (`report.ts`).
-    pub name: String,
-    pub text: String,
-}
-
-/// What is run.
-#[derive(Debug, Clone)]
-pub struct Script {
-    pub source: Source,
-    /// The only files it may import, by name; each may import those before it.
-    pub modules: Vec<Source>,
-    /// JSON the script gets as `inputs`.
-    pub inputs: Value,
-    /// Global names of the tools it sees, in the order of the registry.
-    pub tools: Vec<String>,
-    /// Where its chance comes from; the step's place in the run is a good one.
-    pub seed: String,
-    /// The run's date: milliseconds since the epoch.
-    pub date_ms: i64,
-    pub bounds: Bounds,
-}
-
-/// What one script may use. The defaults are the limits of the product, which nothing raises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
-    /// Processor time, waiting for tools not counted.
-    pub cpu_ms: u64,
-    pub heap_bytes: usize,
-    pub stack_bytes: usize,
-    pub output_bytes: usize,
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self {
-            cpu_ms: SCRIPT_CPU_MS_MAX,
-            heap_bytes: SCRIPT_HEAP_BYTES_MAX,
-            stack_bytes: SCRIPT_STACK_BYTES_MAX,
-            output_bytes: SCRIPT_OUTPUT_BYTES_MAX,
-        }
+/// Never more than the product's limits.
+fn within_limits(bounds: Bounds) -> Bounds {
+    let most = Bounds::default();
+    Bounds {
+        cpu_ms: bounds.cpu_ms.min(most.cpu_ms),
+        heap_bytes: bounds.heap_bytes.min(most.heap_bytes),
+        stack_bytes: bounds.stack_bytes.min(most.stack_bytes),
+        output_bytes: bounds.output_bytes.min(most.output_bytes),
     }
 }
 
-impl Bounds {
-    fn within_limits(self) -> Self {
-        let most = Self::default();
-        Self {
-            cpu_ms: self.cpu_ms.min(most.cpu_ms),
-            heap_bytes: self.heap_bytes.min(most.heap_bytes),
-            stack_bytes: self.stack_bytes.min(most.stack_bytes),
-            output_bytes: self.output_bytes.min(most.output_bytes),
-        }
-    }
-}
-
-/// One call of a tool.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Call {
-    /// Counts from 1, in the order the script made them.
-    pub number: usize,
-    pub tool: String,
-    /// A JSON object, at most `TOOL_ARGUMENTS_BYTES_MAX`.
-    pub arguments: Value,
-}
-
-/// What the tool answered: JSON, or a fault that the script gets as an `Error` with `code` and `hint`.
-pub type Answer = Result<Value, Fault>;
-
-/// Where calls go.
-pub trait Caller: Send + Sync {
-    /// Does the call. It is polled on the script's thread, and dropped when the script is canceled.
-    ///
-    /// # Errors
-    /// What ends the script at once, whatever it would catch: the run was stopped, the step must wait for the head.
-    fn call(&self, call: Call) -> Task<'_, Outcome<Answer>>;
-}
-
-/// How a script ended.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Finished {
-    /// Its result as JSON (`null` for none). A fault names `FILE:LINE:COLUMN` of the TypeScript where that is known:
-    /// `INVALID_ARGUMENTS` (cannot be read), `EXECUTION_FAILED` (threw), `TIMEOUT`, `LIMIT_EXCEEDED`, `CANCELED`, `INTERNAL`, or what
-    /// the [`Caller`] ended it with.
-    pub result: Outcome<Value>,
-    /// What it printed, a line a call.
-    pub output: String,
-    /// It printed more than it may.
-    pub output_cut: bool,
-    /// Calls it made.
-    pub calls: usize,
-}
-
-impl Finished {
-    fn fault(fault: Fault) -> Self {
-        Self {
-            result: Err(fault),
-            output: String::new(),
-            output_cut: false,
-            calls: 0,
-        }
+/// Ended before it began.
+fn not_run(fault: Fault) -> Finished {
+    Finished {
+        result: Err(fault),
+        output: String::new(),
+        output_cut: false,
+        calls: 0,
     }
 }
 
@@ -155,16 +69,16 @@ impl Engine {
     pub async fn run(&self, script: Script, caller: Arc<dyn Caller>, cancel: CancellationToken) -> Finished {
         let slot = tokio::select! {
             biased;
-            () = cancel.cancelled() => return Finished::fault(Fault::canceled()),
+            () = cancel.cancelled() => return not_run(Fault::canceled()),
             slot = Arc::clone(&self.slots).acquire_owned() => slot,
         };
         let Ok(slot) = slot else {
-            return Finished::fault(Fault::internal("the script engine is closed"));
+            return not_run(Fault::internal("the script engine is closed"));
         };
         if let Err(fault) = check_sizes(&script) {
-            return Finished::fault(fault);
+            return not_run(fault);
         }
-        let bounds = script.bounds.within_limits();
+        let bounds = within_limits(script.bounds);
         let meter = meter::Meter::new(Duration::from_millis(bounds.cpu_ms));
         let (answer, answered) = oneshot::channel();
         let job = drive::Job {
@@ -183,9 +97,34 @@ impl Engine {
                 drop(slot);
             });
         if let Err(error) = started {
-            return Finished::fault(Fault::internal(format!("no thread for a script: {error}")));
+            return not_run(Fault::internal(format!("no thread for a script: {error}")));
         }
         wait(answered, &meter, &cancel).await
+    }
+}
+
+impl Scripts for Engine {
+    fn run(&self, script: Script, caller: Arc<dyn Caller>, cancel: CancellationToken) -> Task<'_, Finished> {
+        Box::pin(Self::run(self, script, caller, cancel))
+    }
+
+    fn imports(&self, source: &Source) -> Outcome<Vec<String>> {
+        if source.text.len() > SCRIPT_SOURCE_BYTES_MAX {
+            let message = format!(
+                "{} has {} bytes; {SCRIPT_SOURCE_BYTES_MAX} are allowed",
+                source.name,
+                source.text.len()
+            );
+            return Err(Fault::new(ErrorCode::LimitExceeded, message));
+        }
+        // The parser follows the source's nesting.
+        let reader = std::thread::Builder::new().stack_size(parser_stack_bytes(source.text.len()));
+        std::thread::scope(|scope| {
+            let read = reader.spawn_scoped(scope, || strip::imports(&source.name, &source.text));
+            let read = read.map_err(|error| Fault::internal(format!("no thread for a script: {error}")))?;
+            read.join()
+                .unwrap_or_else(|_| Err(Fault::internal("the script's source could not be read")))
+        })
     }
 }
 
@@ -193,7 +132,7 @@ impl Engine {
 async fn wait(mut answered: oneshot::Receiver<Finished>, meter: &meter::Meter, cancel: &CancellationToken) -> Finished {
     let fault = tokio::select! {
         biased;
-        done = &mut answered => return done.unwrap_or_else(|_| Finished::fault(Fault::internal("the script engine failed"))),
+        done = &mut answered => return done.unwrap_or_else(|_| not_run(Fault::internal("the script engine failed"))),
         () = cancel.cancelled() => Fault::canceled(),
         () = meter.overdue() => meter.fault(),
     };
@@ -203,7 +142,7 @@ async fn wait(mut answered: oneshot::Receiver<Finished>, meter: &meter::Meter, c
             result: Err(fault),
             ..done
         },
-        _ => Finished::fault(fault),
+        _ => not_run(fault),
     }
 }
 
@@ -231,5 +170,9 @@ fn stack_bytes(script: &Script) -> usize {
         .map(|one| one.text.len())
         .max()
         .unwrap_or(0);
-    2 * 1024 * 1024 + script.bounds.stack_bytes + longest * strip::STACK_BYTES_PER_BYTE
+    script.bounds.stack_bytes + parser_stack_bytes(longest)
+}
+
+fn parser_stack_bytes(source_bytes: usize) -> usize {
+    2 * 1024 * 1024 + source_bytes * strip::STACK_BYTES_PER_BYTE
 }

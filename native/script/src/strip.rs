@@ -77,6 +77,25 @@ pub fn strip(name: &str, source: &str) -> Outcome<Stripped> {
     Ok(Stripped { code, is_module })
 }
 
+/// Names of the files a source imports values from, in order, without a leading `./`.
+///
+/// # Errors
+/// As [`strip`], of which it has the needs.
+pub fn imports(name: &str, source: &str) -> Outcome<Vec<String>> {
+    let fail = |(at, message): (u32, String)| fault_at(name, source, at, &message);
+    check_brackets(source).map_err(fail)?;
+    let allocator = Allocator::default();
+    let typed = read(&allocator, source, SourceType::ts().with_module(true)).map_err(fail)?;
+    let from = typed.program.body.iter().filter_map(|statement| match statement {
+        Statement::ImportDeclaration(it) if it.import_kind != ImportOrExportKind::Type => Some(&it.source),
+        Statement::ExportAllDeclaration(it) if it.export_kind != ImportOrExportKind::Type => Some(&it.source),
+        Statement::ExportFromDeclaration(it) if it.export_kind != ImportOrExportKind::Type => Some(&it.source),
+        _ => None,
+    });
+    let named = from.map(|from| from.value.as_str());
+    Ok(named.map(|from| from.strip_prefix("./").unwrap_or(from).to_owned()).collect())
+}
+
 /// Refuses what the parser would take long over, before it starts.
 fn check_brackets(source: &str) -> Result<(), (u32, String)> {
     let (mut open, mut angles) = (0_usize, 0_usize);

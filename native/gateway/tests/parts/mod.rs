@@ -428,6 +428,7 @@ pub fn call(tool: &str, arguments: Value) -> ToolCall {
         file_labels: Vec::new(),
         head: false,
         beside: false,
+        nested: None,
     }
 }
 

@@ -206,7 +206,7 @@ async fn time_and_chance_come_from_the_run() {
     let mut other = script("return Math.random()");
     let one = value("return Math.random()").await;
     assert_eq!(value("return Math.random()").await, one);
-    other.seed = "run/1/1/2".to_owned();
+    other.world.seed = "run/1/1/2".to_owned();
     assert_ne!(run_with(other, &Default::default()).await.result.unwrap(), one);
     let draws = value("return Array.from({ length: 2000 }, () => Math.random())").await;
     let draws: Vec<f64> = draws

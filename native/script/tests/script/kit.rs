@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use openwrap_contracts::fault::{ErrorCode, Fault, Outcome};
 use openwrap_contracts::ports::{CancellationToken, Task};
-use openwrap_script::{Answer, Bounds, Call, Caller, Engine, Finished, Script, Source};
+use openwrap_script::{Answer, Bounds, Call, Caller, Engine, Finished, Script, Source, World};
 use serde_json::{Value, json};
 
 /// `echo` answers its arguments, `wait` after `ms`, `deny` refuses, `end` ends the script, `big` answers `bytes` bytes.
@@ -65,9 +65,11 @@ pub fn script(text: &str) -> Script {
         },
         modules: Vec::new(),
         inputs: json!({}),
-        tools: NAMES.map(str::to_owned).to_vec(),
-        seed: "run/1/1/1".to_owned(),
-        date_ms: 1_764_063_000_000,
+        world: World {
+            tools: NAMES.map(str::to_owned).to_vec(),
+            seed: "run/1/1/1".to_owned(),
+            date_ms: 1_764_063_000_000,
+        },
         bounds: Bounds::default(),
     }
 }
