@@ -33,6 +33,9 @@ pub(crate) struct Whose {
     pub run_id: Option<String>,
     #[serde(default)]
     pub task_id: Option<String>,
+    /// The files the run delivered, not what became of them.
+    #[serde(default)]
+    pub delivered: bool,
 }
 
 /// A file to be read whole.
@@ -44,6 +47,8 @@ struct Wanted {
     run_id: Option<String>,
     #[serde(default)]
     task_id: Option<String>,
+    #[serde(default)]
+    delivered: bool,
     path: String,
 }
 
@@ -91,6 +96,9 @@ impl Core {
     /// `NOT_FOUND` (project, run, task, or a view that is gone), `INVALID_ARGUMENTS` (a task without its run).
     pub(crate) async fn place_of(&self, whose: &Whose) -> Outcome<Place> {
         let project = self.project(&whose.project_id).await?;
+        if whose.delivered {
+            return self.delivered(whose).await.map(Place::Tree);
+        }
         let Some(task_id) = &whose.task_id else {
             return Ok(Place::Folder(PathBuf::from(project.path)));
         };
@@ -178,6 +186,7 @@ impl Core {
             project_id: wanted.project_id,
             run_id: wanted.run_id,
             task_id: wanted.task_id,
+            delivered: wanted.delivered,
         };
         let place = self.place_of(&whose).await?;
         self.file_of(&place, &wanted.path).await
@@ -260,6 +269,7 @@ pub(crate) async fn list(call: &Call<'_>) -> Outcome<Value> {
         project_id: params.project_id,
         run_id: params.run_id,
         task_id: params.task_id,
+        delivered: false,
     };
     let path = checked_path(&params.path)?;
     let changed = call.core.changed_paths(&whose).await?;
@@ -327,6 +337,7 @@ pub(crate) async fn preview(call: &Call<'_>) -> Outcome<Value> {
         project_id: params.project_id,
         run_id: params.run_id,
         task_id: params.task_id,
+        delivered: params.delivered,
     };
     let path = checked_path(&params.path)?;
     let place = call.core.place_of(&whose).await?;

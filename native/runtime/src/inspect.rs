@@ -24,7 +24,7 @@ pub(crate) async fn overview(call: &Call<'_>) -> Outcome<Value> {
     written(&fold.view(head, core.config.disabled.clone()))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

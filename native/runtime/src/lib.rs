@@ -1,5 +1,6 @@
 //! Joins the parts, nothing else. The only crate that names concrete types of the others.
 
+mod audit;
 mod browsing;
 mod changes;
 mod commands;
@@ -10,6 +11,7 @@ mod folders;
 mod following;
 mod ground;
 mod inspect;
+mod library;
 mod mcp;
 mod methods;
 mod networks;

@@ -10,6 +10,8 @@ use openwrap_contracts::run::{DisabledFeature, Overview, PendingApproval, Projec
 use openwrap_contracts::spawn::{SandboxLevel, SandboxReport, UidMode};
 use serde::{Deserialize, Serialize};
 
+use crate::library::LibraryFold;
+
 /// Folded state; kept as a snapshot so that a start does not read the whole ledger.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -28,6 +30,7 @@ pub struct OverviewFold {
     paused: BTreeMap<String, RunPhase>,
     #[serde(default)]
     pub mcp: BTreeMap<String, KeptMcp>,
+    pub library: LibraryFold,
 }
 
 /// An MCP server as the ledger has it; the hashes name blobs with its definitions.
@@ -44,6 +47,7 @@ impl OverviewFold {
     /// Folds one event.
     pub fn apply(&mut self, sequence: u64, event: &Event) {
         self.sequence = sequence;
+        self.library.apply(event);
         match &event.fact {
             Fact::ProjectOpened { name, path } => {
                 if let Some(project_id) = &event.project_id {

@@ -25,9 +25,9 @@ export function mountDownload(app: Hono, core: OpenedCore): void {
     if (context.req.raw.method !== "GET") return refuse("INVALID_ARGUMENTS", "use GET here");
     const credentials = credentialsOf(context.req.raw.headers);
     if (!carriesEnough(credentials)) return refuse("UNAUTHORIZED", "this browser is not signed in");
-    const { projectId, path, runId, taskId } = context.req.query();
+    const { projectId, path, runId, taskId, delivered } = context.req.query();
     if (!projectId || !path) return refuse("INVALID_ARGUMENTS", "projectId and path are needed");
-    const wanted = JSON.stringify({ projectId, path, runId, taskId });
+    const wanted = JSON.stringify({ projectId, path, runId, taskId, delivered: delivered === "true" });
     try {
       const bytes = await (await core()).readFile(wanted, JSON.stringify(credentials));
       return new Response(new Uint8Array(bytes), {

@@ -1,0 +1,228 @@
+//! The library: files that runs delivered. Its list is a part of the start page's fold; contents are blobs.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use openwrap_contracts::change::Node;
+use openwrap_contracts::event::{Event, Fact};
+use openwrap_contracts::limits::{LIBRARY_ENTRIES_MAX, LIBRARY_PAGE_MAX, SEARCH_TEXT_CHARS_MAX};
+use openwrap_contracts::method::{LibraryEntry, LibraryKind, LibraryPage, LibraryParams};
+use openwrap_contracts::tool::Artifact;
+use openwrap_contracts::{Fault, Outcome};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::core::Core;
+use crate::files::Whose;
+use crate::methods::{Call, written};
+use crate::overview::OverviewFold;
+
+/// A file of a run that has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Delivered {
+    number: u32,
+    project_id: String,
+    run_id: String,
+    task_id: Option<String>,
+    task_title: Option<String>,
+    artifact: Artifact,
+    at: i64,
+    undone: bool,
+}
+
+/// What is known of a run that goes on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Making {
+    titles: BTreeMap<String, String>,
+    /// By path: the task whose settling wrote it last.
+    makers: BTreeMap<String, String>,
+}
+
+/// Files that runs delivered, oldest first, and whose they will be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LibraryFold {
+    entries: VecDeque<Delivered>,
+    /// Number of the newest entry there ever was.
+    last: u32,
+    making: BTreeMap<String, Making>,
+}
+
+impl LibraryFold {
+    /// Folds one event.
+    pub fn apply(&mut self, event: &Event) {
+        let Some(run_id) = &event.run_id else { return };
+        match &event.fact {
+            Fact::PlanProposed { plan, .. } => {
+                let making = self.making.entry(run_id.clone()).or_default();
+                let titles = plan.tasks.iter().map(|task| (task.task_id.clone(), task.title.clone()));
+                making.titles.extend(titles);
+            }
+            Fact::TaskRetired { files, .. } => {
+                let Some(task_id) = &event.task_id else { return };
+                let making = self.making.entry(run_id.clone()).or_default();
+                let makers = files.iter().map(|file| (file.path.clone(), task_id.clone()));
+                making.makers.extend(makers);
+            }
+            Fact::RunFinished { artifacts, .. } => self.deliver(event, run_id, artifacts),
+            Fact::UndoFinished { reverted, .. } => {
+                let of_run = self.entries.iter_mut().filter(|entry| entry.run_id == *run_id);
+                for entry in of_run.filter(|entry| reverted.contains(&entry.artifact.path)) {
+                    entry.undone = true;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn deliver(&mut self, event: &Event, run_id: &str, artifacts: &[Artifact]) {
+        let making = self.making.remove(run_id).unwrap_or_default();
+        for artifact in artifacts {
+            let task_id = making.makers.get(&artifact.path).cloned();
+            self.last = self.last.saturating_add(1);
+            self.entries.push_back(Delivered {
+                number: self.last,
+                project_id: event.project_id.clone().unwrap_or_default(),
+                run_id: run_id.to_owned(),
+                task_title: task_id.as_ref().and_then(|task| making.titles.get(task).cloned()),
+                task_id,
+                artifact: artifact.clone(),
+                at: event.at,
+                undone: false,
+            });
+        }
+        while self.entries.len() > LIBRARY_ENTRIES_MAX {
+            self.entries.pop_front();
+        }
+    }
+}
+
+/// By ending, for people; nothing is decided by it.
+fn kind_of(path: &str) -> LibraryKind {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    match ending.as_deref().unwrap_or_default() {
+        "xlsx" | "xlsm" | "ods" | "csv" | "tsv" => LibraryKind::Table,
+        "docx" | "odt" | "rtf" | "pdf" | "md" | "markdown" | "txt" => LibraryKind::Document,
+        "pptx" | "odp" => LibraryKind::Slides,
+        "png" | "jpg" | "jpeg" | "gif" | "webp" | "svg" => LibraryKind::Picture,
+        "mp3" | "wav" | "ogg" | "m4a" | "flac" => LibraryKind::Sound,
+        "html" | "htm" => LibraryKind::Page,
+        _ => LibraryKind::Other,
+    }
+}
+
+/// Lower case, for a comparison that knows none.
+fn words(text: Option<&String>) -> Outcome<Option<String>> {
+    match text {
+        Some(text) if text.chars().count() > SEARCH_TEXT_CHARS_MAX => Err(Fault::invalid(format!(
+            "text is longer than {SEARCH_TEXT_CHARS_MAX} characters"
+        ))),
+        Some(text) if !text.trim().is_empty() => Ok(Some(text.trim().to_lowercase())),
+        _ => Ok(None),
+    }
+}
+
+/// One page of what fits.
+///
+/// # Errors
+/// `INVALID_ARGUMENTS` for too long a text.
+fn page(fold: &OverviewFold, params: &LibraryParams) -> Outcome<LibraryPage> {
+    let wanted = words(params.text.as_ref())?;
+    let limit = params
+        .limit
+        .map_or(LIBRARY_PAGE_MAX, |limit| limit as usize)
+        .clamp(1, LIBRARY_PAGE_MAX);
+    let mut seen: HashMap<(&str, &str), u32> = HashMap::new();
+    let mut numbered = Vec::with_capacity(fold.library.entries.len());
+    for entry in &fold.library.entries {
+        let version = seen.entry((&entry.project_id, &entry.artifact.path)).or_default();
+        *version += 1;
+        numbered.push((entry, *version));
+    }
+    let same = |asked: &Option<String>, is: &str| asked.as_ref().is_none_or(|asked| asked == is);
+    let mut found = LibraryPage {
+        entries: Vec::new(),
+        total: 0,
+        next_before: None,
+    };
+    for (entry, version) in numbered.into_iter().rev() {
+        let path = entry.artifact.path.as_str();
+        let versions = seen.get(&(entry.project_id.as_str(), path)).copied().unwrap_or(version);
+        let kind = kind_of(path);
+        let run = fold.run(&entry.run_id);
+        let goal = run.map_or("", |run| run.goal.as_str());
+        let title = entry.task_title.as_deref().unwrap_or_default();
+        let has = |wanted: &String| {
+            [path, goal, title]
+                .iter()
+                .any(|text| text.to_lowercase().contains(wanted))
+        };
+        let fits = (params.versions || version == versions)
+            && same(&params.project_id, &entry.project_id)
+            && same(&params.run_id, &entry.run_id)
+            && same(&params.path, path)
+            && params.kind.is_none_or(|asked| asked == kind)
+            && wanted.as_ref().is_none_or(has);
+        if !fits {
+            continue;
+        }
+        found.total += 1;
+        if params.before.is_some_and(|before| entry.number >= before) {
+            continue;
+        }
+        if found.entries.len() == limit {
+            found.next_before = found.entries.last().map(|last: &LibraryEntry| last.number);
+            continue;
+        }
+        found.entries.push(LibraryEntry {
+            number: entry.number,
+            project_id: entry.project_id.clone(),
+            run_id: entry.run_id.clone(),
+            run_number: run.map_or(0, |run| run.number),
+            goal: goal.to_owned(),
+            task_id: entry.task_id.clone(),
+            task_title: entry.task_title.clone(),
+            path: path.to_owned(),
+            kind,
+            media_type: entry.artifact.media_type.clone(),
+            size: entry.artifact.size,
+            checksum: entry.artifact.checksum.clone(),
+            delivered_at: entry.at,
+            version,
+            versions,
+            undone: entry.undone,
+        });
+    }
+    Ok(found)
+}
+
+pub(crate) async fn list(call: &Call<'_>) -> Outcome<Value> {
+    let params: LibraryParams = call.read()?;
+    let found = call.core.following.look(|fold| page(fold, &params)).await??;
+    written(&found)
+}
+
+impl Core {
+    /// The files of a run as it delivered them.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` (run of this project), `INVALID_ARGUMENTS` (no run, or a task besides).
+    pub(crate) async fn delivered(&self, whose: &Whose) -> Outcome<BTreeMap<String, Node>> {
+        let (Some(run_id), None) = (&whose.run_id, &whose.task_id) else {
+            return Err(Fault::invalid("`delivered` goes with a run, and with no task of it"));
+        };
+        let run = self.following.look(|fold| fold.run(run_id).cloned()).await?;
+        let run = run.filter(|run| run.project_id == whose.project_id);
+        let run = run.ok_or_else(|| Fault::not_found(format!("there is no run `{run_id}` in this project")))?;
+        let node = |artifact: Artifact| Node::File {
+            hash: artifact.checksum,
+            size: artifact.size,
+            executable: false,
+        };
+        Ok(run
+            .artifacts
+            .into_iter()
+            .map(|artifact| (artifact.path.clone(), node(artifact)))
+            .collect())
+    }
+}
