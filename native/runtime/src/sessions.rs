@@ -7,19 +7,16 @@
 //! of a body; the head, JSON `{mediaType, width, height, takenAt}`; the body, the picture. A body of no bytes only says that the stream
 //! lives. The newest picture wins: a reader that is slow misses the ones between.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use openwrap_contracts::method::{
     HandBackParams, SessionCommand, SessionInputParams, SessionList, SessionListParams, SessionParams, SessionView,
 };
 use openwrap_contracts::ports::CancellationToken;
-use openwrap_contracts::session::{FrameReceiver, Picture, Sessions, SurfaceFrame};
+use openwrap_contracts::session::{FrameReceiver, Picture, Sessions, Surface, SurfaceFrame};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
-use openwrap_sessions::{FrameReader, SessionFrame, SessionRegistry, Told};
+use openwrap_sessions::{OutputReader, SessionRegistry, Shown};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
@@ -112,29 +109,21 @@ pub(crate) async fn close(call: &Call<'_>) -> Outcome<Value> {
     once(call, "session.close", &params.request_id, work).await
 }
 
-/// One frame of the event stream; None: pictures go elsewhere.
-pub(crate) fn frame_text(frame: &SessionFrame) -> Option<String> {
-    let session_id = json!(&*frame.session_id);
-    let mut text = String::new();
-    let _ = match &frame.frame {
-        SurfaceFrame::Terminal { offset, bytes } => write!(
-            text,
-            "event: terminal\ndata: {{\"sessionId\":{session_id},\"offset\":{offset},\"bytes\":\"{}\"}}\n\n",
-            STANDARD.encode(bytes)
-        ),
-        SurfaceFrame::Changed => write!(text, "event: session_changed\ndata: {{\"sessionId\":{session_id}}}\n\n"),
-        SurfaceFrame::Picture(_) => return None,
-    };
-    Some(text)
+/// A frame of the event stream: a session's view is to be asked for again.
+pub(crate) fn changed(session_id: &str) -> String {
+    format!(
+        "event: session_changed\ndata: {{\"sessionId\":{}}}\n\n",
+        json!(session_id)
+    )
 }
 
 /// What a stream that fell behind is told: every open session's view is asked for again.
 pub(crate) fn all_changed(sessions: &SessionRegistry) -> String {
-    sessions.list(None).iter().fold(String::new(), |mut text, session| {
-        let session_id = json!(session.session_id);
-        let _ = write!(text, "event: session_changed\ndata: {{\"sessionId\":{session_id}}}\n\n");
-        text
-    })
+    sessions
+        .list(None)
+        .iter()
+        .map(|session| changed(&session.session_id))
+        .collect()
 }
 
 impl Core {
@@ -165,6 +154,8 @@ impl Core {
 
 /// In place of an offset: the view is to be asked for again.
 const CHANGED: u64 = u64::MAX;
+/// How long a program waits for one who watches it; then it goes on without.
+const PATIENCE: Duration = Duration::from_millis(250);
 /// A reader of a terminal looks so often whether its session is still open.
 const OPEN_LOOK: Duration = Duration::from_secs(5);
 
@@ -178,12 +169,12 @@ impl Core {
     pub fn watch_terminal(&self, session_id: &str, credentials: &str, sink: PictureSink) -> Outcome<CancellationToken> {
         let stream = self.open_stream(credentials)?;
         let (_, surface) = self.sessions.look(session_id)?;
-        surface.ok_or_else(|| Fault::new(ErrorCode::InvalidState, "this session is closed"))?;
+        let surface = surface.ok_or_else(|| Fault::new(ErrorCode::InvalidState, "this session is closed"))?;
         let closed = stream.closed.clone();
         let (sessions, session_id) = (Arc::clone(&self.sessions), session_id.to_owned());
-        let frames = sessions.frames();
         tokio::spawn(async move {
-            if stream.feed(send_terminal(&sessions, &session_id, frames, &sink)).await {
+            let open = || sessions.look(&session_id).is_ok_and(|(_, surface)| surface.is_some());
+            if stream.feed(send_terminal(&*surface, open, &sink)).await {
                 stream.refuse_frames(&sink).await;
             }
         });
@@ -191,26 +182,43 @@ impl Core {
     }
 }
 
-async fn send_terminal(sessions: &SessionRegistry, session_id: &str, mut frames: FrameReader, sink: &PictureSink) {
-    // From here on nothing is missed: a view that is asked for now joins what follows.
-    let mut next = Some(CHANGED.to_be_bytes().to_vec());
+async fn send_terminal(surface: &dyn Surface, open: impl Fn() -> bool, sink: &PictureSink) {
+    let Some(mut output) = joined(surface, sink).await else {
+        return;
+    };
     loop {
-        if let Some(frame) = next.take()
-            && !sent(&frame, sink).await
-        {
-            return;
-        }
-        next = match tokio::time::timeout(OPEN_LOOK, frames.recv()).await {
-            Ok(Told::Frame(frame)) if *frame.session_id == *session_id => match frame.frame {
-                SurfaceFrame::Terminal { offset, bytes } => Some([&offset.to_be_bytes(), &*bytes].concat()),
-                SurfaceFrame::Changed => Some(CHANGED.to_be_bytes().to_vec()),
-                SurfaceFrame::Picture(_) => None,
-            },
-            Ok(Told::Frame(_)) => None,
-            Ok(Told::Missed) => Some(CHANGED.to_be_bytes().to_vec()),
-            Err(_) if sessions.look(session_id).is_ok_and(|(_, surface)| surface.is_some()) => None,
-            Err(_) => return,
+        let frame = match tokio::time::timeout(OPEN_LOOK, output.recv()).await {
+            Ok(Shown::Output { offset, bytes }) => [&offset.to_be_bytes(), &*bytes].concat(),
+            Ok(Shown::Changed) => CHANGED.to_be_bytes().to_vec(),
+            Err(_) if open() => continue,
+            Ok(Shown::Ended) | Err(_) => return,
         };
+        match tokio::time::timeout(PATIENCE, sent(&frame, sink)).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(_) => {
+                drop(output);
+                match joined(surface, sink).await {
+                    Some(again) => output = again,
+                    None => return,
+                }
+            }
+        }
+    }
+}
+
+/// Output from now on, once the reader has taken that the view is to be asked for; None: nobody reads any more. While it takes nothing, the
+/// program waits for nobody.
+async fn joined(surface: &dyn Surface, sink: &PictureSink) -> Option<OutputReader> {
+    loop {
+        // Before it is told: a view that is asked for then joins what follows.
+        let output = OutputReader::of(surface);
+        match sink(&CHANGED.to_be_bytes()) {
+            Delivery::Taken => return Some(output),
+            Delivery::Gone => return None,
+            Delivery::Full => drop(output),
+        }
+        tokio::time::sleep(FULL_WAIT).await;
     }
 }
 

@@ -3,17 +3,19 @@
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use openwrap_contracts::Outcome;
 use openwrap_contracts::event::StoredEvent;
 use openwrap_contracts::identity::StepRef;
 use openwrap_contracts::limits::{PAGE_EVENTS_MAX, STREAM_QUEUE_MAX};
 use openwrap_contracts::ports::{CancellationToken, Ledger, TextSink};
-use openwrap_sessions::{FrameReader, SessionRegistry, Told};
+use openwrap_sessions::SessionRegistry;
 use serde_json::json;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
 
-use crate::sessions::{all_changed, frame_text};
+use crate::sessions::{all_changed, changed};
 
 /// Takes ready SSE text.
 pub type FrameSink = Arc<dyn Fn(&str) -> Delivery + Send + Sync>;
@@ -38,7 +40,7 @@ async fn deliver(sink: &FrameSink, text: &str) -> bool {
         match sink(text) {
             Delivery::Taken => return true,
             Delivery::Gone => return false,
-            Delivery::Full => tokio::time::sleep(std::time::Duration::from_millis(wait_ms)).await,
+            Delivery::Full => tokio::time::sleep(Duration::from_millis(wait_ms)).await,
         }
         wait_ms = FULL_WAIT_MS_MAX.min(wait_ms * 2);
     }
@@ -49,6 +51,8 @@ pub struct TextFrames {
     sender: broadcast::Sender<Arc<str>>,
     /// Bytes sent of the step that spoke last: deltas of one step are glued together until taken.
     gathered: Mutex<Option<Gathered>>,
+    /// Something begins to gather: whoever sends it wakes then, and never else.
+    gathering: watch::Sender<()>,
 }
 
 struct Gathered {
@@ -58,8 +62,9 @@ struct Gathered {
     text: String,
 }
 
-/// Text gathered for one step before it goes out as one frame.
+/// Text gathered for one step before it goes out as one frame, and for how long it is.
 const GATHER_BYTES: usize = 256;
+const GATHER: Duration = Duration::from_millis(12);
 
 impl TextFrames {
     #[must_use]
@@ -68,10 +73,11 @@ impl TextFrames {
         Arc::new(Self {
             sender,
             gathered: Mutex::new(None),
+            gathering: watch::Sender::new(()),
         })
     }
 
-    /// Sends what is gathered; called every few milliseconds while anybody listens.
+    /// Sends what is gathered.
     pub fn flush(&self) {
         let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(ready) = gathered.take() {
@@ -107,8 +113,9 @@ impl TextSink for TextFrames {
             offset,
             text: text.to_owned(),
         };
-        if let Some(ready) = gathered.replace(next) {
-            self.send(&ready);
+        match gathered.replace(next) {
+            Some(ready) => self.send(&ready),
+            None => drop(self.gathering.send_replace(())),
         }
     }
 }
@@ -141,8 +148,10 @@ async fn run(
 ) -> Outcome<()> {
     let mut position = after;
     let mut words = text.sender.subscribe();
-    let mut surfaces = sessions.frames();
-    let mut rest = 0_u8;
+    let mut gathering = text.gathering.subscribe();
+    // Something may have been left by a stream that has gone.
+    gathering.mark_changed();
+    let mut surfaces = sessions.changes();
     loop {
         // Subscribed before reading: nothing can fall between the two.
         let mut tail = ledger.tail();
@@ -155,8 +164,7 @@ async fn run(
                 return Ok(());
             }
         }
-        let mut beat = tokio::time::interval(std::time::Duration::from_millis(12));
-        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut ready_at = None;
         loop {
             tokio::select! {
                 biased;
@@ -171,19 +179,27 @@ async fn run(
                     Err(broadcast::error::RecvError::Lagged(_)) => {}
                     Err(broadcast::error::RecvError::Closed) => return Ok(()),
                 },
-                told = surfaces.recv(), if rest == 0 => {
-                    match send_surfaces(told, sessions, &mut surfaces, sink).await {
-                        Some(bytes) if bytes < SURFACES_FEW_BYTES => rest = SURFACES_REST_BEATS,
-                        Some(_) => {}
-                        None => return Ok(()),
-                    }
+                told = surfaces.recv() => {
+                    let frames = match told {
+                        Ok(session_id) => changed(&session_id),
+                        Err(broadcast::error::RecvError::Lagged(_)) => all_changed(sessions),
+                        Err(broadcast::error::RecvError::Closed) => return Ok(()),
+                    };
+                    if !deliver(sink, &frames).await { return Ok(()) }
                 },
-                _ = beat.tick() => {
+                Ok(()) = gathering.changed(), if ready_at.is_none() => ready_at = Some(Instant::now() + GATHER),
+                () = until(ready_at), if ready_at.is_some() => {
+                    ready_at = None;
                     text.flush();
-                    rest = rest.saturating_sub(1);
                 },
             }
         }
+    }
+}
+
+async fn until(ready_at: Option<Instant>) {
+    if let Some(at) = ready_at {
+        tokio::time::sleep_until(at).await;
     }
 }
 
@@ -198,35 +214,6 @@ async fn send_rows(rows: &[StoredEvent], position: &mut u64, sink: &FrameSink) -
         *position = (*position).max(last.sequence);
     }
     frames.is_empty() || deliver(sink, &frames).await
-}
-
-/// Bytes of one batch of what sessions showed.
-const SURFACES_BATCH_BYTES: usize = 128 * 1024;
-
-/// After a batch of less, what is shown gathers for so many beats: who types has a socket of its own, and who watches sees it soon enough.
-const SURFACES_FEW_BYTES: usize = 4 * 1024;
-const SURFACES_REST_BEATS: u8 = 2;
-
-/// Gives how many bytes went out; None: nobody reads any more.
-async fn send_surfaces(
-    first: Told,
-    sessions: &SessionRegistry,
-    surfaces: &mut FrameReader,
-    sink: &FrameSink,
-) -> Option<usize> {
-    let mut frames = String::new();
-    let mut next = Some(first);
-    while let Some(told) = next {
-        match told {
-            Told::Frame(frame) => frames.push_str(&frame_text(&frame).unwrap_or_default()),
-            Told::Missed => frames.push_str(&all_changed(sessions)),
-        }
-        next = (frames.len() < SURFACES_BATCH_BYTES)
-            .then(|| surfaces.try_recv())
-            .flatten();
-    }
-    let taken = frames.is_empty() || deliver(sink, &frames).await;
-    taken.then_some(frames.len())
 }
 
 async fn send_words(first: Arc<str>, words: &mut broadcast::Receiver<Arc<str>>, sink: &FrameSink) -> bool {

@@ -417,6 +417,10 @@ struct Control {
 }
 
 impl ChildControl for Control {
+    fn type_now(&self, bytes: &[u8]) -> usize {
+        self.terminal.as_ref().map_or(0, |master| master.type_now(bytes))
+    }
+
     fn resize(&self, size: TerminalSize) -> Outcome<()> {
         match &self.terminal {
             Some(master) => master.resize(size),

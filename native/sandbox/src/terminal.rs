@@ -1,8 +1,10 @@
 //! A child's terminal on the core's side: the master of a pseudo terminal (pty(7)).
 
+use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use bytes::Bytes;
 use openwrap_contracts::spawn::{OUTPUT_CHUNK_BYTES, OUTPUT_QUEUE_CHUNKS, OutputStream, TerminalSize};
@@ -21,7 +23,25 @@ fn no_terminal(error: impl std::fmt::Display) -> Fault {
 
 /// The side people look at.
 #[derive(Clone)]
-pub struct Master(Arc<AsyncFd<OwnedFd>>);
+pub struct Master {
+    side: Arc<AsyncFd<OwnedFd>>,
+    typing: Arc<Mutex<Typing>>,
+}
+
+/// What was typed and is not written yet.
+#[derive(Default)]
+struct Typing {
+    queue: Option<mpsc::WeakSender<Bytes>>,
+    /// Taken out of the queue.
+    writing: bool,
+}
+
+impl Typing {
+    fn nothing_waits(&self) -> bool {
+        let queue = self.queue.as_ref().and_then(mpsc::WeakSender::upgrade);
+        !self.writing && queue.is_some_and(|queue| queue.capacity() == queue.max_capacity())
+    }
+}
 
 /// A new terminal; the child's side three times, as its standard input, output and error.
 pub fn open(size: TerminalSize) -> Outcome<(Master, [OwnedFd; 3])> {
@@ -36,7 +56,10 @@ pub fn open(size: TerminalSize) -> Outcome<(Master, [OwnedFd; 3])> {
     modes.input_modes |= InputModes::IUTF8;
     tcsetattr(&theirs, OptionalActions::Now, &modes).map_err(no_terminal)?;
     rustix::io::ioctl_fionbio(&master, true).map_err(no_terminal)?;
-    let master = Master(Arc::new(crate::kernel::watched(master).map_err(no_terminal)?));
+    let master = Master {
+        side: Arc::new(crate::kernel::watched(master).map_err(no_terminal)?),
+        typing: Arc::default(),
+    };
     master.resize(size)?;
     let copy = || theirs.try_clone().map_err(no_terminal);
     Ok((master, [copy()?, copy()?, theirs]))
@@ -64,14 +87,14 @@ impl Master {
             ws_xpixel: 0,
             ws_ypixel: 0,
         };
-        tcsetwinsize(self.0.get_ref(), cells)
+        tcsetwinsize(self.side.get_ref(), cells)
             .map_err(|error| Fault::new(ErrorCode::InvalidState, format!("the terminal has no size: {error}")))
     }
 
     /// All it shows, to the last byte; a reader that is slow slows the program.
     pub fn read(&self) -> OutputStream {
         let (send, chunks) = mpsc::channel(OUTPUT_QUEUE_CHUNKS);
-        let master = Arc::clone(&self.0);
+        let master = Arc::clone(&self.side);
         tokio::spawn(async move {
             let mut buffer = vec![0_u8; OUTPUT_CHUNK_BYTES];
             let mut listened_to = true;
@@ -101,22 +124,57 @@ impl Master {
     /// Types what is sent.
     pub fn feed(&self) -> mpsc::Sender<Bytes> {
         let (send, mut sent) = mpsc::channel::<Bytes>(OUTPUT_QUEUE_CHUNKS);
-        let master = Arc::clone(&self.0);
+        self.typing().queue = Some(send.downgrade());
+        let master = self.clone();
         tokio::spawn(async move {
-            while let Some(mut bytes) = sent.recv().await {
-                while !bytes.is_empty() {
-                    let written = master
-                        .async_io(tokio::io::Interest::WRITABLE, |fd| Ok(rustix::io::write(fd, &bytes)?))
-                        .await;
-                    match written {
-                        Ok(written) => drop(bytes.split_to(written)),
-                        Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                        Err(_) => return,
-                    }
+            while let Some(bytes) = master.next(&mut sent).await {
+                if !master.write(bytes).await {
+                    return;
                 }
+                master.typing().writing = false;
             }
         });
         send
+    }
+
+    /// Types what fits, unless something typed before still waits.
+    pub fn type_now(&self, bytes: &[u8]) -> usize {
+        let typing = self.typing();
+        if !typing.nothing_waits() {
+            return 0;
+        }
+        rustix::io::write(self.side.get_ref(), bytes).unwrap_or(0)
+    }
+
+    fn typing(&self) -> MutexGuard<'_, Typing> {
+        self.typing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next of the queue. Nobody sees the queue without it before it counts as being written.
+    async fn next(&self, sent: &mut mpsc::Receiver<Bytes>) -> Option<Bytes> {
+        poll_fn(|context| {
+            let mut typing = self.typing();
+            let next = sent.poll_recv(context);
+            typing.writing |= matches!(next, Poll::Ready(Some(_)));
+            next
+        })
+        .await
+    }
+
+    /// False when nobody is on the other side any more.
+    async fn write(&self, mut bytes: Bytes) -> bool {
+        while !bytes.is_empty() {
+            let written = self
+                .side
+                .async_io(tokio::io::Interest::WRITABLE, |fd| Ok(rustix::io::write(fd, &bytes)?))
+                .await;
+            match written {
+                Ok(written) => drop(bytes.split_to(written)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+        true
     }
 }
 

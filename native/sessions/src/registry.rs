@@ -18,17 +18,12 @@ use tokio::sync::{Notify, broadcast};
 
 use self::gone::Gone;
 use self::leases::Held;
-use crate::fanout::{Fanout, FrameReader, together};
 
 /// Closed sessions that are still listed, oldest gone first.
 const CLOSED_LISTED_MAX: usize = 64;
 
-/// A frame, and whose.
-#[derive(Debug, Clone)]
-pub struct SessionFrame {
-    pub session_id: Arc<str>,
-    pub frame: SurfaceFrame,
-}
+/// Changes a reader may be behind.
+const CHANGES_BEHIND_MAX: usize = 256;
 
 struct Entry {
     session: Session,
@@ -59,7 +54,7 @@ pub struct SessionRegistry {
     freed: Notify,
     /// An input was carried out.
     moved: Notify,
-    frames: Arc<Fanout>,
+    changes: broadcast::Sender<Arc<str>>,
 }
 
 impl SessionRegistry {
@@ -72,14 +67,14 @@ impl SessionRegistry {
             state: Mutex::default(),
             freed: Notify::new(),
             moved: Notify::new(),
-            frames: Arc::default(),
+            changes: broadcast::channel(CHANGES_BEHIND_MAX).0,
         })
     }
 
-    /// Terminal output and changes of every session from now on; pictures are taken from the surface itself.
+    /// Sessions whose view is to be asked for again, from now on. Output and pictures are taken from the surface itself.
     #[must_use]
-    pub fn frames(&self) -> FrameReader {
-        self.frames.read()
+    pub fn changes(&self) -> broadcast::Receiver<Arc<str>> {
+        self.changes.subscribe()
     }
 
     /// A session as it is, with its surface while it is open.
@@ -175,31 +170,20 @@ impl SessionRegistry {
         Ok(session_id)
     }
 
-    /// Hands a surface's frames on until it is gone.
+    /// Tells of a surface's changes until it is gone.
     fn forward(&self, session_id: &str, surface: &Arc<dyn Surface>) {
-        let (mut frames, all) = (surface.frames(), Arc::clone(&self.frames));
+        let (mut frames, changes) = (surface.frames(), self.changes.clone());
         let session_id: Arc<str> = Arc::from(session_id);
         tokio::spawn(async move {
-            let mut next = None;
             loop {
-                let frame = match next.take() {
-                    Some(frame) => frame,
-                    None => match frames.recv().await {
-                        Ok(frame) => frame,
-                        Err(broadcast::error::RecvError::Lagged(_)) => SurfaceFrame::Changed,
-                        Err(broadcast::error::RecvError::Closed) => return,
-                    },
-                };
-                let frame = match frame {
-                    SurfaceFrame::Picture(_) => continue,
-                    SurfaceFrame::Changed => SurfaceFrame::Changed,
-                    SurfaceFrame::Terminal { offset, bytes } => {
-                        let bytes = together(offset, bytes, &mut frames, &mut next);
-                        SurfaceFrame::Terminal { offset, bytes }
+                match frames.recv().await {
+                    Ok(SurfaceFrame::Changed) | Err(broadcast::error::RecvError::Lagged(_)) => {
+                        // Nobody looking is no error.
+                        let _ = changes.send(Arc::clone(&session_id));
                     }
-                };
-                let session_id = Arc::clone(&session_id);
-                all.send(SessionFrame { session_id, frame }).await;
+                    Ok(SurfaceFrame::Terminal { .. } | SurfaceFrame::Picture(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => return,
+                }
             }
         });
     }
