@@ -1,5 +1,5 @@
 //! Tools written in Rust: `file.read file.write file.append file.list note.create note.append note.list shell.exec shell.input shell.stop shell.view excel.create
-//! media.analyzeImage web.deploy`.
+//! table.read media.analyzeImage web.deploy`.
 //!
 //! Each works inside the view it is given and nowhere else. A path is taken as it is written: a symbolic link on the way
 //! is not followed silently but answered with the path it stands for, so that what was permitted is what is touched.
@@ -16,6 +16,7 @@ mod registry;
 mod shell;
 mod shell_exec;
 mod summary;
+mod table_read;
 
 use std::sync::Arc;
 
@@ -67,6 +68,7 @@ pub fn folder_tools(config: ToolboxConfig) -> Vec<Arc<dyn Tool>> {
         Arc::new(note::Note::append(config)),
         Arc::new(note::Note::create(config)),
         Arc::new(note::Note::list(config)),
+        Arc::new(table_read::TableRead::new()),
     ]
 }
 

@@ -132,6 +132,7 @@ impl AgentToolkitRegistry {
             },
             cancel: CancellationToken::new(),
             network: Network::None,
+            nested: None,
         }
     }
 

@@ -236,6 +236,7 @@ impl World {
             },
             cancel: self.cancel.clone(),
             network: openwrap_contracts::spawn::Network::None,
+            nested: None,
         }
     }
 
