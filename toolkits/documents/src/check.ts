@@ -26,6 +26,12 @@ export function checkLengths(lists: unknown[][], wanted: number, at: string, wha
   });
 }
 
+/** What the missing letters of a chart are told with. */
+export function missingLetters(at: string, letters: readonly string[]): string[] {
+  if (letters.length === 0) return [];
+  return [`${at}: the charts' font has no ${letters.map((letter) => JSON.stringify(letter)).join(", ")}`];
+}
+
 export function invalid(at: string, why: string): DocumentProblem {
   return new DocumentProblem("INVALID_ARGUMENTS", at, `${at}: ${why}`);
 }

@@ -17,6 +17,7 @@ import {
   TextRun,
 } from "docx";
 import type { ChartPicture } from "./chart/raster.ts";
+import { missingLetters } from "./check.ts";
 import { LIMITS } from "./limits.ts";
 import { canonicalPackage } from "./package.ts";
 import { HAIR, INK_FAINT } from "./palette.ts";
@@ -175,10 +176,7 @@ class Builder {
 
   private async chart(block: BlockOf<"chart">, at: string): Promise<Paragraph[]> {
     const { png, missing } = await this.sources.draw(block);
-    if (missing.length > 0)
-      this.warnings.push(
-        `${at}: the charts' font has no ${missing.map((letter) => JSON.stringify(letter)).join(", ")}`,
-      );
+    this.warnings.push(...missingLetters(at, missing));
     const picture = readPicture(png, "the chart", at);
     return this.figure(picture, (this.frame.width * (block.widthPercent ?? 100)) / 100, block.altText, block.caption);
   }

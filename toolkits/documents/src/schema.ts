@@ -123,8 +123,7 @@ const series = z.strictObject({
     .describe("One for each category; null leaves a gap"),
 });
 
-const chart = z.strictObject({
-  type: z.literal("chart"),
+export const drawing = z.strictObject({
   kind: z.enum(["bar", "line"]),
   title: line(LIMITS.titleCharactersMax),
   categories: z.array(line(LIMITS.titleCharactersMax)).min(1).max(LIMITS.chartCategoriesMax),
@@ -132,6 +131,13 @@ const chart = z.strictObject({
   altText,
   xTitle: line(LIMITS.titleCharactersMax).optional(),
   yTitle: line(LIMITS.titleCharactersMax).optional().describe("With the unit"),
+});
+/** A chart, whatever kind of document shows it. */
+export type Drawing = z.infer<typeof drawing>;
+
+const chart = z.strictObject({
+  type: z.literal("chart"),
+  ...drawing.shape,
   widthPercent,
   caption: line(LIMITS.altTextCharactersMax).optional(),
 });

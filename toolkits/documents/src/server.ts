@@ -67,7 +67,7 @@ const TOOLS: Record<string, Offer> = {
     title: "Create a presentation",
     description:
       "Writes a PowerPoint presentation (.pptx, 16:9) of slides with a title each: title, section, content (bullet points), " +
-      "columns, table, picture; speaker notes. The size of text is chosen so that it fits; what does not fit a slide is refused. " +
+      "columns, table, picture, chart drawn from its values; speaker notes. The size of text is chosen so that it fits; what does not fit a slide is refused. " +
       "An existing file is replaced.",
     arguments: deckArguments,
     result: createResult,

@@ -47,7 +47,6 @@ test("words break, shorten, thin out or slant", () => {
 test("a drawing says each word once, escaped, and nothing that is not a number", () => {
   const svg = drawChart(
     {
-      type: "chart",
       kind: "line",
       title: "A <b> & c",
       categories: ["x", "y"],

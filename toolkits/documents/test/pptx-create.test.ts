@@ -71,12 +71,39 @@ const deck = {
     { layout: "picture", title: "Again", image: { path: "photo.png", altText: "One grey pixel" } },
     { layout: "columns", title: "Two", left: { heading: "Winter", body: ["Rain"] }, right: { body: ["Sun"] } },
     { layout: "columns", title: "Plain", left: { body: ["Rain"] }, right: { body: ["Sun"] } },
+    {
+      layout: "chart",
+      title: "Drawn",
+      chart: {
+        kind: "bar",
+        title: "Rain",
+        categories: ["\u5317", "South"],
+        series: [{ name: "mm", values: [3, null] }],
+        altText: "3 mm in the north",
+      },
+      body: ["Beside"],
+      caption: "A chart",
+    },
+    {
+      layout: "chart",
+      title: "Drawn wide",
+      chart: {
+        kind: "line",
+        title: "Rain",
+        categories: ["a", "b"],
+        series: [{ name: "mm", values: [1, 2] }],
+        altText: "It rises",
+      },
+    },
   ],
 };
+/** The charts' font has no such letter. */
+const WARNINGS = ['slides[8].chart: the charts\' font has no "\u5317"'];
 
 async function made(slides: object[], fields: object = {}): Promise<Uint8Array> {
   const call = deckArguments.parse({ path: "a.pptx", title: "T", slides, ...fields });
-  return await makeDeck(call, async () => PIXEL);
+  const { bytes } = await makeDeck(call, { read: async () => PIXEL, draw: async () => ({ png: PIXEL, missing: [] }) });
+  return bytes;
 }
 
 describe("a deck", () => {
@@ -84,7 +111,7 @@ describe("a deck", () => {
 
   beforeAll(async () => {
     const answer = await documents.call("pptx.create", deck);
-    expect(answer.told).toMatchObject({ artifact: {} });
+    expect(answer.told).toMatchObject({ artifact: {}, warnings: WARNINGS });
     path = join(documents.folder, "out/deck.pptx");
   });
 
@@ -98,6 +125,7 @@ describe("a deck", () => {
         size: bytes.length,
         checksum: createHash("sha256").update(bytes).digest("hex"),
       },
+      warnings: WARNINGS,
     });
     expect(await openXmlProblems(path)).toEqual([]);
     const parts = readParts(path);
@@ -130,6 +158,8 @@ describe("a deck", () => {
         "Title and Picture",
         "Two Columns with Headings",
         "Two Columns",
+        "Text beside Picture",
+        "Title and Picture",
       ]);
       expect(read.slides.map(({ notes }) => notes)).toEqual([
         "Welcome.\nSay it slowly.",
@@ -137,6 +167,8 @@ describe("a deck", () => {
         null,
         null,
         "One line",
+        null,
+        null,
         null,
         null,
         null,
@@ -173,6 +205,19 @@ describe("a deck", () => {
         "5",
       ]);
       expect(shapes(5).some((shape) => shape.picture?.altText === "One grey pixel")).toBe(true);
+      const charts = [8, 9].map((place) => shapes(place).find(({ name }) => name === "Chart")?.picture);
+      expect(charts.map((chart) => [chart?.type, chart?.altText])).toEqual([
+        ["image/png", "3 mm in the north"],
+        ["image/png", "It rises"],
+      ]);
+      // Each is drawn for its place: as wide and as high as that, sharp, and its shape kept.
+      for (const [at, width] of [6.68, 11.58].entries()) {
+        const { pixels = [0, 0], size = [0, 0] } = charts[at] ?? {};
+        expect(size[0] / EMU / 72).toBeGreaterThan(width - 0.1);
+        expect(size[0] / EMU / 72).toBeLessThanOrEqual(width);
+        expect(pixels[0] / (size[0] / EMU / 72)).toBeGreaterThan(150);
+        expect(size[0] / size[1]).toBeCloseTo(pixels[0] / pixels[1], 2);
+      }
     },
   );
 
@@ -322,6 +367,17 @@ describe("refused", () => {
     columns: Array.from({ length: columns }, (_, place) => ({ header: `h${place}` })),
     rows: Array.from({ length: rows }, () => Array.from({ length: columns }, () => cell)),
   });
+  const chart = (categories: number, values: number): object => ({
+    layout: "chart",
+    title: "x",
+    chart: {
+      kind: "bar",
+      title: "x",
+      categories: Array.from({ length: categories }, (_, place) => `c${place}`),
+      series: [{ name: "s", values: Array.from({ length: values }, () => 1) }],
+      altText: "x",
+    },
+  });
   const words = (length: number): string => "word ".repeat(length / 5).trim();
 
   test.each([
@@ -333,6 +389,8 @@ describe("refused", () => {
     ["too many rows", slides(table(1, 31)), "slides[0].rows", "INVALID_ARGUMENTS"],
     ["a row too short", slides({ ...table(2, 1), rows: [[1]] }), "slides[0].rows[0]", "INVALID_ARGUMENTS"],
     ["cells with too much text", slides(table(6, 20, words(200))), "slides[0].rows", "LIMIT_EXCEEDED"],
+    ["a chart with a value too few", slides(chart(3, 2)), "slides[0].chart.series[0]", "INVALID_ARGUMENTS"],
+    ["too many charts", slides(...Array.from({ length: 41 }, () => chart(1, 1))), "slides", "LIMIT_EXCEEDED"],
     [
       "too much text",
       slides({ layout: "content", title: "x", body: [words(9_000)] }),

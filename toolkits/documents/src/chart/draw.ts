@@ -1,15 +1,18 @@
 // A chart as SVG: bars or lines over categories. The same block gives the same text.
 
 import { HAIR, INK, INK_FAINT, INK_SOFT, SERIES } from "../palette.ts";
-import type { BlockOf } from "../schema.ts";
+import type { Drawing } from "../schema.ts";
 import { type CategoryLabels, categoryLabels, type Measure, shortened, wrapped } from "./labels.ts";
 import { type Scale, scaleOf, tickText, valueText } from "./scale.ts";
 
-export type ChartBlock = BlockOf<"chart">;
+/** Pixels of a drawing; who shows it scales it. */
+export interface ChartSize {
+  width: number;
+  height: number;
+}
 
-/** Pixels of the drawing; a document scales it. */
-export const CHART_WIDTH = 640;
-export const CHART_HEIGHT = 360;
+/** As wide as the text of a page. */
+export const PAGE_CHART: ChartSize = { width: 640, height: 360 };
 
 const TITLE = 15;
 const LABEL = 11.5;
@@ -19,6 +22,7 @@ const VALUE_LABELS_MAX = 14;
 const MARKS = ["circle", "square", "diamond", "triangle", "ring", "frame"] as const;
 
 interface Plot {
+  size: ChartSize;
   left: number;
   right: number;
   top: number;
@@ -28,21 +32,21 @@ interface Plot {
   y: (value: number) => number;
 }
 
-export function drawChart(block: ChartBlock, measure: Measure): string {
+export function drawChart(block: Drawing, measure: Measure, size: ChartSize = PAGE_CHART): string {
   const parts: string[] = [];
-  const head = drawHead(block, measure, parts);
+  const head = drawHead(block, size.width, measure, parts);
   const values = block.series.flatMap((series) => series.values).filter((value) => value !== null);
   const scale = scaleOf(values, block.kind === "bar");
   const tickLabels = scale.ticks.map((tick) => tickText(tick, scale.step));
   const left = Math.ceil(Math.max(...tickLabels.map((text) => measure(text, LABEL)))) + 10;
-  const right = CHART_WIDTH - 8;
+  const right = size.width - 8;
   const band = (right - left) / block.categories.length;
   const labels = categoryLabels(block.categories, band, LABEL, measure);
-  const bottom = CHART_HEIGHT - 8 - labels.height - (block.xTitle === undefined ? 0 : LABEL * LEADING + 6) - 6;
+  const bottom = size.height - 8 - labels.height - (block.xTitle === undefined ? 0 : LABEL * LEADING + 6) - 6;
   // Room for a value above the highest bar.
   const top = head + 14;
   const y = (value: number): number => bottom - ((value - scale.least) / (scale.most - scale.least)) * (bottom - top);
-  const plot: Plot = { left, right, top, bottom, scale, band, y };
+  const plot: Plot = { size, left, right, top, bottom, scale, band, y };
   drawGrid(plot, tickLabels, parts);
   if (block.kind === "bar") drawBars(block, plot, measure, parts);
   else drawLines(block, plot, parts);
@@ -50,33 +54,33 @@ export function drawChart(block: ChartBlock, measure: Measure): string {
   parts.push(`<path d="M${at(left)} ${at(base)}H${at(right)}" stroke="#${INK}" stroke-width="1.25"/>`);
   drawCategories(block, labels, plot, parts);
   return (
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${CHART_WIDTH}" height="${CHART_HEIGHT}" ` +
-    `viewBox="0 0 ${CHART_WIDTH} ${CHART_HEIGHT}" font-family="Roboto" fill="none">` +
-    `<rect width="${CHART_WIDTH}" height="${CHART_HEIGHT}" fill="#FFFFFF"/>${parts.join("")}</svg>`
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${size.width}" height="${size.height}" ` +
+    `viewBox="0 0 ${size.width} ${size.height}" font-family="Roboto" fill="none">` +
+    `<rect width="${size.width}" height="${size.height}" fill="#FFFFFF"/>${parts.join("")}</svg>`
   );
 }
 
 /** Title, unit of the values and legend; answers where they end. */
-function drawHead(block: ChartBlock, measure: Measure, parts: string[]): number {
+function drawHead(block: Drawing, width: number, measure: Measure, parts: string[]): number {
   let y = 4;
-  for (const line of wrapped(block.title, TITLE, CHART_WIDTH * 0.96, 2, measure)) {
+  for (const line of wrapped(block.title, TITLE, width * 0.96, 2, measure)) {
     y += TITLE * LEADING;
     parts.push(text(line, 0, y - 5, TITLE, INK, { weight: 700 }));
   }
   if (block.yTitle !== undefined) {
     y += LABEL * LEADING + 2;
-    parts.push(text(shortened(block.yTitle, LABEL, CHART_WIDTH, measure), 0, y - 4, LABEL, INK_FAINT));
+    parts.push(text(shortened(block.yTitle, LABEL, width, measure), 0, y - 4, LABEL, INK_FAINT));
   }
-  return block.series.length > 1 ? drawLegend(block, y + 4, measure, parts) : y;
+  return block.series.length > 1 ? drawLegend(block, y + 4, width, measure, parts) : y;
 }
 
-function drawLegend(block: ChartBlock, top: number, measure: Measure, parts: string[]): number {
+function drawLegend(block: Drawing, top: number, most: number, measure: Measure, parts: string[]): number {
   let x = 0;
   let y = top + LABEL * LEADING;
   block.series.forEach((series, place) => {
-    const name = shortened(series.name, LABEL, CHART_WIDTH / 2, measure);
+    const name = shortened(series.name, LABEL, most / 2, measure);
     const width = 16 + measure(name, LABEL) + 18;
-    if (x > 0 && x + width > CHART_WIDTH) {
+    if (x > 0 && x + width > most) {
       x = 0;
       y += LABEL * LEADING + 3;
     }
@@ -97,7 +101,7 @@ function drawGrid({ left, right, scale, y }: Plot, labels: string[], parts: stri
   });
 }
 
-function drawBars(block: ChartBlock, plot: Plot, measure: Measure, parts: string[]): void {
+function drawBars(block: Drawing, plot: Plot, measure: Measure, parts: string[]): void {
   const { left, band, y, scale } = plot;
   const count = block.series.length;
   const gap = count > 1 ? Math.min(2, band * 0.03) : 0;
@@ -121,7 +125,7 @@ function drawBars(block: ChartBlock, plot: Plot, measure: Measure, parts: string
   });
 }
 
-function drawLines(block: ChartBlock, { left, band, y }: Plot, parts: string[]): void {
+function drawLines(block: Drawing, { left, band, y }: Plot, parts: string[]): void {
   const showsMarks = band >= 12;
   block.series.forEach((series, place) => {
     const points = series.values.map((value, category) =>
@@ -163,7 +167,7 @@ function markAt(place: number, x: number, y: number): string {
   }
 }
 
-function drawCategories(block: ChartBlock, labels: CategoryLabels, plot: Plot, parts: string[]): void {
+function drawCategories(block: Drawing, labels: CategoryLabels, plot: Plot, parts: string[]): void {
   const { left, right, bottom, band } = plot;
   labels.lines.forEach((lines, category) => {
     const x = left + band * (category + 0.5);
@@ -174,7 +178,7 @@ function drawCategories(block: ChartBlock, labels: CategoryLabels, plot: Plot, p
     });
   });
   if (block.xTitle !== undefined)
-    parts.push(text(block.xTitle, (left + right) / 2, CHART_HEIGHT - 8, LABEL, INK_FAINT, { anchor: "middle" }));
+    parts.push(text(block.xTitle, (left + right) / 2, plot.size.height - 8, LABEL, INK_FAINT, { anchor: "middle" }));
 }
 
 interface Look {

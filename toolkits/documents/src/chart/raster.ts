@@ -4,10 +4,11 @@ import bold from "@polymer/font-roboto-local/fonts/roboto/Roboto-Bold.ttf";
 import regular from "@polymer/font-roboto-local/fonts/roboto/Roboto-Regular.ttf";
 import { initWasm, Resvg } from "@resvg/resvg-wasm";
 import program from "@resvg/resvg-wasm/index_bg.wasm";
-import { CHART_WIDTH, type ChartBlock, drawChart } from "./draw.ts";
+import type { Drawing } from "../schema.ts";
+import { type ChartSize, drawChart, PAGE_CHART } from "./draw.ts";
 import { FontMetrics } from "./font.ts";
 
-/** Sharp in print: about 300 dots an inch at the width of a page's text. */
+/** Sharp in print: about 300 dots an inch at the width of a page's text, 190 on a slide. */
 const SCALE = 3;
 
 const metrics = new FontMetrics(regular);
@@ -20,11 +21,11 @@ export interface ChartPicture {
   missing: string[];
 }
 
-export async function chartPicture(block: ChartBlock): Promise<ChartPicture> {
+export async function chartPicture(block: Drawing, size: ChartSize = PAGE_CHART): Promise<ChartPicture> {
   await ready;
-  const svg = drawChart(block, (text, size) => metrics.width(text, size));
+  const svg = drawChart(block, (text, points) => metrics.width(text, points), size);
   const drawing = new Resvg(svg, {
-    fitTo: { mode: "width", value: CHART_WIDTH * SCALE },
+    fitTo: { mode: "width", value: size.width * SCALE },
     font: { fontBuffers: [regular, bold], defaultFontFamily: "Roboto", sansSerifFamily: "Roboto" },
   });
   try {
@@ -39,7 +40,7 @@ export async function chartPicture(block: ChartBlock): Promise<ChartPicture> {
   }
 }
 
-function wordsOf(block: ChartBlock): string {
+function wordsOf(block: Drawing): string {
   const words = [block.title, block.xTitle ?? "", block.yTitle ?? "", ...block.categories];
   return [...words, ...block.series.map((series) => series.name)].join("");
 }

@@ -1,10 +1,13 @@
 // A whole presentation as a package: presentation, master, layouts, theme, slides, notes, pictures, properties.
 
 import { createHash } from "node:crypto";
-import { tooMuch } from "../check.ts";
+import type { ChartSize } from "../chart/draw.ts";
+import type { ChartPicture } from "../chart/raster.ts";
+import { missingLetters, tooMuch } from "../check.ts";
 import { LIMITS } from "../limits.ts";
 import { type Picture, readPicture } from "../picture.ts";
-import { NOTES_PAGE, SLIDE } from "./frame.ts";
+import type { Drawing } from "../schema.ts";
+import { EMU_PER_POINT, NOTES_PAGE, SLIDE } from "./frame.ts";
 import { LAYOUTS, type LayoutName, slideLayout, slideMaster } from "./master.ts";
 import { notesMaster, notesSlide } from "./notes.ts";
 import { OpenPackage, ROOT } from "./open-package.ts";
@@ -23,27 +26,39 @@ const NAMES = Object.keys(LAYOUTS) as LayoutName[];
 /** The least that the format allows for slides. */
 const SLIDE_ID_FIRST = 256;
 
-/** The bytes of a file in the project; `at` is the place in the arguments. */
-export type ReadFile = (path: string, at: string) => Promise<Uint8Array>;
+/** Points of a slide for a pixel of a chart: its smallest words are as large as a caption. */
+const POINTS_PER_PIXEL = 1.15;
 
-export async function makeDeck(call: DeckArguments, read: ReadFile): Promise<Uint8Array> {
-  const deck = new Deck(call, read);
+export interface DeckSources {
+  /** The bytes of a file in the project; `at` is the place in the arguments. */
+  read: (path: string, at: string) => Promise<Uint8Array>;
+  draw: (chart: Drawing, size: ChartSize) => Promise<ChartPicture>;
+}
+
+export interface MadeDeck {
+  bytes: Uint8Array;
+  warnings: string[];
+}
+
+export async function makeDeck(call: DeckArguments, sources: DeckSources): Promise<MadeDeck> {
+  const deck = new Deck(call, sources);
   await deck.build();
-  return deck.file.bytes();
+  return { bytes: deck.file.bytes(), warnings: deck.warnings };
 }
 
 class Deck {
   readonly file = new OpenPackage();
+  readonly warnings: string[] = [];
   private readonly call: DeckArguments;
-  private readonly read: ReadFile;
+  private readonly sources: DeckSources;
   private readonly language: string;
   /** By SHA-256: a picture that is shown twice is kept once. */
   private readonly media = new Map<string, string>();
   private mediaBytes = 0;
 
-  constructor(call: DeckArguments, read: ReadFile) {
+  constructor(call: DeckArguments, sources: DeckSources) {
     this.call = call;
-    this.read = read;
+    this.sources = sources;
     this.language = call.language ?? "en-US";
   }
 
@@ -102,7 +117,15 @@ class Deck {
       deckTitle: this.call.title,
       byline: [this.call.author, this.call.date].filter((each) => each !== undefined).join(" \u00b7 "),
       picture: async (path, where) => {
-        const picture = readPicture(await this.read(path, where), path, where);
+        const picture = readPicture(await this.sources.read(path, where), path, where);
+        return { picture, id: this.file.relate(at, "image", this.mediaPart(picture, where)) };
+      },
+      chart: async (chart, room, where) => {
+        const pixels = (emu: number): number => Math.round(emu / EMU_PER_POINT / POINTS_PER_PIXEL);
+        const size = { width: pixels(room.width), height: pixels(room.height) };
+        const { png, missing } = await this.sources.draw(chart, size);
+        this.warnings.push(...missingLetters(where, missing));
+        const picture = readPicture(png, "the chart", where);
         return { picture, id: this.file.relate(at, "image", this.mediaPart(picture, where)) };
       },
     });

@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { LIMITS } from "../limits.ts";
-import { altText, cell, column, day, language, line, rich, text } from "../schema.ts";
+import { altText, cell, column, day, drawing, language, line, rich, text } from "../schema.ts";
 
 const DECK = LIMITS.deck;
 
@@ -57,6 +57,14 @@ const slide = z.discriminatedUnion("layout", [
     title,
     image,
     body: body.optional().describe("Points beside the picture"),
+    caption: title.optional(),
+    notes,
+  }),
+  z.strictObject({
+    layout: z.literal("chart"),
+    title,
+    chart: drawing.describe("Drawn as a picture that fills its place"),
+    body: body.optional().describe("Points beside the chart"),
     caption: title.optional(),
     notes,
   }),

@@ -2,6 +2,7 @@
 
 import { invalid } from "../check.ts";
 import type { Picture } from "../picture.ts";
+import type { Drawing } from "../schema.ts";
 import { EMU_PER_INCH, EMU_PER_POINT, type Frame, PLACES } from "./frame.ts";
 import { FOOTER, type LayoutName, levelSizes, NUMBER, oneSize } from "./master.ts";
 import type { Voice } from "./measure.ts";
@@ -20,11 +21,18 @@ export interface SlideSources {
   deckTitle: string;
   byline: string;
   /** The picture at a place in the arguments, and the id of the relationship to it. */
-  picture: (path: string, at: string) => Promise<{ picture: Picture; id: string }>;
+  picture: (path: string, at: string) => Promise<Shown>;
+  /** A chart drawn for a frame. */
+  chart: (chart: Drawing, room: Frame, at: string) => Promise<Shown>;
+}
+
+interface Shown {
+  picture: Picture;
+  id: string;
 }
 
 export function layoutOf(slide: Slide): LayoutName {
-  if (slide.layout === "picture" && slide.body !== undefined) return "beside";
+  if (slide.layout === "picture" || slide.layout === "chart") return slide.body === undefined ? "picture" : "beside";
   if (slide.layout === "columns" && (slide.left.heading ?? slide.right.heading) !== undefined) return "comparison";
   return slide.layout;
 }
@@ -61,6 +69,7 @@ class Page {
       case "table":
         return this.table(slide);
       case "picture":
+      case "chart":
         return this.picture(slide);
     }
   }
@@ -165,15 +174,24 @@ class Page {
     if (slide.caption !== undefined) this.caption(slide.caption, beneath(place, PLACES.caption));
   }
 
-  private async picture(slide: SlideOf<"picture">): Promise<void> {
+  private async picture(slide: SlideOf<"picture"> | SlideOf<"chart">): Promise<void> {
     this.title(slide.title);
-    const { body, caption, image } = slide;
+    const { body, caption } = slide;
     if (body !== undefined) this.points(body, { idx: 1 }, PLACES.besideText, "body");
     const bare = body === undefined ? PLACES.body : PLACES.besideFigure;
     const above = body === undefined ? PLACES.figure : PLACES.besideFigureAbove;
-    const { picture, id } = await this.sources.picture(image.path, `${this.at}.image.path`);
-    const place = shaped(picture, caption === undefined ? bare : above);
-    if (place === undefined) throw invalid(`${this.at}.image.path`, `${image.path} is too long and thin to be seen`);
+    const room = caption === undefined ? bare : above;
+    const isChart = slide.layout === "chart";
+    const { altText } = isChart ? slide.chart : slide.image;
+    const { picture, id } = isChart
+      ? await this.sources.chart(slide.chart, room, `${this.at}.chart`)
+      : await this.sources.picture(slide.image.path, `${this.at}.image.path`);
+    const place = shaped(picture, room);
+    if (place === undefined)
+      throw invalid(
+        isChart ? `${this.at}.chart` : `${this.at}.image.path`,
+        "the picture is too long and thin to be seen",
+      );
     this.shapes.add(
       el(
         "p:pic",
@@ -181,7 +199,7 @@ class Page {
         el(
           "p:nvPicPr",
           {},
-          el("p:cNvPr", { id: this.shapes.nextId, name: "Picture", descr: image.altText }),
+          el("p:cNvPr", { id: this.shapes.nextId, name: isChart ? "Chart" : "Picture", descr: altText }),
           el("p:cNvPicPr", {}, el("a:picLocks", { noGrp: 1, noChangeAspect: 1 })),
           el("p:nvPr", {}, placeholder({ type: "pic", idx: body === undefined ? 1 : 2 })),
         ),
