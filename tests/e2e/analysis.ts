@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { expect } from "vitest";
 import { type ColumnFigures, columnFigures, dateColumn, groupFigures, numericColumns } from "../kit/figures.ts";
 import { openXmlProblems } from "../kit/open-xml.ts";
+import { hasPython, type ReadSlide, readDeck } from "../kit/python-pptx.ts";
 import type { TestTable } from "../kit/tables.ts";
 import { type Cell, readWorkbook, type Sheet, sheetOf, type Workbook } from "../kit/workbook.ts";
 
@@ -140,8 +141,59 @@ export function judgeReport(text: string, table: TestTable): void {
   }
 }
 
-/** Workbook and report of a project. */
-export async function judgeDelivery(folder: string, table: TestTable, chartsBeside = 0): Promise<void> {
+/** What another reader sees in the deck: five titles, the summary, each end of the columns. */
+async function judgeDeck(path: string, table: TestTable): Promise<void> {
+  expect(await openXmlProblems(path)).toEqual([]);
+  if (!hasPython()) return;
+  const { slides } = readDeck(path);
+  expect(new Set(slides.map(({ title }) => title ?? "")).size).toBe(5);
+  for (const { title } of slides) expect(title?.length ?? 0).toBeGreaterThan(5);
+  const [cover, summary, groups, findings, method] = slides;
+  expect(cover?.title).toBe(`Analysis of ${table.name}`);
+  expect(wordsOf(cover)).toContain(`${table.rows.length} rows, ${table.header.length} columns`);
+  const rows = summary?.shapes.find((shape) => shape.table !== undefined)?.table ?? [];
+  const expected = columnFigures(table);
+  expect(rows[0]).toEqual(["Column", "Count", "Missing", "Min", "Mean", "Max"]);
+  expect(rows.length).toBe(expected.length + 1);
+  for (const [at, figures] of expected.entries()) expectRow(rows[at + 1], listed(figures));
+  judgeGroupSlide(groups, table);
+  for (const { name, max, min } of expected) {
+    const shown = (figure: number): number => Number(figure.toFixed(REPORT_DIGITS));
+    expect(wordsOf(findings)).toContain(`highest ${name}: ${shown(max)} (`);
+    expect(wordsOf(findings)).toContain(`lowest ${name}: ${shown(min)} (`);
+  }
+  expect(wordsOf(method)).toContain("How it was done");
+}
+
+const wordsOf = (slide: ReadSlide | undefined): string =>
+  (slide?.shapes ?? []).flatMap(({ text }) => (text ?? []).map(([, words]) => words)).join("\n");
+
+/** A chart whose words name the groups with the highest and the lowest mean, or the groups as a table. */
+function judgeGroupSlide(slide: ReadSlide | undefined, table: TestTable): void {
+  const groups = [...groupFigures(table, groupingOf(table))].map(([name, [first]]) => ({ name, first }));
+  const filled = groups.filter(({ first }) => (first?.count ?? 0) > 0);
+  const means = filled.map(({ first }) => first?.mean ?? 0);
+  const of = (mean: number): string => filled[means.indexOf(mean)]?.name ?? "";
+  expect(slide?.title).toContain(`is highest in ${of(Math.max(...means))}, lowest in ${of(Math.min(...means))}`);
+  const rows = slide?.shapes.find((shape) => shape.table !== undefined)?.table;
+  if (rows === undefined) {
+    const chart = slide?.shapes.find(({ picture }) => picture !== undefined)?.picture;
+    expect(chart?.altText).toContain(`of ${groups.length} groups. `);
+    expect(chart?.pixels[0]).toBeGreaterThan(1_000);
+    return;
+  }
+  for (const [at, { name, first }] of groups.slice(0, rows.length - 1).entries()) {
+    expect(rows[at + 1]?.[0]).toBe(name);
+    expect(Number(rows[at + 1]?.[2])).toBeCloseTo(first?.mean ?? 0, REPORT_DIGITS - 1);
+  }
+}
+
+/** Workbook, report and deck of a project, or those that were asked for. */
+export async function judgeDelivery(
+  folder: string,
+  table: TestTable,
+  { chartsBeside = 0, deck = true } = {},
+): Promise<void> {
   const path = join(folder, "analysis.xlsx");
   expect(await openXmlProblems(path)).toEqual([]);
   const workbook = readWorkbook(path);
@@ -151,4 +203,5 @@ export async function judgeDelivery(folder: string, table: TestTable, chartsBesi
   expect(workbook.charts.length - chartsBeside).toBe(Math.min(4, numericColumns(table).length));
   for (const sheet of workbook.sheets) expect([...sheet.cells.values()].filter((cell) => cell.error)).toEqual([]);
   judgeReport(readFileSync(join(folder, "report.md"), "utf8"), table);
+  if (deck) await judgeDeck(join(folder, "deck.pptx"), table);
 }

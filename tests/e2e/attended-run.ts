@@ -8,7 +8,7 @@ import { type Fact, factsAfter } from "../kit/run-events.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
 import { projectWith } from "../kit/tables.ts";
 
-export const GOAL = "Analyse this data and give me a workbook and a report.";
+export const GOAL = "Analyse this data and give me a workbook, a report and a deck.";
 export const PROVIDER = "scripted";
 
 export interface Place {

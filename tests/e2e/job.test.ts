@@ -10,7 +10,7 @@ import { startServer, type TestServer } from "../kit/server.ts";
 import { projectWith, type TableKind, testTable } from "../kit/tables.ts";
 import { judgeDelivery } from "./analysis.ts";
 
-const GOAL = "Analyse this data and give me a workbook and a report.";
+const GOAL = "Analyse this data and give me a workbook, a report and a deck.";
 const ISSUES = "quality-issues.csv";
 const REASON = "the office keeps *no* lists beside the report";
 
@@ -75,7 +75,7 @@ it("goes from a launch link to finished files on the sample, and back again", as
   expect(readFileSync(await download.path())).toEqual(readFileSync(join(folder, "analysis.xlsx")));
 
   await app.page.getByRole("button", { name: "Undo the run" }).click();
-  await app.page.getByText(/^5 files put back\.$/).waitFor();
+  await app.page.getByText(/^6 files put back\.$/).waitFor();
   expect(hashesOf(folder)).toEqual(before);
   expect(app.errors).toEqual([]);
 });

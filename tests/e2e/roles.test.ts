@@ -17,7 +17,7 @@ import { judgeDelivery } from "./analysis.ts";
 import { addScripted } from "./attended-run.ts";
 
 const GOAL =
-  "Analyse this data, compare it with the local reference page, look at the chart photo, and give me a workbook and a report.";
+  "Analyse this data, compare it with the local reference page, look at the chart photo, and give me a workbook, a report and a deck.";
 const SAMPLE = join(ROOT, "toolkits/samples/seattle-weather");
 const MONTHS = 12;
 const YEAR = "2015";
@@ -138,7 +138,7 @@ it("is done by four roles at once, and right", async () => {
   expect(rolesAtOnce(facts)).toBeGreaterThanOrEqual(4);
   expect(factsOf(facts, "approval_requested").map(({ question }) => question.kind)).toEqual(["plan", "tool"]);
   // One chart more: what was compared.
-  await judgeDelivery(path, table, 1);
+  await judgeDelivery(path, table, { chartsBeside: 1 });
   judgeComparison(path);
   await judgeDocument(join(path, "report.docx"));
   expect(readFileSync(join(path, "report.md"), "utf8")).toMatch(/Rehearsal: no model has looked at this picture/);

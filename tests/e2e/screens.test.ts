@@ -127,9 +127,9 @@ it("shows workforce, files, changes and tools of a run that is over", async () =
   await page.getByRole("link", { name: "Workforce" }).click();
   const tree = page.getByRole("region", { name: "Workforce" });
   await tree.getByText("Planner").last().waitFor();
-  const picture = page.getByRole("img", { name: /^Planner, coordinator, \d+ workers and 7 tasks/ });
-  expect(await picture.locator("[data-node]").count()).toBe(7);
-  expect(await tree.locator("[data-task-id]").count()).toBe(7);
+  const picture = page.getByRole("img", { name: /^Planner, coordinator, \d+ workers and 8 tasks/ });
+  expect(await picture.locator("[data-node]").count()).toBe(8);
+  expect(await tree.locator("[data-task-id]").count()).toBe(8);
   await tree.locator("[data-task-id=clean]").click();
   await tree.getByRole("link", { name: "Review what it changed" }).waitFor();
   await look("workforce");

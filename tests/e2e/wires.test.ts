@@ -14,7 +14,7 @@ import { startServer, type TestServer } from "../kit/server.ts";
 import { projectWith } from "../kit/tables.ts";
 import { judgeDelivery } from "./analysis.ts";
 
-const GOAL = "Analyse this data and give me a workbook and a report.";
+const GOAL = "Analyse this data and give me a workbook, a report and a deck.";
 const KEY = "sk-wires-0123456789abcdefghij";
 const KINDS = ["openai", "anthropic"] as const;
 type Wire = (typeof KINDS)[number];

@@ -20,7 +20,7 @@ export interface Scenario {
   faults?: readonly FaultRule[];
 }
 
-export const SAMPLE_GOAL = "Analyse this data and give me a workbook and a report.";
+export const SAMPLE_GOAL = "Analyse this data and give me a workbook, a report and a deck.";
 
 const CANNOT =
   "The rehearsal model cannot do this goal. It only shows how Open Wrap works, with one job that needs no key. " +

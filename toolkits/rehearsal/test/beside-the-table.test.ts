@@ -8,7 +8,7 @@ import { type RunningRehearsal, startRehearsal } from "./running-rehearsal.ts";
 import { carryOut, type Job, planOf } from "./workforce.ts";
 
 const GOAL =
-  "Analyse this data, compare it with the local reference page, look at the chart photo, and give me a workbook and a report.";
+  "Analyse this data, compare it with the local reference page, look at the chart photo, and give me a workbook, a report and a deck.";
 const MONTHS = ["January", "March", "December"];
 /** Date, then two figures; the newest year is the last one. */
 const ROWS = [

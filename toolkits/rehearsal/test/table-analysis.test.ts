@@ -172,6 +172,30 @@ describe.each(TABLES.map((table) => [table.name, table] as const))("on %s", (_, 
   });
 });
 
+test("names of any length and letters fit the slides", async () => {
+  const long = (letter: string): string => letter.repeat(300);
+  const header = [
+    long("w"),
+    long("\u5317"),
+    `${long("\ud83d\udc69\u200d\ud83d\ude80")}`,
+    "\u0001x",
+    long("W "),
+    "\u05e9\u05dc\u05d5\u05dd",
+  ];
+  const rows = Array.from({ length: 60 }, (_, row) => [
+    `${long("k")}${row % 20}`,
+    row,
+    -row * 1e300,
+    row / 7e9,
+    `${long("M ")}${row % 3}`,
+    row % 2,
+  ]);
+  const many = Array.from({ length: 30 }, (_, place) => `column ${place}`);
+  const csv = [[...header, ...many], ...rows.map((row) => [...row, ...many.map((_, place) => place)])];
+  const job = await jobOn({ "t.csv": csv.map((row) => row.join(",")).join("\n") });
+  expect(job.decks[0]?.slides.length).toBe(5);
+});
+
 test("a refused file is respected, its reason quoted, and the list goes into the report", async () => {
   const [, table] = TABLES;
   const files = { "t.csv": table?.bytes ?? "" };
@@ -186,6 +210,59 @@ test("a refused file is respected, its reason quoted, and the list goes into the
   expect(report).toContain("- Datum: missing value,");
   expect(report).toContain('was not made. The answer to that was: "one file fewer \\*please\\*"');
   expect(no.answer).toContain("one file fewer");
+});
+
+/** Numbers of a text; none of them may have come from nowhere. */
+const numbersIn = (text: string): string[] => text.match(/\d+(?:\.\d+)?/g) ?? [];
+
+test.each(TABLES.map((table) => [table.name, table] as const))("the deck of %s has its figures", async (_, table) => {
+  const job = await jobOn({ [table.file]: table.bytes });
+  expect(job.decks.length).toBe(1);
+  const [cover, summary, groups, found, made] = job.decks[0]?.slides ?? [];
+  expect(new Set(job.decks[0]?.slides.map(({ title }) => title)).size).toBe(5);
+  expect(cover).toMatchObject({ layout: "title", title: `Analysis of ${table.file}` });
+  expect(numbersIn(String(cover?.layout === "title" && cover.subtitle)).slice(0, 2)).toEqual([
+    String(table.rows.length),
+    String(table.headers.length),
+  ]);
+  const rows = table.numeric.map((name) => {
+    const { count, missing, min, mean, max } = figures(table, name);
+    return [name, String(count), String(missing), rounded(min), rounded(mean), rounded(max)];
+  });
+  expect(summary).toMatchObject({ layout: "table", rows });
+  const means = groupMeans(table).slice(0, 60);
+  if (groups?.layout === "chart") {
+    expect(groups.chart.categories).toEqual(means.map(({ name }) => name));
+    const { values = [] } = groups.chart.series[0] ?? {};
+    for (const [at, value] of values.entries()) {
+      const mean = means[at]?.means[0] ?? null;
+      if (mean === null) expect(value).toBe(null);
+      else expect(value).toBeCloseTo(mean, 9);
+    }
+  } else
+    expect(groups).toMatchObject({
+      layout: "table",
+      rows: means
+        .slice(0, 12)
+        .map((group) => [
+          group.name,
+          String(group.rows),
+          ...group.means.slice(0, 4).map((mean) => (mean === null ? "–" : rounded(mean))),
+        ]),
+    });
+  const points = found?.layout === "content" ? found.body.map(String) : [];
+  const [first = ""] = table.numeric;
+  expect(found?.title).toContain(rounded(figures(table, first).min));
+  expect(found?.title).toContain(rounded(figures(table, first).max));
+  for (const name of table.numeric.slice(0, 3)) {
+    const { min, max } = figures(table, name);
+    expect(points.some((point) => point.startsWith(`highest ${name}: ${rounded(max)} (`))).toBe(true);
+    expect(points.some((point) => point.startsWith(`lowest ${name}: ${rounded(min)} (`))).toBe(true);
+  }
+  expect(made).toMatchObject({ layout: "columns", left: { heading: "State of the data" } });
+  for (const path of ["analysis.xlsx", "report.md", "clean-data.csv", "grouped-figures.csv"])
+    expect(JSON.stringify(made)).toContain(path);
+  expect(job.files.get("report.md")).toContain("- deck.pptx: ");
 });
 
 test("the same project gives the same job, byte for byte", async () => {
@@ -268,12 +345,20 @@ describe("the planner", () => {
   test("a goal that only wants a part gets a plan for that part", async () => {
     expect(ids(await plan("Analyse this data and give me a report"))).not.toContain("workbook");
     expect(ids(await plan("Analyse this data into an Excel workbook"))).not.toContain("report");
+    expect(ids(await plan("Analyse this data and give me a workbook and a report"))).not.toContain("deck");
+    const slides = ids(await plan("Explore this data and make slides of it"));
+    expect(slides).toContain("deck");
+    expect(slides.filter((id) => id === "workbook" || id === "report")).toEqual([]);
   });
 
   test("a no with a reason it understands changes the plan; another one ends with words", async () => {
     const said = (reason: string) => plan(SAMPLE_GOAL, files, `The person said no to the plan: ${reason}`);
     expect(ids(await said("no workbook, please"))).not.toContain("workbook");
     expect(ids(await said("only the workbook"))).not.toContain("report");
+    expect(ids(await said("no deck"))).toEqual(expect.arrayContaining(["workbook", "report"]));
+    expect(ids(await said("no deck"))).not.toContain("deck");
+    expect(ids(await said("just the slides and the report, please"))).not.toContain("workbook");
+    expect(await said("no report, only the workbook")).toContain("has no other way");
     expect(await said("use blue")).toBe(
       "The person said no to the plan: use blue The rehearsal model has no other way to do this; a real model may find one.",
     );

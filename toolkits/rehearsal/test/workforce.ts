@@ -6,6 +6,8 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, stat
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import type OpenAI from "openai";
+import { makeDeck } from "../../documents/src/deck/deck.ts";
+import { type DeckArguments, deckArguments } from "../../documents/src/deck/schema.ts";
 
 export interface PlannedTask {
   taskId: string;
@@ -22,6 +24,12 @@ export interface Plan {
   summary: string;
   tasks: PlannedTask[];
 }
+
+/** One grey pixel, where a chart would be. */
+const PIXEL = Buffer.from(
+  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgQCAWlRBEwAAAABJRU5ErkJggg==",
+  "base64",
+);
 
 type Messages = OpenAI.ChatCompletionMessageParam[];
 interface Call {
@@ -41,6 +49,8 @@ export interface Job {
   workbooks: Record<string, unknown>[];
   /** Arguments of every `docx.create`. */
   documents: Record<string, unknown>[];
+  /** Arguments of every `pptx.create`; each was made into a deck, so that all of it fits. */
+  decks: DeckArguments[];
   /** Paths a person was asked about. */
   asked: string[];
 }
@@ -49,7 +59,7 @@ export interface Job {
 export type Person = (path: string) => true | string;
 
 const TOOL_NAMES =
-  "file_read file_write shell_exec excel_create docx_create note_create web_deploy media_analyzeImage browser_open browser_snapshot " +
+  "file_read file_write shell_exec excel_create docx_create pptx_create note_create web_deploy media_analyzeImage browser_open browser_snapshot " +
   "browser_extractTable browser_screenshot task_fail";
 const TOOLS: OpenAI.ChatCompletionTool[] = TOOL_NAMES.split(" ").map((name) => ({
   type: "function",
@@ -129,7 +139,16 @@ export async function carryOut(
 ): Promise<Job> {
   const plan = await planOf(client, goal, filesText("Project files", project));
   if (typeof plan === "string") throw new Error(plan);
-  const job: Job = { plan, results: new Map(), answer: "", files: new Map(), workbooks: [], documents: [], asked: [] };
+  const job: Job = {
+    plan,
+    results: new Map(),
+    answer: "",
+    files: new Map(),
+    workbooks: [],
+    documents: [],
+    decks: [],
+    asked: [],
+  };
   const changes = new Map<string, string>();
   try {
     for (const task of plan.tasks) {
@@ -201,7 +220,7 @@ class Attempt {
         })),
       });
       for (const call of calls) {
-        messages.push({ role: "tool", tool_call_id: call.id, content: JSON.stringify(this.#call(call)) });
+        messages.push({ role: "tool", tool_call_id: call.id, content: JSON.stringify(await this.#call(call)) });
       }
     }
     throw new Error(`${this.#task.taskId} does not end`);
@@ -219,7 +238,7 @@ class Attempt {
     );
   }
 
-  #call({ name, arguments: given }: Call): unknown {
+  async #call({ name, arguments: given }: Call): Promise<unknown> {
     switch (name) {
       case "file_read":
         return {
@@ -236,6 +255,12 @@ class Attempt {
       case "docx_create":
         this.#job.documents.push(given);
         return this.#write(String(given.path), "document");
+      case "pptx_create": {
+        const deck = deckArguments.parse(given);
+        this.#job.decks.push(deck);
+        await makeDeck(deck, { read: async () => PIXEL, draw: async () => ({ png: PIXEL, missing: [] }) });
+        return this.#write(deck.path, "deck");
+      }
       case "note_create":
         return this.#write(`notes/${this.#task.taskId}.md`, String(given.content));
       default:

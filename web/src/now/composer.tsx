@@ -11,7 +11,7 @@ import { isRehearsal } from "../parts/rehearsal-tag.tsx";
 import { AddFiles, createDrop, createUploads, UploadList, type Uploads } from "../parts/uploads.tsx";
 import { modelChoices } from "./model-choices.ts";
 
-const SAMPLE_GOAL = "Analyse this data and give me a workbook and a report.";
+const SAMPLE_GOAL = "Analyse this data and give me a workbook, a report and a deck.";
 const GOAL_CHARS_MAX = 8_000;
 const POLICIES: readonly [ApprovePolicy, string][] = [
   ["ask", "Ask for anything new"],

@@ -1,12 +1,13 @@
-// The job the rehearsal model can do: a table becomes a workbook and a report. It holds no figure of any table: every one comes
+// The job the rehearsal model can do: a table becomes a workbook, a report and a deck. It holds no figure of any table: every one comes
 // from the result of a tool call of the same run.
 
 import type { Conversation } from "../conversation.ts";
 import { failed, type Scenario, type Turn } from "../scenario.ts";
 import { writeAnswer } from "./table-analysis/answer.ts";
 import { compare, lookAtPicture, readPage, serve, tellSources } from "./table-analysis/beside.ts";
+import { makeSlides } from "./table-analysis/deck.ts";
 import { isFailure, isRefusal, messageOf } from "./table-analysis/outcome.ts";
-import { lineOf, planFor, TASKS } from "./table-analysis/plan.ts";
+import { lineOf, namesProduct, planFor, TASKS } from "./table-analysis/plan.ts";
 import { clean, extremes, groups, profile, quality } from "./table-analysis/questions.ts";
 import { writeReport } from "./table-analysis/report.ts";
 import { createWorkbook } from "./table-analysis/workbook.ts";
@@ -15,7 +16,6 @@ import { createWorkbook } from "./table-analysis/workbook.ts";
 export type Worker = (conversation: Conversation, table: string) => Turn;
 
 const ANALYSE = /\banaly[sz]|\bexplore|\bexamine|\blook (at|into)\b/i;
-const PRODUCT = /\bworkbooks?\b|\bspreadsheets?\b|\bexcel\b|\bxlsx\b|\breports?\b/i;
 
 const WORKERS = new Map<string, Worker>([
   [TASKS.profile, profile],
@@ -25,6 +25,7 @@ const WORKERS = new Map<string, Worker>([
   [TASKS.quality, quality],
   [TASKS.workbook, createWorkbook],
   [TASKS.report, writeReport],
+  [TASKS.deck, makeSlides],
   [TASKS.compare, compare],
 ]);
 
@@ -38,7 +39,7 @@ const BESIDE = new Map<string, (conversation: Conversation) => Turn>([
 
 export const tableAnalysis: Scenario = {
   name: "table-analysis",
-  matches: ({ goal }) => ANALYSE.test(goal) && PRODUCT.test(goal),
+  matches: ({ goal }) => ANALYSE.test(goal) && namesProduct(goal),
   answer: (conversation) => {
     if (conversation.kind === "planner") return planFor(conversation);
     if (conversation.kind === "answer") return writeAnswer(conversation);

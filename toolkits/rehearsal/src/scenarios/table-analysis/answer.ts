@@ -16,6 +16,7 @@ const ABOUT: Record<string, string> = {
   [FILES.clean]: "the cleaned table",
   [FILES.groups]: "the means of all groups",
   [FILES.issues]: "every check of the data and what it found",
+  [FILES.deck]: "five slides: the columns, a chart, the findings, how it was done",
   [FILES.word]: "the same as a Word document, with a chart and pictures",
   [FILES.comparison]: "the table beside the reference page",
   [FILES.page]: "the reference page as the browser showed it",

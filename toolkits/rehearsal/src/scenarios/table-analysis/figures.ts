@@ -17,6 +17,23 @@ export function plain(text: string): string {
   return text.replace(/\s+/g, " ").replace(MARKUP, (c) => `\\${c}`);
 }
 
+/** Text without the markup that Markdown needs. */
+export function bare(text: string): string {
+  return text.replace(/^- /, "").replace(/\\([\\`*[\]<>|#~_])/g, "$1");
+}
+
+/** What a document can hold of a text, on one line, shortened. */
+export function brief(text: string, charactersMax: number): string {
+  const line = text.replace(/[\p{Cc}\p{Surrogate}\ufffe\uffff\s]+/gu, " ").trim();
+  const letters = [...line];
+  return letters.length <= charactersMax
+    ? line
+    : `${letters
+        .slice(0, charactersMax - 1)
+        .join("")
+        .trimEnd()}\u2026`;
+}
+
 export function markdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
   const ruler = header.map((_, place) => (place === 0 ? "---" : "---:"));

@@ -12,6 +12,7 @@ export const TASKS = {
   quality: "quality",
   workbook: "workbook",
   report: "report",
+  deck: "deck",
   serve: "serve-reference",
   page: "read-reference",
   compare: "compare",
@@ -28,6 +29,7 @@ export const FILES = {
   comparison: "comparison.csv",
   page: "reference-page.png",
   word: "report.docx",
+  deck: "deck.pptx",
 } as const;
 
 const OWN_FILES = new Set<string>(Object.values(FILES));
@@ -45,10 +47,24 @@ interface Task {
   writes: string[];
 }
 
+type Products = Record<Product, boolean>;
+type Product = keyof typeof PRODUCTS;
+
+/** How a goal speaks of what can be made, and the file it becomes. */
+const PRODUCTS = {
+  workbook: { words: /\bworkbooks?\b|\bspreadsheets?\b|\bexcel\b|\bxlsx\b/i, file: FILES.workbook },
+  report: { words: /\breports?\b/i, file: FILES.report },
+  deck: { words: /\bdecks?\b|\bslides?\b|\bpresentations?\b|\bpowerpoint\b|\bpptx\b/i, file: FILES.deck },
+} as const;
+const PRODUCT_NAMES = Object.keys(PRODUCTS) as Product[];
+
+/** Whether a goal asks for something this job can make. */
+export function namesProduct(goal: string): boolean {
+  return PRODUCT_NAMES.some((name) => PRODUCTS[name].words.test(goal));
+}
+
 /** What the person wants; an earlier "no, because …" may take a part away. */
-interface Wanted {
-  workbook: boolean;
-  report: boolean;
+interface Wanted extends Products {
   /** A page of the project to compare with. */
   page?: string | undefined;
   /** A picture of the project to look at. */
@@ -58,7 +74,10 @@ interface Wanted {
 }
 
 /** A path the planner put into a task's description, as `Table: PATH`. */
-export function lineOf(description: string, name: "Table" | "Page" | "Picture" | "About"): string | undefined {
+export function lineOf(
+  description: string,
+  name: "Table" | "Page" | "Picture" | "About" | "Beside",
+): string | undefined {
   return new RegExp(`^${name}: (.+)$`, "m").exec(description)?.[1];
 }
 
@@ -75,9 +94,7 @@ export function planFor(conversation: Conversation): Turn {
   const missing = missingFrom(goal, wanted);
   if (missing !== undefined) return { say: missing };
   const tasks = tasksFor(table.path, wanted);
-  const products = [wanted.workbook ? FILES.workbook : "", wanted.report ? FILES.report : ""]
-    .filter(Boolean)
-    .join(" and ");
+  const products = listed(filesWanted(wanted));
   const summary =
     `Reads ${table.path}, works out its figures in five tasks that run at once, ${besideWords(wanted)}then writes ${products}. ` +
     "The table itself stays as it is.";
@@ -136,24 +153,41 @@ function besideWords({ page, picture }: Wanted): string {
     .join("");
 }
 
-const REPORT = /\breports?\b/i;
-const WORKBOOK = /\bworkbooks?\b|\bspreadsheets?\b|\bexcel\b|\bxlsx\b/i;
+/** The files asked for, in order. */
+function filesWanted(wanted: Products): string[] {
+  return PRODUCT_NAMES.filter((name) => wanted[name]).map((name) => PRODUCTS[name].file);
+}
+
+/** `a`, `a and b`, `a, b and c`. */
+function listed(names: readonly string[]): string {
+  return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+}
+
 const REJECTED = /^The person said no to the plan: ([\s\S]*?)(?:\n\n## |$)/;
 
 /** None when there is nothing left to plan. */
 function wantedFrom(goal: string, happened: string | undefined): Wanted | undefined {
-  const wanted: Wanted = { workbook: WORKBOOK.test(goal), report: REPORT.test(goal) };
+  const wanted = productsIn(goal);
   if (happened === undefined) return wanted;
   const reason = REJECTED.exec(happened)?.[1];
   if (reason === undefined) return undefined;
   const without = /\b(no|without|not|skip|drop)\b/i.test(reason);
   const only = /\b(only|just)\b/i.test(reason);
-  const named: Wanted = { workbook: WORKBOOK.test(reason), report: REPORT.test(reason) };
-  if ((!without && !only) || named.workbook === named.report) return undefined;
-  const less: Wanted = only
-    ? { workbook: wanted.workbook && named.workbook, report: wanted.report && named.report }
-    : { workbook: wanted.workbook && !named.workbook, report: wanted.report && !named.report };
-  return less.workbook || less.report ? less : undefined;
+  const named = productsIn(reason);
+  const count = PRODUCT_NAMES.filter((name) => named[name]).length;
+  // "No report, only the workbook" names two, and says of neither which.
+  if ((!without && !only) || (without && only && count !== 1)) return undefined;
+  const less = productsWhere((name) => wanted[name] && named[name] === only);
+  const isLess = PRODUCT_NAMES.some((name) => wanted[name] && !less[name]);
+  return isLess && PRODUCT_NAMES.some((name) => less[name]) ? less : undefined;
+}
+
+function productsIn(text: string): Products {
+  return productsWhere((name) => PRODUCTS[name].words.test(text));
+}
+
+function productsWhere(test: (name: Product) => boolean): Products {
+  return { workbook: test("workbook"), report: test("report"), deck: test("deck") };
 }
 
 function noOtherWay(happened: string): string {
@@ -176,6 +210,7 @@ function tasksFor(table: string, wanted: Wanted): Task[] {
     ...(page === undefined ? [] : [compareTask(table, page)]),
     ...(wanted.workbook ? [workbookTask(table, wanted)] : []),
     ...(wanted.report ? [reportTask(table, wanted)] : []),
+    ...(wanted.deck ? [deckTask(table, wanted)] : []),
   ];
 }
 
@@ -248,13 +283,14 @@ function workbookTask(table: string, { page }: Wanted): Task {
   };
 }
 
-function reportTask(table: string, { workbook, page, picture }: Wanted): Task {
+function reportTask(table: string, wanted: Wanted): Task {
+  const { workbook, page, picture } = wanted;
   const whole = page !== undefined || picture !== undefined;
   const written = [FILES.report, ...(whole ? [FILES.word] : [])];
   return {
     taskId: TASKS.report,
     title: `Write ${written.join(" and ")}`,
-    description: `Table: ${table}\nA summary table, findings, the state of the data, the files made.`,
+    description: `Table: ${table}\n${besideLine(wanted, FILES.report)}A summary table, findings, the state of the data, the files made.`,
     role: "document",
     dependsOn: [
       TASKS.profile,
@@ -274,6 +310,35 @@ function reportTask(table: string, { workbook, page, picture }: Wanted): Task {
     ),
     writes: written,
   };
+}
+
+function deckTask(table: string, wanted: Wanted): Task {
+  const { page, picture } = wanted;
+  return {
+    taskId: TASKS.deck,
+    title: `Make ${FILES.deck}`,
+    description: `Table: ${table}\n${besideLine(wanted, FILES.deck)}Five slides: what the table is, its columns, the groups as a chart, findings, how it was done.`,
+    role: "document",
+    dependsOn: [
+      TASKS.profile,
+      TASKS.groups,
+      TASKS.extremes,
+      TASKS.quality,
+      ...(page === undefined ? [] : [TASKS.page, TASKS.compare]),
+      ...(picture === undefined ? [] : [TASKS.picture]),
+      ...(page === undefined && picture === undefined ? [] : [TASKS.sources]),
+    ],
+    deliverables: [{ path: FILES.deck, description: "Deck of five slides" }],
+    checks: [{ kind: "file_exists", path: FILES.deck }],
+    needs: [],
+    writes: [FILES.deck],
+  };
+}
+
+/** The other files that were asked for, as a line of a description. */
+function besideLine(wanted: Wanted, file: string): string {
+  const others = filesWanted(wanted).filter((other) => other !== file);
+  return others.length === 0 ? "" : `Beside: ${others.join(" ")}\n`;
 }
 
 const PASSES_ON = { kind: "result_contains", text: "```json" };

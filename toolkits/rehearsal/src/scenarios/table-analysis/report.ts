@@ -5,7 +5,7 @@ import { failed, type Turn } from "../../scenario.ts";
 import { comparisonSentences, type PageRead, type PictureSeen } from "./beside.ts";
 import type { Comparison } from "./compare-script.ts";
 import { counted, dataOf, markdownTable, plain, resultText, shown } from "./figures.ts";
-import { FILES, TASKS, tableTitle } from "./plan.ts";
+import { FILES, lineOf, TASKS, tableTitle } from "./plan.ts";
 import {
   extremeSentence,
   groupingOf,
@@ -33,6 +33,8 @@ export interface Known {
   extremes: Extremes;
   quality: QualityResult;
   hasWorkbook: boolean;
+  /** A deck is made beside the report. */
+  hasDeck: boolean;
   /** A page was read and compared. */
   page: PageRead | undefined;
   comparison: Comparison | undefined;
@@ -40,7 +42,7 @@ export interface Known {
   sources: Sources | undefined;
 }
 
-export function knownFrom({ results }: Conversation): Known | undefined {
+export function knownFrom({ results, task }: Conversation): Known | undefined {
   const profile = dataOf<Profile>(results.get(TASKS.profile));
   const groups = dataOf<Groups>(results.get(TASKS.groups));
   const extremes = dataOf<Extremes>(results.get(TASKS.extremes));
@@ -52,6 +54,7 @@ export function knownFrom({ results }: Conversation): Known | undefined {
     extremes,
     quality,
     hasWorkbook: results.has(TASKS.workbook),
+    hasDeck: (lineOf(task.description, "Beside") ?? "").includes(FILES.deck),
     page: dataOf<PageRead>(results.get(TASKS.page)),
     comparison: dataOf<Comparison>(results.get(TASKS.compare)),
     picture: dataOf<PictureSeen>(results.get(TASKS.picture)),
@@ -85,12 +88,10 @@ export function isWhole({ page, picture }: Known): boolean {
 
 function reportOf(known: Known, table: string, runDate: string): string {
   const { profile, groups, quality } = known;
-  const { delimiter } = profile;
-  const separator = { ",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars" }[delimiter] ?? "commas";
   const period = profile.dates[0];
   const parts = [
     `# Analysis of ${tableTitle(table)}`,
-    `The table has ${counted(profile.rows, "row")} and ${counted(profile.columnCount, "column")}, separated by ${separator}.` +
+    `The table has ${counted(profile.rows, "row")} and ${counted(profile.columnCount, "column")}, separated by ${separatorOf(profile)}.` +
       (period === undefined ? "" : ` ${plain(period.name)} goes from ${plain(period.first)} to ${plain(period.last)}.`),
     "## Summary of the numeric columns",
     summaryOf(profile),
@@ -108,6 +109,10 @@ function reportOf(known: Known, table: string, runDate: string): string {
     `Made on ${runDate} by the rehearsal model. All figures were computed from the table; nothing was estimated.`,
   ];
   return `${parts.join("\n\n")}\n`;
+}
+
+export function separatorOf({ delimiter }: Profile): string {
+  return { ",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars" }[delimiter] ?? "commas";
 }
 
 function summaryOf({ numbers, numberCount }: Profile): string {
@@ -186,10 +191,11 @@ function stateOf({ issues, file, refusedBecause }: QualityResult): string {
 }
 
 function filesOf(known: Known): string {
-  const { hasWorkbook, quality, groups, comparison, page } = known;
+  const { hasWorkbook, hasDeck, quality, groups, comparison, page } = known;
   const files = [
     ...(isWhole(known) ? [`- ${FILES.word}: this report as a Word document`] : []),
     ...(hasWorkbook ? [`- ${FILES.workbook}: summary with formulas, grouped figures with charts, cleaned data`] : []),
+    ...(hasDeck ? [`- ${FILES.deck}: the same on five slides`] : []),
     `- ${FILES.clean}: the table with one notation for numbers, dates and missing values`,
     `- ${groups.file}: the means of all groups`,
     ...(comparison ? [`- ${comparison.file}: the table beside the reference page`] : []),

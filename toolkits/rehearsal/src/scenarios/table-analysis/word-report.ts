@@ -2,7 +2,7 @@
 
 import type { PageRead, PictureSeen } from "./beside.ts";
 import type { Comparison } from "./compare-script.ts";
-import { counted, plain, shown } from "./figures.ts";
+import { bare, counted, plain, shown } from "./figures.ts";
 import { FILES, tableTitle } from "./plan.ts";
 import { extremeSentence, groupingOf, issueHeadline, issueSentence, peakSentence } from "./questions.ts";
 import type { Known } from "./report.ts";
@@ -34,11 +34,6 @@ export function wordReport(known: Known, table: string, runDate: string): Record
       },
     ],
   };
-}
-
-/** Text without the markup that Markdown needs. */
-function bare(text: string): string {
-  return text.replace(/^- /, "").replace(/\\([\\`*[\]<>|#~_])/g, "$1");
 }
 
 function heading(text: string): Block {
