@@ -21,13 +21,16 @@ describe("surface frames", () => {
     const frames = new SurfaceFrames();
     const heard: SurfaceFrame[] = [];
     const stop = frames.listen("s", (frame) => heard.push(frame));
-    frames.take({ kind: "terminal", output: { sessionId: "s", offset: 3, bytes: btoa("ab") } });
-    frames.take({ kind: "terminal", output: { sessionId: "other", offset: 0, bytes: "!" } });
+    const output = { kind: "terminal", offset: 3, bytes: bytesOf(btoa("ab")) } as const;
+    frames.show("s", output);
+    frames.show("other", output);
+    frames.take({ kind: "surface", sessionId: "s" });
+    frames.take({ kind: "surface", sessionId: "other" });
     frames.missed();
-    expect(heard).toEqual([{ kind: "terminal", offset: 3, bytes: bytesOf(btoa("ab")) }, { kind: "changed" }]);
+    expect(heard).toEqual([output, { kind: "changed" }, { kind: "changed" }]);
     stop();
     frames.missed();
-    expect(heard.length).toBe(2);
+    expect(heard.length).toBe(3);
   });
 });
 

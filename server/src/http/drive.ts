@@ -2,8 +2,9 @@
 //
 // `GET /api/sessions/drive?sessionId=ID` as a WebSocket (RFC 6455) with the subprotocols `openwrap.drive` and, since a browser can set no
 // header on a socket, `tab.SECRET` of the tab. Up: each message the body of `session.input`, one after the other; each is answered
-// with a text: `{"sequence":N}`, or the fault. Down, binary: eight bytes, big-endian, how many bytes of output came before; then
-// output. All ones instead, as at first: the view is to be asked for. The event stream carries the same output.
+// with a text, in order: `{"sequence":N}`, or the fault. Down, binary: eight bytes, big-endian, how many bytes of output came before; then
+// output. All ones instead, as at first: the view is to be asked for. It opens for everybody who may watch; only who drives
+// is heard.
 
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";

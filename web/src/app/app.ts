@@ -10,6 +10,7 @@ import type { Frame, TextDelta } from "../stream/frame-parser.ts";
 import { SharedStream } from "../stream/shared-stream.ts";
 import { SurfaceFrames } from "../stream/surface-frames.ts";
 import { DRIVE_PROTOCOL } from "../workspace/drive-socket.ts";
+import { SessionSockets } from "../workspace/session-sockets.ts";
 import { createPreferences, type Preferences } from "./preferences.ts";
 import { createPulses, type Pulses } from "./pulses.ts";
 import { createRouter, type Router } from "./router.ts";
@@ -32,6 +33,7 @@ export class App {
   /** Beats when something that is read on demand may have changed. */
   readonly pulses: Pulses = createPulses();
   readonly surfaces = new SurfaceFrames();
+  readonly sockets: SessionSockets;
   readonly phase: Accessor<Phase>;
   readonly fault: Accessor<ApiFault | undefined>;
   readonly connection: Accessor<Connection>;
@@ -62,6 +64,11 @@ export class App {
     this.setKnown = (next) => setKnown(next);
     this.session = new Session(() => this.setPhase("signed_out"));
     this.api = createClient({ fetch: this.session.fetch });
+    this.sockets = new SessionSockets({
+      open: (sessionId) =>
+        this.session.socket(`/api/sessions/drive?${new URLSearchParams({ sessionId })}`, DRIVE_PROTOCOL),
+      frame: (sessionId, frame) => this.surfaces.show(sessionId, frame),
+    });
     this.stream = new SharedStream({
       open: (after, signal) =>
         this.session.fetch(`/api/stream?after=${after}`, { signal, headers: { accept: "text/event-stream" } }),
@@ -127,11 +134,6 @@ export class App {
   async file(projectId: string, path: string, view: { runId?: string; taskId?: string } = {}): Promise<Blob> {
     const query = new URLSearchParams({ projectId, ...view, path });
     return (await this.request(`/api/files/content?${query}`)).blob();
-  }
-
-  /** The socket of who drives a session, as this tab. */
-  driveSocket(sessionId: string): WebSocket {
-    return this.session.socket(`/api/sessions/drive?${new URLSearchParams({ sessionId })}`, DRIVE_PROTOCOL);
   }
 
   /** A route outside the method table, as this tab. Throws `ApiFault`. */

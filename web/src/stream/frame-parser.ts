@@ -11,17 +11,9 @@ export interface TextDelta {
   text: string;
 }
 
-/** Output of a terminal, base64; `offset` counts the session's bytes before these. */
-export interface TerminalBytes {
-  sessionId: string;
-  offset: number;
-  bytes: string;
-}
-
 export type Frame =
   | { kind: "event"; sequence: number; event: Event }
   | { kind: "text"; delta: TextDelta }
-  | { kind: "terminal"; output: TerminalBytes }
   /** A live surface changed in a way its frames do not carry: its view is asked for again. */
   | { kind: "surface"; sessionId: string }
   | { kind: "fault"; fault: Fault };
@@ -74,7 +66,6 @@ export class FrameParser {
     if (data.length === 0) return undefined;
     const body: unknown = JSON.parse(data.join("\n"));
     if (type === "text") return { kind: "text", delta: body as TextDelta };
-    if (type === "terminal") return { kind: "terminal", output: body as TerminalBytes };
     if (type === "session_changed") return { kind: "surface", sessionId: (body as { sessionId: string }).sessionId };
     if (type === "fault") return { kind: "fault", fault: body as Fault };
     // Kinds that later versions add are passed over.

@@ -24,23 +24,16 @@ export class SurfaceFrames {
   }
 
   take(frame: Frame): void {
-    if (frame.kind === "surface") this.tell(frame.sessionId, { kind: "changed" });
-    if (frame.kind !== "terminal") return;
-    const { sessionId, offset, bytes } = frame.output;
-    if (this.listeners.has(sessionId)) this.tell(sessionId, { kind: "terminal", offset, bytes: bytesOf(bytes) });
+    if (frame.kind === "surface") this.show(frame.sessionId, { kind: "changed" });
   }
 
-  /** A frame that came another way than by the stream. */
+  /** A frame of one session, from wherever it came. */
   show(sessionId: string, frame: SurfaceFrame): void {
-    this.tell(sessionId, frame);
+    for (const listener of this.listeners.get(sessionId) ?? []) listener(frame);
   }
 
   /** The stream had a hole: every view is old. */
   missed(): void {
-    for (const sessionId of this.listeners.keys()) this.tell(sessionId, { kind: "changed" });
-  }
-
-  private tell(sessionId: string, frame: SurfaceFrame): void {
-    for (const listener of this.listeners.get(sessionId) ?? []) listener(frame);
+    for (const sessionId of this.listeners.keys()) this.show(sessionId, { kind: "changed" });
   }
 }

@@ -7,7 +7,7 @@ import { requestId } from "../app/action.ts";
 import type { App } from "../app/app.ts";
 import type { LiveSession } from "../run/run-state.ts";
 import { deedOf } from "./deeds.ts";
-import { type DriveRequest, DriveSocket } from "./drive-socket.ts";
+import type { DriveRequest } from "./drive-socket.ts";
 import { InputQueue } from "./input-queue.ts";
 import { claim, forgetLease, type KeptLease, keepLease, keptLeases } from "./kept-leases.ts";
 
@@ -25,7 +25,8 @@ export interface Held {
 interface Driven extends Held {
   lease: KeptLease;
   queue: InputQueue;
-  socket: DriveSocket;
+  /** Lets go of the session's socket. */
+  release: () => void;
   note: (words: string) => void;
   /** The fact of the lease has arrived. */
   told: boolean;
@@ -108,15 +109,12 @@ class Controls {
   private drive(app: App, lease: KeptLease, first: string): void {
     const { sessionId, token } = lease;
     const [deeds, setDeeds] = createSignal<Deed[]>([{ at: Date.now(), words: first }]);
-    const socket = new DriveSocket({
-      open: () => app.driveSocket(sessionId),
-      frame: (frame) => app.surfaces.show(sessionId, frame),
-    });
+    const release = app.sockets.keep(sessionId);
     const queue = new InputQueue(
       {
         send: (sequence, inputs) => {
           keepLease({ ...lease, sequence });
-          return deliver(app, socket, { sessionId, token, sequence, inputs });
+          return deliver(app, { sessionId, token, sequence, inputs });
         },
         failed: (fault, over) => {
           if (over) this.drop(sessionId);
@@ -129,14 +127,14 @@ class Controls {
       setDeeds((all) => (all.at(-1)?.words === words ? all : [...all, { at: Date.now(), words }].slice(-DEEDS_MAX)));
     };
     keepLease(lease);
-    this.driven.set(sessionId, { lease, since: lease.since, deeds, queue, socket, note, told: false });
+    this.driven.set(sessionId, { lease, since: lease.since, deeds, queue, release, note, told: false });
     this.changed();
   }
 
   private drop(sessionId: string): void {
     const driven = this.driven.get(sessionId);
     driven?.queue.end();
-    driven?.socket.end();
+    driven?.release();
     forgetLease(sessionId);
     if (this.driven.delete(sessionId)) this.changed();
   }
@@ -147,8 +145,9 @@ class Controls {
 }
 
 /** By the socket; where there is none, or it ends on the way, by a request: a number that was done is not done again. */
-async function deliver(app: App, socket: DriveSocket, request: DriveRequest): Promise<void> {
-  if (socket.isOpen) {
+async function deliver(app: App, request: DriveRequest): Promise<void> {
+  const socket = app.sockets.of(request.sessionId);
+  if (socket) {
     try {
       await socket.send(request);
       return;

@@ -1,5 +1,4 @@
-// What the driver types goes up, and what a terminal shows comes down, on one socket: no request of its own for each key. Where there
-// is no socket (a proxy that knows none, a server that is going), requests do the same.
+// What the driver types goes up, and what a terminal shows comes down, on one socket: no request of its own for each key.
 
 import type { Fault, SessionInput } from "@openwrap/contracts";
 import { ApiFault } from "@openwrap/contracts/client";
@@ -10,6 +9,8 @@ export const DRIVE_PROTOCOL = "openwrap.drive";
 export interface DrivePorts {
   open: () => WebSocket;
   frame: (frame: SurfaceFrame) => void;
+  /** Closed by the other side, or never opened. */
+  ended: () => void;
 }
 
 export interface DriveRequest {
@@ -33,7 +34,9 @@ export class DriveSocket {
   /** Who waits for an answer, in the order of the requests. */
   private readonly waiting: { resolve: () => void; reject: (error: unknown) => void }[] = [];
 
-  constructor({ open, frame }: DrivePorts) {
+  private over = false;
+
+  constructor({ open, frame, ended }: DrivePorts) {
     this.socket = open();
     this.socket.binaryType = "arraybuffer";
     this.socket.addEventListener("message", ({ data }: MessageEvent<ArrayBuffer | string>) => {
@@ -42,6 +45,7 @@ export class DriveSocket {
     });
     this.socket.addEventListener("close", () => {
       for (const { reject } of this.waiting.splice(0)) reject(undefined);
+      if (!this.over) ended();
     });
   }
 
@@ -58,6 +62,7 @@ export class DriveSocket {
   }
 
   end(): void {
+    this.over = true;
     this.socket.close();
   }
 

@@ -108,7 +108,7 @@ function retheme(terminal: Terminal, host: HTMLElement | undefined): void {
   if (host) terminal.options.theme = terminalTheme(host);
 }
 
-/** The bytes: the screen as it is, then the stream. */
+/** The bytes: the screen as it is, then what the session's socket brings. */
 function follow(
   app: ReturnType<typeof useApp>,
   props: TerminalProps,
@@ -138,6 +138,7 @@ function follow(
     },
   });
   onCleanup(app.surfaces.listen(sessionId, (frame) => feed.take(frame)));
+  onCleanup(app.sockets.keep(sessionId));
   feed.ask();
   return feed;
 }
