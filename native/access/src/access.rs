@@ -13,6 +13,7 @@ use crate::challenge::{self, Challenges};
 use crate::credentials::Credentials;
 use crate::device::{Device, Devices};
 use crate::launch::LaunchCodes;
+use crate::pairing::Pairings;
 use crate::rate::RateLimit;
 use crate::secret_text;
 use crate::tab::Tabs;
@@ -49,13 +50,15 @@ pub struct SignedIn {
 }
 
 #[derive(Default)]
-struct State {
+pub(crate) struct State {
     launch: LaunchCodes,
-    devices: Devices,
-    tabs: Tabs,
+    pub(crate) pairings: Pairings,
+    pub(crate) devices: Devices,
+    pub(crate) tabs: Tabs,
     challenges: Challenges,
     redeem_rate: RateLimit,
     prove_rate: RateLimit,
+    pub(crate) claim_rate: RateLimit,
     /// Cancelled when the device is signed out or may do less: what it has open ends then. Devices that have something open.
     open: HashMap<String, CancellationToken>,
 }
@@ -71,20 +74,21 @@ impl State {
     /// Ends everything of a device that is gone.
     fn forget(&mut self, device_id: &str) {
         self.tabs.drop_device(device_id);
+        self.pairings.withdraw_of(device_id);
         self.cut(device_id);
     }
 }
 
 /// Sign-in and authorisation of one installation.
 pub struct Access {
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
     store: Arc<dyn DeviceStore>,
     cli_token_hash: Option<[u8; 32]>,
     state: Mutex<State>,
 }
 
-fn unauthorized(message: &str) -> Fault {
+pub(crate) fn unauthorized(message: &str) -> Fault {
     Fault::new(ErrorCode::Unauthorized, message)
 }
 
@@ -118,7 +122,7 @@ impl Access {
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         // No method leaves the state half changed, so a panic elsewhere does not spoil it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -168,6 +172,8 @@ impl Access {
                     role: DeviceRole::Drive,
                     created_at: now,
                     signed_in_at: now,
+                    last_seen_at: now,
+                    name: String::new(),
                     cookie_hash: secret_text::hash(&fresh_cookie),
                     public_key: None,
                 };
@@ -269,7 +275,7 @@ impl Access {
         if self.is_command_line(credentials) {
             return Ok(Actor::person(COMMAND_LINE));
         }
-        let device = signed_in(&mut self.state(), credentials);
+        let device = self.seen(credentials);
         let least = match needed {
             MethodAccess::Open => {
                 return Ok(Actor::person(
@@ -334,17 +340,15 @@ impl Access {
     pub fn set_role(&self, device_id: &str, role: DeviceRole) -> Outcome<()> {
         let mut state = self.state();
         let mut devices = state.devices.clone();
-        let known = devices
-            .list()
-            .iter()
-            .find(|device| device.device_id == device_id)
-            .cloned();
+        let known = devices.by_id(device_id).cloned();
         let device = known.ok_or_else(|| Fault::not_found(format!("no device {device_id}")))?;
         let less = role < device.role;
-        devices.put(Device { role, ..device });
+        devices.set_role(device_id, role);
         self.store.save(&devices.to_bytes()?)?;
         state.devices = devices;
         if less {
+            // What it offered while it could do more is not for others to take up.
+            state.pairings.withdraw_of(device_id);
             state.cut(device_id);
         }
         Ok(())
@@ -366,6 +370,14 @@ impl Access {
         Ok(())
     }
 
+    /// The device that asks, noted as seen now.
+    fn seen(&self, credentials: &Credentials) -> Outcome<Device> {
+        let mut state = self.state();
+        let device = signed_in(&mut state, credentials)?;
+        state.devices.seen(&device.device_id, self.clock.now_ms());
+        Ok(device)
+    }
+
     fn is_command_line(&self, credentials: &Credentials) -> bool {
         match (&self.cli_token_hash, &credentials.cli_token) {
             (Some(kept), Some(token)) => secret_text::fits(token, kept),
@@ -374,7 +386,7 @@ impl Access {
     }
 
     /// Stores first, so that a device that was let in is still known after a restart.
-    fn keep(&self, state: &mut State, device: Device) -> Outcome<()> {
+    pub(crate) fn keep(&self, state: &mut State, device: Device) -> Outcome<()> {
         let mut devices = state.devices.clone();
         let dropped = devices.put(device);
         self.store.save(&devices.to_bytes()?)?;
@@ -385,7 +397,7 @@ impl Access {
         Ok(())
     }
 
-    fn device_id(&self) -> Outcome<String> {
+    pub(crate) fn device_id(&self) -> Outcome<String> {
         let mut bytes = [0u8; 10];
         self.random.fill(&mut bytes)?;
         Ok(format!("device_{}", hex::encode(bytes)))

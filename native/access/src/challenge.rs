@@ -57,6 +57,11 @@ pub fn read_key(bytes: &[u8; 32]) -> Option<VerifyingKey> {
 
 /// Whether `signature` is the key's over the context and the nonce's text.
 pub fn signed(key: &VerifyingKey, nonce: &str, signature: &[u8; 64]) -> bool {
-    let message = [CONTEXT.as_bytes(), nonce.as_bytes()].concat();
+    signs(key, CONTEXT, nonce, signature)
+}
+
+/// Whether `signature` is the key's over a context and a text.
+pub fn signs(key: &VerifyingKey, context: &str, text: &str, signature: &[u8; 64]) -> bool {
+    let message = [context.as_bytes(), text.as_bytes()].concat();
     key.verify_strict(&message, &Signature::from_bytes(signature)).is_ok()
 }

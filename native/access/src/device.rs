@@ -17,8 +17,14 @@ pub struct Device {
     pub role: DeviceRole,
     /// Milliseconds since the epoch.
     pub created_at: i64,
-    /// Last sign-in by link or key.
+    /// Last sign-in by link, code or key.
     pub signed_in_at: i64,
+    /// Last request, as it was known when the list was stored last; 0: before this was kept.
+    #[serde(default)]
+    pub last_seen_at: i64,
+    /// As who paired it called it; empty for one that came by a launch link.
+    #[serde(default)]
+    pub name: String,
     /// SHA-256 of the cookie's value.
     #[serde(with = "hash_text")]
     pub(crate) cookie_hash: [u8; 32],
@@ -135,5 +141,24 @@ impl Devices {
 
     pub fn list(&self) -> &[Device] {
         &self.list
+    }
+
+    /// The device of this id.
+    pub fn by_id(&self, device_id: &str) -> Option<&Device> {
+        self.list.iter().find(|device| device.device_id == device_id)
+    }
+
+    /// Changes what a device may do; its place by sign-in stays.
+    pub fn set_role(&mut self, device_id: &str, role: DeviceRole) {
+        if let Some(device) = self.list.iter_mut().find(|device| device.device_id == device_id) {
+            device.role = role;
+        }
+    }
+
+    /// Notes a request of a device.
+    pub fn seen(&mut self, device_id: &str, now: i64) {
+        if let Some(device) = self.list.iter_mut().find(|device| device.device_id == device_id) {
+            device.last_seen_at = device.last_seen_at.max(now);
+        }
     }
 }
