@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use openwrap_contracts::canonical::{Hashed, canonical_bytes};
 use openwrap_contracts::event::{Event, Fact, FailureNote};
+use openwrap_contracts::fabric::FixedRoute;
 use openwrap_contracts::identity::{Actor, Label, Origin, Source, StepRef, join_labels};
 use openwrap_contracts::limits::{MODEL_OUTPUT_TOKENS, TOOL_CALLS_PER_ANSWER_MAX};
 use openwrap_contracts::model::{
     Message, MessageRole, ModelAnswer, ModelCall, ModelReply, ModelRequest, Part, ToolCallPart, ToolOffer, Usage,
 };
-use openwrap_contracts::ports::{CancellationToken, Ledger, Named, Told};
+use openwrap_contracts::ports::{CancellationToken, Ledger, Meter, Named, Told};
 use openwrap_contracts::tool::preview;
-use openwrap_contracts::{ErrorCode, Outcome};
+use openwrap_contracts::{ErrorCode, Fault, Outcome};
 
+use crate::budget::{self, Ask, Reservation};
 use crate::engine::Engine;
 use crate::prompt;
 use crate::steering::INTERRUPTED;
@@ -30,6 +32,8 @@ pub struct Conversation {
     pub file_labels: Vec<(String, Vec<Label>)>,
     request: Arc<ModelRequest>,
     canonical: CanonicalRequest,
+    /// Models that stand in for the route's, in order.
+    fallbacks: Vec<String>,
 }
 
 /// Canonical JSON of a request that only grows: each message is written once, so is what never changes.
@@ -78,7 +82,7 @@ pub struct Opening {
     pub task_id: String,
     pub attempt: u32,
     pub actor: Actor,
-    pub route: String,
+    pub route: FixedRoute,
     pub system: String,
     pub message: Message,
     pub tools: Vec<ToolOffer>,
@@ -106,13 +110,14 @@ impl Conversation {
             labels,
             file_labels: Vec::new(),
             request: Arc::new(ModelRequest {
-                route: opening.route,
+                route: opening.route.route,
                 system: opening.system,
                 messages: vec![opening.message],
                 tools: opening.tools,
                 max_output_tokens: u32::try_from(MODEL_OUTPUT_TOKENS).unwrap_or(u32::MAX),
             }),
             canonical: CanonicalRequest::default(),
+            fallbacks: opening.route.fallbacks,
         }
     }
 
@@ -126,6 +131,7 @@ impl Conversation {
                 self.engine.step_gate(&self.place, &self.cancel).await?;
             }
             self.hear().await?;
+            self.fall_back_again().await?;
             let request = Hashed::new(self.canonical.of(&self.request)?);
             let request_hash = request.hex();
             let (known, given_up) = {
@@ -136,7 +142,13 @@ impl Conversation {
             let answer: Option<ModelAnswer> = match known {
                 Some(hash) => Some(self.engine.kept(&hash).await?),
                 None if given_up => None,
-                None => self.call(request, &request_hash).await?,
+                None => match self.call(request, &request_hash).await {
+                    Ok(answer) => answer,
+                    Err(fault) => {
+                        self.fall_back(fault).await?;
+                        continue;
+                    }
+                },
             };
             self.place.step += 1;
             if let Some(answer) = answer {
@@ -212,14 +224,100 @@ impl Conversation {
         events
     }
 
+    /// The step was asked of another model before, in an earlier life or in the recorded run: so it is now.
+    async fn fall_back_again(&mut self) -> Outcome<()> {
+        let replayed = self.engine.approver.fallback(&self.place);
+        let known = self.engine.journal.state().fallback_at(&self.place);
+        let Some(to) = replayed.clone().or_else(|| known.clone()) else {
+            return Ok(());
+        };
+        if replayed.is_some() && known.is_none() {
+            let error = FailureNote {
+                code: ErrorCode::ModelUnavailable,
+                message: String::new(),
+            };
+            self.note_fallback(&to, error).await?;
+        }
+        self.turn_to(to);
+        Ok(())
+    }
+
+    /// Turns to the next model that stands in, when the one before cannot answer; else the fault stands.
+    async fn fall_back(&mut self, fault: Fault) -> Outcome<()> {
+        let asked = self.fallbacks.iter().position(|route| *route == self.request.route);
+        let next = self.fallbacks.get(asked.map_or(0, |place| place + 1)).cloned();
+        let Some(to) = next.filter(|_| is_elsewhere_better(fault.code)) else {
+            return Err(fault);
+        };
+        let error = FailureNote {
+            code: fault.code,
+            message: fault.message,
+        };
+        self.note_fallback(&to, error).await?;
+        self.turn_to(to);
+        Ok(())
+    }
+
+    async fn note_fallback(&self, to: &str, error: FailureNote) -> Outcome<()> {
+        let fact = Fact::ModelFellBack {
+            from: self.request.route.clone(),
+            to: to.to_owned(),
+            error,
+        };
+        let noted = self.engine.journal.note_at(self.actor.clone(), &self.place, fact);
+        noted.await.map(|_| ())
+    }
+
+    fn turn_to(&mut self, route: String) {
+        if self.request.route != route {
+            Arc::make_mut(&mut self.request).route = route;
+            self.canonical.rest.clear();
+        }
+    }
+
+    /// Reserves what the step can cost.
+    async fn reserve(&self, request: &Hashed, request_hash: &str) -> Outcome<Option<Arc<Reservation>>> {
+        let engine = &self.engine;
+        let tokens = (
+            budget::tokens_at_most(request.bytes().len()),
+            u64::from(self.request.max_output_tokens),
+        );
+        let route = &self.request.route;
+        let price = engine.ports.models.price(route);
+        let ask = Ask::new(self.place.clone(), self.actor.clone(), route, request_hash, price, tokens);
+        engine.reserve(ask, &self.cancel).await
+    }
+
     /// None: a person interrupted, and the step is over without an answer.
     async fn call(&self, request: Hashed, request_hash: &str) -> Outcome<Option<ModelAnswer>> {
+        loop {
+            let reservation = self.reserve(&request, request_hash).await?;
+            // Who waited for a person may find the run paused meanwhile.
+            self.engine.pause_gate(&self.cancel).await?;
+            match self.call_once(request.clone(), request_hash, reservation).await {
+                // A try was cut off, and the budget does not allow another: a person is asked.
+                Err(fault) if fault.code == ErrorCode::BudgetReached => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn call_once(
+        &self,
+        request: Hashed,
+        request_hash: &str,
+        reservation: Option<Arc<Reservation>>,
+    ) -> Outcome<Option<ModelAnswer>> {
         let engine = &self.engine;
         let step = engine.steps.begin(&self.place.task_id, &self.cancel);
         let route = self.request.route.clone();
-        let requested = Fact::ModelRequested {
-            route: route.clone(),
-            request_hash: request_hash.to_owned(),
+        let requested = match &reservation {
+            Some(reservation) => reservation.requested(),
+            None => Fact::ModelRequested {
+                route: route.clone(),
+                request_hash: request_hash.to_owned(),
+                reserved: None,
+            },
         };
         let (journal, place) = (&engine.journal, &self.place);
         let event = journal.event_at(self.actor.clone(), place, requested);
@@ -234,6 +332,7 @@ impl Conversation {
             run_id: engine.spec.run_id.clone(),
             step: self.place.clone(),
             request: Arc::clone(&self.request),
+            meter: reservation.clone().map(|reservation| reservation as Arc<dyn Meter>),
         };
         let reply = engine
             .ports
@@ -246,10 +345,12 @@ impl Conversation {
         let given_up = step.is_given_up() || engine.approver.interrupted(&self.place);
         match reply {
             Ok(reply) => {
-                self.finished(request_hash, &reply).await?;
+                self.finished(request_hash, &reply, reservation.as_deref()).await?;
                 Ok(Some(reply.answer))
             }
+            Err(fault) if fault.code == ErrorCode::BudgetReached => Err(fault),
             Err(fault) => {
+                let booked = reservation.as_ref().map(|reservation| reservation.of_failure());
                 let code = if given_up { ErrorCode::Canceled } else { fault.code };
                 let message = if given_up {
                     INTERRUPTED.to_owned()
@@ -266,15 +367,25 @@ impl Conversation {
                     tool_calls: 0,
                     preview: String::new(),
                     error: Some(FailureNote { code, message }),
+                    booked,
                 };
                 engine.journal.note_at(self.actor.clone(), &self.place, failed).await?;
+                if let (Some(reservation), Some(booked)) = (reservation, booked) {
+                    reservation.settle(booked);
+                }
                 if given_up { Ok(None) } else { Err(fault) }
             }
         }
     }
 
     /// It has happened: what comes of it waits for the ledger before it goes out.
-    async fn finished(&self, request_hash: &str, reply: &ModelReply) -> Outcome<()> {
+    async fn finished(
+        &self,
+        request_hash: &str,
+        reply: &ModelReply,
+        reservation: Option<&Reservation>,
+    ) -> Outcome<()> {
+        let booked = reservation.map(|reservation| reservation.of_usage(&reply.usage));
         let answer = Hashed::new(canonical_bytes(&reply.answer)?);
         let finished = Fact::ModelFinished {
             route: self.request.route.clone(),
@@ -286,12 +397,17 @@ impl Conversation {
             tool_calls: u32::try_from(reply.answer.tool_calls.len()).unwrap_or(u32::MAX),
             preview: preview(&reply.answer.text),
             error: None,
+            booked,
         };
         let Engine { journal, ports, .. } = &*self.engine;
         let event = journal.event_at(self.actor.clone(), &self.place, finished);
         journal
             .append_behind(Named::new(&*ports.blobs, vec![answer]), vec![event])
-            .await
+            .await?;
+        if let (Some(reservation), Some(booked)) = (reservation, booked) {
+            reservation.settle(booked);
+        }
+        Ok(())
     }
 
     /// Adds the results of an answer's tool calls, in the order of the calls.
@@ -317,6 +433,24 @@ impl Conversation {
             parts,
         });
     }
+}
+
+/// Whether another provider may answer what this one did not.
+#[must_use]
+pub fn is_elsewhere_better(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::ModelUnavailable
+            | ErrorCode::ModelOverloaded
+            | ErrorCode::ModelCredit
+            | ErrorCode::ModelAuth
+            | ErrorCode::ModelAddress
+            | ErrorCode::ModelUnknown
+            | ErrorCode::ModelMalformed
+            | ErrorCode::EgressFailed
+            | ErrorCode::EgressTls
+            | ErrorCode::NoRoute
+    )
 }
 
 /// Result of one tool call, as the model reads it.

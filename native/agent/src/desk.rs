@@ -4,16 +4,18 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use openwrap_contracts::event::Fact;
+use openwrap_contracts::event::{Event, Fact};
 use openwrap_contracts::grant::{
     ApprovePolicy, Decision, EffectiveDecision, Grant, Holder, Question, QuestionKind, Scope,
 };
 use openwrap_contracts::identity::{Actor, Label, StepRef};
 use openwrap_contracts::limits::APPROVALS_PENDING_MAX;
 use openwrap_contracts::ports::{Approver, CancellationToken, Ids, Ledger, ObservedResult, Task};
+use openwrap_contracts::spend::Budget;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::budget;
 use crate::journal::Journal;
 use crate::message::Message;
 use crate::state::{ANSWER, ApprovalState, PLANNER, RunState};
@@ -100,8 +102,60 @@ impl Desk {
         for grant in self.grants_of(&question, &step, &decision) {
             events.push(self.journal.event(actor.clone(), Fact::GrantIssued { grant }));
         }
+        if decision.allow && question.kind == QuestionKind::Budget {
+            events.extend(self.raised(&question, &actor)?);
+        }
         self.journal.append(events).await?;
         for waiter in self.take_waiters(approval_id) {
+            let _ = waiter.answer.send(decision.clone());
+        }
+        Ok(())
+    }
+
+    /// What a yes makes of the budget; nothing when it was set anew since it was asked about.
+    fn raised(&self, question: &Question, actor: &Actor) -> Outcome<Option<Event>> {
+        let state = self.journal.state();
+        let (Some(now), Some(asked)) = (state.budget, &question.arguments_hash) else {
+            return Ok(None);
+        };
+        if budget::budget_hash(&state)? != *asked {
+            return Ok(None);
+        }
+        let budget = Some(budget::raised(now));
+        Ok(Some(self.journal.event(actor.clone(), Fact::BudgetSet { budget })))
+    }
+
+    /// Sets the budget anew, which answers what was asked about it.
+    ///
+    /// # Errors
+    /// `INVALID_STATE` when the run is ending; as the ledger's `append`.
+    pub async fn set_budget(&self, budget: Option<Budget>, actor: Actor) -> Outcome<()> {
+        let _one = self.answering.lock().await;
+        let decision = Decision {
+            allow: true,
+            scope: Scope::Run,
+            reason: None,
+        };
+        let (open, ending) = {
+            let state = self.journal.state();
+            let asked = |approval: &ApprovalState| approval.question.kind == QuestionKind::Budget && is_open(approval);
+            let open = state.approvals.iter().filter(|(_, approval)| asked(approval));
+            let open: Vec<_> = open.map(|(id, approval)| (id.clone(), approval.step.clone())).collect();
+            (open, state.stopping.is_some() || state.finished.is_some())
+        };
+        if ending {
+            return Err(Fault::new(ErrorCode::InvalidState, "the run is ending"));
+        }
+        let mut events = vec![self.journal.event(actor.clone(), Fact::BudgetSet { budget })];
+        events.extend(open.iter().map(|(approval_id, step)| {
+            let fact = Fact::ApprovalResolved {
+                approval_id: approval_id.clone(),
+                decision: decision.clone(),
+            };
+            self.journal.event_at(actor.clone(), step, fact)
+        }));
+        self.journal.append(events).await?;
+        for waiter in open.iter().flat_map(|(id, _)| self.take_waiters(id)) {
             let _ = waiter.answer.send(decision.clone());
         }
         Ok(())

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use openwrap_contracts::change::{ChangeSet, Manifest, Node};
 use openwrap_contracts::event::Fact;
+use openwrap_contracts::fabric::FixedRoute;
 use openwrap_contracts::grant::ApprovePolicy;
 use openwrap_contracts::identity::{Actor, Label, StepRef};
 use openwrap_contracts::ports::{
-    Approver, Blobs, CancellationToken, Clock, Gateway, Ids, Ledger, Models, TextSink, Views,
+    Approver, Blobs, CancellationToken, Clock, Gateway, Ids, Ledger, Models, Routes, TextSink, Views,
 };
+use openwrap_contracts::script::Scripts;
 use openwrap_contracts::session::{HandBack, SessionKind, Sessions};
 use openwrap_contracts::tool::FileEntry;
 use openwrap_contracts::workflow::Workflow;
@@ -20,6 +22,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use crate::budget::{self, Account, Ask, Reservation};
 use crate::journal::Journal;
 use crate::prompt;
 use crate::state::{ANSWER, PLANNER};
@@ -36,8 +39,12 @@ pub struct Ports {
     pub text: Arc<dyn TextSink>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
+    /// Which models a new run's roles use.
+    pub routes: Arc<dyn Routes>,
     /// Live terminals and browsers; none in a replay.
     pub sessions: Option<Arc<dyn Sessions>>,
+    /// Runs playbooks.
+    pub scripts: Arc<dyn Scripts>,
 }
 
 /// What a run is asked to do.
@@ -67,9 +74,58 @@ pub struct Engine {
     pub cancel: CancellationToken,
     pub paused: watch::Receiver<bool>,
     pub steps: Arc<Steps>,
+    /// What the run spends; none in a replay, which asks no model.
+    pub account: Option<Arc<Account>>,
 }
 
 impl Engine {
+    /// The models of a role: what the workflow says, else what was fixed for the run, else the run's own.
+    #[must_use]
+    pub fn route(&self, role: &str) -> FixedRoute {
+        let named = self.workflow.routes.iter().find(|rule| rule.role == role);
+        let fixed = || {
+            let state = self.journal.state();
+            state.routes.iter().find(|fixed| fixed.role == role).cloned()
+        };
+        let plain = |route: &str| FixedRoute {
+            role: role.to_owned(),
+            route: route.to_owned(),
+            fallbacks: Vec::new(),
+        };
+        match named {
+            Some(rule) => plain(&rule.route),
+            None => fixed().unwrap_or_else(|| plain(&self.spec.model)),
+        }
+    }
+
+    /// Reserves what a model call can cost; in a replay only notes where the budget was asked about.
+    ///
+    /// # Errors
+    /// As [`Account::reserve`].
+    pub async fn reserve(&self, ask: Ask, cancel: &CancellationToken) -> Outcome<Option<Arc<Reservation>>> {
+        let Some(account) = &self.account else {
+            self.note_budget_asked(&ask.step).await?;
+            return Ok(None);
+        };
+        account.reserve(ask, cancel).await.map(Some)
+    }
+
+    /// In a replay: notes that the budget was asked about at this step, since the record needs it.
+    ///
+    /// # Errors
+    /// As `Ledger::append`.
+    pub async fn note_budget_asked(&self, place: &StepRef) -> Outcome<()> {
+        if !self.approver.budget_asked(place) {
+            return Ok(());
+        }
+        let question = budget::recorded_question(place);
+        let asked = Fact::ApprovalRequested { question };
+        self.journal
+            .note_at(Actor::core("replay"), place, asked)
+            .await
+            .map(|_| ())
+    }
+
     /// Returns at once unless the run is paused; a stop ends the wait.
     ///
     /// # Errors

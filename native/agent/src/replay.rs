@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use openwrap_contracts::canonical::{canonical_bytes, canonical_hash};
 use openwrap_contracts::event::{BaseNote, Event, Fact, StoredEvent};
+use openwrap_contracts::fabric::FixedRoute;
 use openwrap_contracts::grant::{ApprovePolicy, Decision, EffectiveDecision, Grant, Question, QuestionKind, Scope};
 use openwrap_contracts::identity::{Actor, StepRef};
 use openwrap_contracts::model::{ModelCall, ModelReply, Usage};
 use openwrap_contracts::ports::{
-    Approver, Blobs, CancellationToken, Ledger, Models, ObservedResult, Tail, Task, TextSink, Told,
+    Approver, Blobs, CancellationToken, Ledger, Models, ObservedResult, Routes, Tail, Task, TextSink, Told,
 };
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use tokio::sync::broadcast;
@@ -229,6 +230,15 @@ impl RecordedModels {
     }
 }
 
+/// The models of roles as they were fixed then.
+pub struct RecordedRoutes(pub Vec<FixedRoute>);
+
+impl Routes for RecordedRoutes {
+    fn fixed<'a>(&'a self, _model: &'a str) -> Task<'a, Outcome<Vec<FixedRoute>>> {
+        Box::pin(async { Ok(self.0.clone()) })
+    }
+}
+
 /// Answers questions from the record.
 pub struct RecordedApprover {
     recorded: Arc<Recorded>,
@@ -343,6 +353,14 @@ impl Approver for RecordedApprover {
 
     fn messages(&self, step: &StepRef) -> Option<Vec<Told>> {
         Some(self.recorded.state.seen_at(step))
+    }
+
+    fn budget_asked(&self, step: &StepRef) -> bool {
+        self.recorded.state.budget_asked_at(step)
+    }
+
+    fn fallback(&self, step: &StepRef) -> Option<String> {
+        self.recorded.state.fallback_at(step)
     }
 
     fn interrupted(&self, step: &StepRef) -> bool {

@@ -88,7 +88,7 @@ impl RunState {
         }
     }
 
-    fn attempt_of(&mut self, event: &Event) -> Option<&mut crate::state::AttemptState> {
+    pub(crate) fn attempt_of(&mut self, event: &Event) -> Option<&mut crate::state::AttemptState> {
         let key = (event.task_id.clone()?, event.attempt.unwrap_or(0));
         Some(self.attempts.entry(key).or_default())
     }

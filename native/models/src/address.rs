@@ -57,6 +57,7 @@ mod tests {
             auth_ref: None,
             model_ids: vec!["m".to_owned()],
             default_model_id: None,
+            prices: Vec::new(),
         })
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use openwrap_contracts::identity::StepRef;
 use openwrap_contracts::limits::MODEL_ANSWER_BYTES_MAX;
 use openwrap_contracts::model::{ModelAnswer, ProviderConfig, ToolOffer, Usage};
-use openwrap_contracts::ports::{CancellationToken, Dialer, HttpRequest, HttpResponse, Secret};
+use openwrap_contracts::ports::{CancellationToken, Dialer, HttpRequest, HttpResponse, Meter, Secret};
 use openwrap_contracts::{ErrorCode, Fault};
 use serde_json::Value;
 
@@ -34,6 +34,8 @@ pub struct Exchange<'a> {
     /// As egress knows it.
     pub purpose: String,
     pub run_id: Option<&'a str>,
+    /// Told that the provider has begun to answer.
+    pub meter: Option<&'a dyn Meter>,
     /// Longest silence.
     pub idle: Duration,
     pub cancel: &'a CancellationToken,
@@ -104,6 +106,9 @@ impl Exchange<'_> {
         let response = sent.map_err(|fault| unreached(self.provider, fault))?;
         if response.status != 200 {
             return Err(self.refusal(response).await);
+        }
+        if let Some(meter) = self.meter {
+            meter.begun();
         }
         if let Some(packed) = header(&response, "content-encoding").filter(|how| *how != "identity") {
             let how = packed.escape_debug().to_string();

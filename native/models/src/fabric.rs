@@ -8,10 +8,12 @@ use bytes::Bytes;
 use openwrap_contracts::limits::{MODEL_IDLE_MS_MAX, MODEL_TRIES_MAX, MODEL_WALL_MS_MAX};
 use openwrap_contracts::model::{ModelAnswer, ModelCall, ModelReply, ProviderConfig, ProviderKind, Usage};
 use openwrap_contracts::ports::{CancellationToken, Dialer, Models, Secret, Task, TextSink, Vault};
+use openwrap_contracts::spend::ModelPrice;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 
 use crate::chat::Manners;
 use crate::exchange::{Exchange, Question, silent};
+use crate::price;
 use crate::retry::{Failure, WAIT_MS_MIN, wait_ms};
 use crate::wire;
 
@@ -155,14 +157,18 @@ impl ModelFabric {
             if tries as usize >= MODEL_TRIES_MAX {
                 return Err(failure.fault);
             }
-            if let Some(others) = manners.after(&failure.fault) {
+            let others = manners.after(&failure.fault);
+            if others.is_none() && !failure.again {
+                return Err(failure.fault);
+            }
+            if let Some(meter) = &call.meter {
+                meter.again().await?;
+            }
+            if let Some(others) = others {
                 manners = others;
                 self.keep_manners(provider, others);
                 body = wire::body(&call.request, model, provider.kind, manners)?;
                 continue;
-            }
-            if !failure.again {
-                return Err(failure.fault);
             }
             // The clock's last digits keep many workers from trying in step.
             let spread = u64::from(started.elapsed().subsec_nanos());
@@ -205,6 +211,7 @@ impl ModelFabric {
             key: key.as_ref(),
             purpose: format!("model:{}", provider.provider_id),
             run_id: Some(&call.run_id),
+            meter: call.meter.as_deref(),
             idle: Duration::from_millis(self.times.idle_ms),
             cancel,
         };
@@ -257,6 +264,11 @@ impl Models for ModelFabric {
         cancel: CancellationToken,
     ) -> Task<'_, Outcome<ModelReply>> {
         Box::pin(self.complete_route(call, deltas, cancel))
+    }
+
+    fn price(&self, route: &str) -> Option<ModelPrice> {
+        let (provider, model) = self.route(route).ok()?;
+        price::of_model(&provider, &model)
     }
 }
 

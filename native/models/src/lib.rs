@@ -12,6 +12,7 @@ mod local;
 mod messages;
 mod messages_reading;
 mod models_list;
+mod price;
 mod redaction;
 mod refusal;
 mod retry;
@@ -20,5 +21,6 @@ mod trial;
 mod wire;
 
 pub use fabric::{ModelFabric, Times};
+pub use price::{PRICES_AS_OF, known_prices};
 pub use local::{LOCAL_PORTS, LOCAL_PURPOSE, LocalPort, find_local};
 pub use trial::TRIAL_PURPOSE;

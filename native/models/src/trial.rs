@@ -64,6 +64,7 @@ impl ModelFabric {
             key,
             purpose: TRIAL_PURPOSE.to_owned(),
             run_id: None,
+            meter: None,
             idle: Duration::from_millis(PROVIDER_TEST_MS_MAX),
             cancel,
         };

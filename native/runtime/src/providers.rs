@@ -1,6 +1,7 @@
 //! Providers and the secrets they name.
 
 use openwrap_contracts::event::Fact;
+use openwrap_contracts::limits::MODEL_PRICE_MICRO_USD_MAX;
 use openwrap_contracts::method::{LocalModelServers, ProviderParams, ProviderTestParams, PublicKey, SecretStoreParams};
 use openwrap_contracts::model::{ProviderConfig, ProviderKind};
 use openwrap_contracts::ports::{CancellationToken, Dialer, Secret};
@@ -94,6 +95,16 @@ fn check(provider: &ProviderConfig) -> Outcome<Endpoint> {
     }
     if let Some(name) = &provider.auth_ref {
         check_secret_name(name)?;
+    }
+    let mut priced = std::collections::BTreeSet::new();
+    for price in &provider.prices {
+        let known = provider.model_ids.contains(&price.model_id) && priced.insert(&price.model_id);
+        if !known || !price.fits() {
+            return Err(Fault::invalid(format!(
+                "prices: `{}` is not among modelIds, is there twice, or costs more than {MODEL_PRICE_MICRO_USD_MAX} µUSD",
+                price.model_id
+            )));
+        }
     }
     endpoint(&provider.base_url)
 }

@@ -7,6 +7,7 @@ use openwrap_contracts::canonical::sha256_hex;
 use openwrap_contracts::limits::PROCESS_MEMORY_BYTES_MAX;
 use openwrap_contracts::model::{ModelCall, ModelReply, ProviderConfig, ProviderKind};
 use openwrap_contracts::ports::{CancellationToken, Models, Task, TextSink};
+use openwrap_contracts::spend::ModelPrice;
 use openwrap_contracts::spawn::{ChildControl, SpawnLabel, SpawnLimits, Spawner};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use openwrap_egress::{AllowRule, Egress};
@@ -167,6 +168,7 @@ impl Rehearsal {
             auth_ref: None,
             model_ids: vec![REHEARSAL.to_owned()],
             default_model_id: Some(REHEARSAL.to_owned()),
+            prices: Vec::new(),
         };
         Ok(Running {
             provider,
@@ -206,5 +208,12 @@ impl Models for ModelsWithRehearsal {
             }
             self.fabric.complete(call, deltas, cancel).await
         })
+    }
+
+    fn price(&self, route: &str) -> Option<ModelPrice> {
+        if route.split('/').next() == Some(REHEARSAL) {
+            return Some(ModelPrice::free(REHEARSAL));
+        }
+        self.fabric.price(route)
     }
 }

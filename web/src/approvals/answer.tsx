@@ -12,12 +12,14 @@ const YES: Record<QuestionKind, Record<Scope, string>> = {
   plan: { once: "Approve the plan", task: "Approve the plan", run: "Approve the plan" },
   outcome_unknown: { once: "It took effect", task: "It took effect", run: "It took effect" },
   conflict: { once: "Replace my edit", task: "Replace my edit", run: "Replace my edit" },
+  budget: { once: "Raise the budget", task: "Raise the budget", run: "Raise the budget" },
 };
 const NO: Record<QuestionKind, string> = {
   tool: "No",
   plan: "No",
   outcome_unknown: "It did not",
   conflict: "Keep my edit",
+  budget: "Stop the run",
 };
 const SCOPES: Record<Scope, string> = { once: "Once", task: "This task", run: "This run" };
 const SHORT: Record<Scope, string> = { once: "Allow once", task: "For this task", run: "For this run" };

@@ -34,6 +34,7 @@ pub fn naming(hash: &str) -> Event {
         fact: Fact::ModelRequested {
             route: "a/b".to_owned(),
             request_hash: hash.to_owned(),
+            reserved: None,
         },
         ..event(0)
     }

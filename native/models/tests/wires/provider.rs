@@ -93,6 +93,7 @@ impl Provider {
             auth_ref: Some("p".to_owned()),
             model_ids: vec!["m".to_owned()],
             default_model_id: None,
+            prices: Vec::new(),
         }
     }
 
@@ -276,6 +277,7 @@ pub fn call() -> ModelCall {
             attempt: 1,
             step: 3,
         },
+        meter: None,
         request: Arc::new(ModelRequest {
             route: "p/m".to_owned(),
             system: "Role: developer".to_owned(),
