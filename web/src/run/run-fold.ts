@@ -64,7 +64,10 @@ function fold(state: RunState, sequence: number, event: Event): RunState {
   }
 }
 
-type BesideEvent = LiveEvent | EventOf<"connected" | "connection_refused"> | NotOfRuns;
+type BesideEvent =
+  | LiveEvent
+  | EventOf<"connected" | "connection_refused" | "budget_set" | "model_fell_back">
+  | NotOfRuns;
 /** Facts about the installation. */
 type NotOfRuns = EventOf<
   | "core_started"
@@ -73,6 +76,9 @@ type NotOfRuns = EventOf<
   | "project_opened"
   | "provider_added"
   | "provider_removed"
+  | "route_set"
+  | "route_removed"
+  | "budget_default_set"
   | "secret_stored"
   | "secret_removed"
   | "launch_link_issued"
@@ -102,6 +108,14 @@ function foldBeside(state: RunState, sequence: number, event: BesideEvent): RunS
     case "message_seen":
     case "file_uploaded":
       return applyLive(state, sequence, event);
+    case "budget_set":
+      return log(state, sequence, event, { kind: "note", title: "Budget set", detail: "" });
+    case "model_fell_back":
+      return log(state, sequence, event, {
+        kind: "note",
+        title: "Another model stands in",
+        detail: `${event.from} did not answer (${event.error.code}): ${event.to} is asked`,
+      });
     case "connection_refused": {
       const hosts = state.refusedHosts.includes(event.host) ? state.refusedHosts : [...state.refusedHosts, event.host];
       const entry = { kind: "failed" as const, title: "Connection refused", detail: `${event.host}: ${event.reason}` };
