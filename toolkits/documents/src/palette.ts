@@ -1,5 +1,6 @@
 // Colours of documents and charts: the product's paper palette as hex. Amber is left out, it means "waits for you".
 
+export const GROUND = "FAFBFC";
 export const INK = "101D28";
 export const INK_SOFT = "3E4B55";
 export const INK_FAINT = "57626B";

@@ -9,6 +9,8 @@ import { type Scale, scaleOf, tickText, valueText } from "./scale.ts";
 export interface ChartSize {
   width: number;
   height: number;
+  /** Hex colour of what it stands on; white unless given. */
+  ground?: string;
 }
 
 /** As wide as the text of a page. */
@@ -56,7 +58,7 @@ export function drawChart(block: Drawing, measure: Measure, size: ChartSize = PA
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" width="${size.width}" height="${size.height}" ` +
     `viewBox="0 0 ${size.width} ${size.height}" font-family="Roboto" fill="none">` +
-    `<rect width="${size.width}" height="${size.height}" fill="#FFFFFF"/>${parts.join("")}</svg>`
+    `<rect width="${size.width}" height="${size.height}" fill="#${size.ground ?? "FFFFFF"}"/>${parts.join("")}</svg>`
   );
 }
 

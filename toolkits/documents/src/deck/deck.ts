@@ -5,6 +5,7 @@ import type { ChartSize } from "../chart/draw.ts";
 import type { ChartPicture } from "../chart/raster.ts";
 import { missingLetters, tooMuch } from "../check.ts";
 import { LIMITS } from "../limits.ts";
+import { GROUND } from "../palette.ts";
 import { type Picture, readPicture } from "../picture.ts";
 import type { Drawing } from "../schema.ts";
 import { EMU_PER_POINT, NOTES_PAGE, SLIDE } from "./frame.ts";
@@ -122,7 +123,7 @@ class Deck {
       },
       chart: async (chart, room, where) => {
         const pixels = (emu: number): number => Math.round(emu / EMU_PER_POINT / POINTS_PER_PIXEL);
-        const size = { width: pixels(room.width), height: pixels(room.height) };
+        const size = { width: pixels(room.width), height: pixels(room.height), ground: GROUND };
         const { png, missing } = await this.sources.draw(chart, size);
         this.warnings.push(...missingLetters(where, missing));
         const picture = readPicture(png, "the chart", where);

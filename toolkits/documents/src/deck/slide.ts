@@ -127,18 +127,28 @@ class Page {
   private columns(slide: SlideOf<"columns">): void {
     this.title(slide.title);
     if (layoutOf(slide) === "columns") {
-      this.points(slide.left.body, { idx: 1 }, PLACES.left, "left.body");
-      this.points(slide.right.body, { idx: 2 }, PLACES.right, "right.body");
+      const size = this.commonSize(slide, PLACES.left, PLACES.right);
+      this.points(slide.left.body, { idx: 1 }, PLACES.left, "left.body", size);
+      this.points(slide.right.body, { idx: 2 }, PLACES.right, "right.body", size);
       return;
     }
     const heading = (words: string | undefined, idx: number, place: Frame, at: string): void => {
       if (words === undefined) return;
       this.words("Heading", words, { type: "body", sz: "quarter", idx }, place, SIZES.heading, "sans", at, BOLD);
     };
+    const size = this.commonSize(slide, PLACES.leftBelow, PLACES.rightBelow);
     heading(slide.left.heading, 1, PLACES.leftHeading, "left.heading");
-    this.points(slide.left.body, { idx: 2 }, PLACES.leftBelow, "left.body");
+    this.points(slide.left.body, { idx: 2 }, PLACES.leftBelow, "left.body", size);
     heading(slide.right.heading, 3, PLACES.rightHeading, "right.heading");
-    this.points(slide.right.body, { idx: 4 }, PLACES.rightBelow, "right.body");
+    this.points(slide.right.body, { idx: 4 }, PLACES.rightBelow, "right.body", size);
+  }
+
+  /** What stands side by side has one size. */
+  private commonSize({ left, right }: SlideOf<"columns">, leftPlace: Frame, rightPlace: Frame): number {
+    return Math.min(
+      sizeOfPoints(left.body, leftPlace, `${this.at}.left.body`),
+      sizeOfPoints(right.body, rightPlace, `${this.at}.right.body`),
+    );
   }
 
   private table(slide: SlideOf<"table">): void {
@@ -238,8 +248,13 @@ class Page {
     this.shapes.addText(name, held, undefined, { levels, paragraphs: paragraph(words, this.sources.style) });
   }
 
-  private points(points: Points, held: Placeholder, place: Frame, field: string): void {
-    const size = sizeOfPoints(points, place, `${this.at}.${field}`);
+  private points(
+    points: Points,
+    held: Placeholder,
+    place: Frame,
+    field: string,
+    size: number = sizeOfPoints(points, place, `${this.at}.${field}`),
+  ): void {
     const levels = size === SIZES.body[0] ? "" : levelSizes(size);
     const paragraphs = flatPoints(points).map(({ text, level }) => paragraph(text, this.sources.style, level));
     this.shapes.addText("Text", held, undefined, { levels, paragraphs: paragraphs.join("") });

@@ -13,9 +13,9 @@ import { el } from "./xml.ts";
 
 type TableSlide = SlideOf<"table">;
 
-const SIZES = [18, 16, 15, 14, 13, 12, 11, 10] as const;
-/** Points beside and above a cell's text, at a size of text. */
-const MARGIN = { side: 7, share: 0.3 };
+const SIZES = [20, 18, 16, 15, 14, 13, 12, 11, 10] as const;
+/** Points beside a cell's text; above and below it a share of its size, more where there is room: air is given up before size is. */
+const MARGIN = { side: 7, shares: [0.6, 0.45, 0.3] } as const;
 /** More before a column that starts at the left after one that ends at the right. */
 const APART = 20;
 /** A narrow table is not drawn out over the whole slide. */
@@ -26,6 +26,8 @@ const LEAST_SHARE = 0.45;
 export interface FittedTable {
   /** Points. */
   size: number;
+  /** Of the size, above and below a text. */
+  share: number;
   /** EMU. */
   widths: number[];
   heights: number[];
@@ -51,16 +53,18 @@ export function fitted(slide: TableSlide, room: Frame, at: string): FittedTable 
   const [width, height] = [room.width / EMU_PER_POINT, room.height / EMU_PER_POINT];
   for (const size of SIZES) {
     const widths = columnWidths(texts, width, size);
-    const heights = rowHeights(texts, widths, size);
-    if (heights.reduce((sum, each) => sum + each, 0) > height) continue;
+    const share = MARGIN.shares.find((each) => sumOf(rowHeights(texts, widths, size, each)) <= height);
+    if (share === undefined) continue;
     const emu = (points: number): number => Math.floor(points * EMU_PER_POINT);
-    return { size, widths: widths.map(emu), heights: heights.map(emu) };
+    return { size, share, widths: widths.map(emu), heights: rowHeights(texts, widths, size, share).map(emu) };
   }
   throw tooMuch(
     at,
     `${slide.rows.length} rows with this text do not fit a slide at ${SIZES.at(-1)} points; show fewer, the whole belongs in a workbook`,
   );
 }
+
+const sumOf = (lengths: readonly number[]): number => lengths.reduce((sum, each) => sum + each, 0);
 
 function sidesOf({ columns, rows }: TableSlide): Side[] {
   return columns.map((column, place) => column.align ?? sideOf({ columns, rows }, place));
@@ -93,24 +97,26 @@ function longestLine(text: string, size: number, isBold: boolean): number {
   return Math.max(...text.split(/\r\n|\r|\n/).map((line) => widthOf(line, size, "sans", isBold ? BOLD : 1)));
 }
 
-function rowHeights({ header, rows, lead }: Texts, widths: number[], size: number): number[] {
+function rowHeights({ header, rows, lead }: Texts, widths: number[], size: number, share: number): number[] {
   const height = (row: string[], isBold: boolean): number => {
     const lines = row.map((text, place) => {
       const room = Math.max(size, (widths[place] ?? 0) - (lead[place] ?? 0) - MARGIN.side);
       return linesOf(text, room, size, "sans", isBold ? BOLD : 1);
     });
-    return Math.max(...lines) * lineHeight(size, "sans", 100) + 2 * size * MARGIN.share;
+    return Math.max(...lines) * lineHeight(size, "sans", 100) + 2 * size * share;
   };
   return [height(header, true), ...rows.map((row) => height(row, false))];
 }
 
-export function tableXml(slide: TableSlide, { size, widths, heights }: FittedTable, style: TextStyle): string {
+export function tableXml(slide: TableSlide, { size, share, widths, heights }: FittedTable, style: TextStyle): string {
   const sides = sidesOf(slide);
   const row = (cells: RichText[], place: number): string =>
     el(
       "a:tr",
       { h: heights[place] },
-      ...cells.map((text, column) => cellXml(text, { size, sides, column, row: place, rows: heights.length }, style)),
+      ...cells.map((text, column) =>
+        cellXml(text, { size, share, sides, column, row: place, rows: heights.length }, style),
+      ),
     );
   const rows = slide.rows.map((cells, place) =>
     row(
@@ -132,13 +138,14 @@ function shownCell(value: Cell, column: Column): RichText {
 
 interface CellPlace {
   size: number;
+  share: number;
   sides: Side[];
   column: number;
   row: number;
   rows: number;
 }
 
-function cellXml(text: RichText, { size, sides, column, row, rows }: CellPlace, style: TextStyle): string {
+function cellXml(text: RichText, { size, share, sides, column, row, rows }: CellPlace, style: TextStyle): string {
   const isHeader = row === 0;
   const side = sides[column] ?? "left";
   const align = isRightToLeft(plainOf(text)) ? { algn: "r", rtl: 1 } : { algn: side === "center" ? "ctr" : side[0] };
@@ -151,7 +158,7 @@ function cellXml(text: RichText, { size, sides, column, row, rows }: CellPlace, 
     said === "" ? el("a:endParaRPr", { lang: style.language, ...fixed }) : said,
   );
   const isApart = side === "left" && sides[column - 1] === "right";
-  const rule = Math.round(size * MARGIN.share * EMU_PER_POINT);
+  const rule = Math.round(size * share * EMU_PER_POINT);
   const properties = el(
     "a:tcPr",
     {

@@ -1,10 +1,9 @@
 // Colours and fonts of a deck: the product's paper palette, a serif for what is said, a sans for what is looked up.
 
-import { INK, INK_SOFT, SEA, SERIES, STONE } from "../palette.ts";
+import { GROUND, INK, INK_SOFT, SEA, SERIES, STONE } from "../palette.ts";
 import { SANS, SERIF } from "../styles.ts";
 import { DECLARATION, el } from "./xml.ts";
 
-const GROUND = "FAFBFC";
 const VISITED = "423658";
 
 const fill = (color: string): string => el("a:solidFill", {}, el("a:schemeClr", { val: color }));

@@ -4,9 +4,9 @@ import type { Conversation } from "../../conversation.ts";
 import { failed, type Turn } from "../../scenario.ts";
 import { bare, brief, counted, resultText, shown } from "./figures.ts";
 import { FILES, lineOf, tableTitle } from "./plan.ts";
-import { extremeSentence, groupingOf, issueHeadline, issueSentence, peakSentence } from "./questions.ts";
+import { extremeSentence, groupingOf, issueHeadline, peakSentence } from "./questions.ts";
 import { type Known, knownFrom, separatorOf } from "./report.ts";
-import type { Groups, Profile } from "./scripts.ts";
+import type { Extremes, Groups, Profile } from "./scripts.ts";
 
 type Slide = Record<string, unknown> & { title: string };
 type Table = { columns: object[]; rows: (string | number | null)[][] };
@@ -14,7 +14,7 @@ type Table = { columns: object[]; rows: (string | number | null)[][] };
 /** What people can read on one slide. */
 const ROWS_MAX = 12;
 const POINTS_MAX = 7;
-const CHART_POINTS_MAX = 4;
+const CHART_POINTS_MAX = 3;
 const MEANS_MAX = 4;
 const TITLE_CHARACTERS = 110;
 const POINT_CHARACTERS = 150;
@@ -73,7 +73,12 @@ function cover({ profile }: Known, table: string): Slide {
 function summary({ profile }: Known): Slide {
   const { columnCount, numbers, numberCount, texts, rows } = profile;
   const gaps = numbers.filter(({ missing }) => missing > 0).length;
-  const state = gaps === 0 ? "no value missing" : numberCount === 1 ? "with gaps" : `gaps in ${gaps} of them`;
+  const state =
+    gaps === 0
+      ? "no value missing"
+      : numberCount === 1
+        ? "with gaps"
+        : `gaps in ${gaps === numberCount ? "all" : gaps} of them`;
   const known = numberCount > numbers.length ? "" : `, ${state}`;
   const [title, table, count] =
     numberCount > 0
@@ -141,9 +146,9 @@ function picture(known: Known): Slide {
   const { groups } = known;
   const [name] = groups.numbers;
   const drawn = chartOf(groups);
-  const words = [drawn.title, drawn.yTitle, drawn.xTitle, ...drawn.categories].join("");
+  const words = [drawn.title, drawn.xTitle, ...drawn.categories].join("");
   if (groups.groups.length < 2) return extremeTable(known);
-  const points = groups.peaks.slice(0, CHART_POINTS_MAX).map((peak) => pointOf(peakSentence(peak)));
+  const points = groups.peaks.slice(0, CHART_POINTS_MAX).map(peakPoint);
   const title = name === undefined ? `Rows by ${named(groups.column)}` : peakTitle(groups);
   if (!DRAWABLE.test(words)) return { ...groupTable(groups), title: titled(title) };
   const more = groups.count - groups.groups.length;
@@ -157,13 +162,19 @@ function picture(known: Known): Slide {
   };
 }
 
+function peakPoint({ column, high, highMean, low, lowMean }: Groups["peaks"][number]): object {
+  const end = (kind: string, mean: number, group: string): string => `${kind} ${shown(mean)} in ${named(group)}`;
+  const items = [end("highest mean", highMean, high), ...(high === low ? [] : [end("lowest", lowMean, low)])];
+  return { text: named(column), items };
+}
+
 function peakTitle({ peaks }: Groups): string {
   const [peak] = peaks;
   if (peak === undefined) return "There are no means to compare";
   const { column, high, low } = peak;
   return high === low
-    ? `${named(column)} has one mean only, in ${named(high)}`
-    : `${named(column)} is highest in ${named(high)}, lowest in ${named(low)}`;
+    ? `Mean ${named(column)} is known of ${named(high)} only`
+    : `Mean ${named(column)} is highest in ${named(high)}, lowest in ${named(low)}`;
 }
 
 /** Means of the first numeric column, or the rows, of each group. */
@@ -184,7 +195,6 @@ function chartOf(groups: Groups) {
     ],
     altText: brief(`${what} of ${counted(groups.groups.length, "group")}.${seen}`, ALT_CHARACTERS),
     xTitle: groups.by === "month" ? "Month" : named(groups.column) || "Group",
-    yTitle: what,
   };
 }
 
@@ -256,7 +266,7 @@ function findings({ extremes, groups, profile, comparison, picture: seen }: Know
     seen === undefined
       ? []
       : [brief(`${seen.path}${seen.rehearsal ? " (nobody has looked at it)" : ""}: ${seen.words}`, POINT_CHARACTERS)];
-  const ends = extremes.extremes.map((found) => pointOf(extremeSentence(found)));
+  const ends = endsOf(extremes);
   const top = profile.texts.find((column) => column.most !== null && column.times > 1);
   const frequent =
     top === undefined
@@ -269,7 +279,10 @@ function findings({ extremes, groups, profile, comparison, picture: seen }: Know
         ];
   const fixed = [...frequent, ...compared, ...looked];
   const points = [...ends.slice(0, POINTS_MAX + 1 - fixed.length), ...fixed];
-  const rest = [...ends, ...groups.peaks.map((peak) => pointOf(peakSentence(peak)))];
+  const rest = [
+    ...extremes.extremes.map((found) => pointOf(extremeSentence(found))),
+    ...groups.peaks.map((peak) => pointOf(peakSentence(peak))),
+  ];
   return {
     layout: "content",
     title: titled(title),
@@ -278,12 +291,28 @@ function findings({ extremes, groups, profile, comparison, picture: seen }: Know
   };
 }
 
+/** One point a column: its highest and its lowest value, and where they stand. */
+function endsOf({ extremes }: Extremes): string[] {
+  const columns = [...new Set(extremes.map(({ column }) => column))];
+  return columns.map((column) => {
+    const ends = extremes
+      .filter((found) => found.column === column)
+      .map(({ kind, value, label, row, times }) => {
+        const more = times > 1 ? `first of ${times}` : `row ${row}`;
+        return `${kind} ${shown(value)} (${named(label)}, ${more})`;
+      });
+    return brief(`${named(column)}: ${ends.join(", ")}`, POINT_CHARACTERS);
+  });
+}
+
 function method(
   { profile, groups, quality, comparison, page, sources }: Known,
   table: string,
   beside: string[],
 ): Slide {
-  const issues = quality.issues.slice(0, POINTS_MAX - 1).map((issue) => brief(bare(issueSentence(issue)), 110));
+  const issues = quality.issues
+    .slice(0, POINTS_MAX - 1)
+    .map(({ column, check, count }) => brief(`${named(column)}: ${check}, ${count}×`, 110));
   const more = quality.issues.length - issues.length;
   const files = [
     ...beside,

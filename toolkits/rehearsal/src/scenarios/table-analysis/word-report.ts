@@ -12,6 +12,11 @@ type Block = Record<string, unknown> & { type: string };
 const FINDINGS_MAX = 40;
 const POINTS_MAX = 120;
 const ALT_CHARACTERS = 900;
+/** Columns of the comparison that are shown with all their figures, and at most. */
+const WHOLE_COLUMNS_MAX = 2;
+const COMPARED_COLUMNS_MAX = 7;
+/** Of the text's width: a picture leaves room for words. */
+const PICTURE_PERCENT = 64;
 
 /** Arguments of `docx.create`. */
 export function wordReport(known: Known, table: string, runDate: string): Record<string, unknown> {
@@ -81,7 +86,7 @@ function grouped({ groups }: Known): Block[] {
   return [title, chart, list];
 }
 
-function compared({ columns, rows, by, period, largest }: Comparison, page: PageRead | undefined): Block[] {
+function compared({ columns, rows, by, period, largest, file }: Comparison, page: PageRead | undefined): Block[] {
   const about = page === undefined ? "the reference page" : `"${page.title}" (${page.page})`;
   const title = heading("Compared with the reference page");
   if (largest.length === 0 || rows.length === 0)
@@ -90,12 +95,17 @@ function compared({ columns, rows, by, period, largest }: Comparison, page: Page
     ({ column, name, value, reference }) =>
       `${column}: farthest in ${name}, ${shown(value)} against ${shown(reference)}.`,
   );
-  const cells = columns.slice(0, 6).flatMap((name) => [name, `Reference`, "Difference"].map((header) => ({ header })));
+  // More columns would turn the page.
+  const isWhole = columns.length <= WHOLE_COLUMNS_MAX;
+  const names = columns.slice(0, COMPARED_COLUMNS_MAX);
+  const cells = names.flatMap((name) => (isWhole ? [name, "Reference", "Difference"] : [name]));
   const shownRows = rows.map(({ name, cells: own }) => [
     name,
     ...own
-      .slice(0, 6)
-      .flatMap(({ value, reference, difference }) => [shown(value), shown(reference), shown(difference)]),
+      .slice(0, names.length)
+      .flatMap(({ value, reference, difference }) =>
+        isWhole ? [shown(value), shown(reference), shown(difference)] : [shown(difference)],
+      ),
   ]);
   const picture: Block[] =
     page === undefined
@@ -109,6 +119,7 @@ function compared({ columns, rows, by, period, largest }: Comparison, page: Page
                 0,
                 ALT_CHARACTERS,
               ),
+            widthPercent: PICTURE_PERCENT,
             caption: "The page as it was read",
           },
         ];
@@ -118,8 +129,10 @@ function compared({ columns, rows, by, period, largest }: Comparison, page: Page
     { type: "list", items: words },
     {
       type: "table",
-      caption: `Means of ${period} and of the page, and how they differ`,
-      columns: [{ header: by === "month" ? "Month" : "Group" }, ...cells],
+      caption: isWhole
+        ? `Means of ${period} and of the page, and how they differ`
+        : `Means of ${period} less those of the page; ${file} has all three`,
+      columns: [by === "month" ? "Month" : "Group", ...cells].map((header) => ({ header })),
       rows: shownRows,
     },
     ...picture,
@@ -138,6 +151,7 @@ function pictured({ path, width, height, words, rehearsal }: PictureSeen): Block
         .slice(0, ALT_CHARACTERS)
         .replace(/\s+/g, " ")
         .trim(),
+      widthPercent: PICTURE_PERCENT,
       caption: `${path}, as it lies in the project`,
     },
   ];
