@@ -45,7 +45,7 @@ const run = z
     code: z.boolean().optional(),
     link: link.optional(),
   })
-  .describe("A piece of text in one style");
+  .meta({ id: "Run", description: "A piece of text in one style" });
 
 export const rich = z
   .union([text(LIMITS.textCharactersMax), z.array(run).min(1).max(LIMITS.runsMax)], {

@@ -7,7 +7,9 @@ import { altText, cell, column, day, drawing, language, line, rich, text } from 
 const DECK = LIMITS.deck;
 
 const title = line(LIMITS.titleCharactersMax);
-const notes = text(DECK.notesCharactersMax).optional().describe("What the speaker says; not shown");
+const notes = text(DECK.notesCharactersMax)
+  .meta({ id: "Notes", description: "What the speaker says; not shown" })
+  .optional();
 
 const second = z.strictObject({ text: rich, items: z.array(rich).min(1).max(DECK.itemsMax) });
 const first = z.strictObject({
