@@ -131,7 +131,11 @@ export class App {
   }
 
   /** Content of a file of a project, or of a task's view. */
-  async file(projectId: string, path: string, view: { runId?: string; taskId?: string } = {}): Promise<Blob> {
+  async file(
+    projectId: string,
+    path: string,
+    view: { runId?: string; taskId?: string; delivered?: string } = {},
+  ): Promise<Blob> {
     const query = new URLSearchParams({ projectId, ...view, path });
     return (await this.request(`/api/files/content?${query}`)).blob();
   }

@@ -3,8 +3,8 @@
 import type { Event } from "@openwrap/contracts";
 import { type Accessor, createSignal } from "solid-js";
 
-/** `project`: its files; `views`: those of tasks that work. */
-export type Pulse = "tools" | "project" | "views";
+/** `project`: its files; `views`: those of tasks that work; `library`: what runs delivered; `models`: routes. */
+export type Pulse = "tools" | "project" | "views" | "library" | "models";
 
 const OF: Partial<Record<Event["type"], Pulse>> = {
   mcp_server_added: "tools",
@@ -18,6 +18,9 @@ const OF: Partial<Record<Event["type"], Pulse>> = {
   task_retired: "project",
   undo_finished: "project",
   file_uploaded: "project",
+  run_finished: "library",
+  route_set: "models",
+  route_removed: "models",
 };
 
 /** Several beats within this time are one. */
@@ -44,12 +47,19 @@ export function createPulses(): Pulses {
     };
     return { count, beat };
   };
-  const made = { tools: make(), project: make(), views: make() };
+  const made = { tools: make(), project: make(), views: make(), library: make(), models: make() };
   return {
-    at: { tools: made.tools.count, project: made.project.count, views: made.views.count },
+    at: {
+      tools: made.tools.count,
+      project: made.project.count,
+      views: made.views.count,
+      library: made.library.count,
+      models: made.models.count,
+    },
     hear: (type) => {
       const pulse = OF[type];
       if (pulse) made[pulse].beat();
+      if (type === "undo_finished") made.library.beat();
     },
     all: () => {
       for (const one of Object.values(made)) one.beat();

@@ -13,6 +13,9 @@ export type Place =
   | { screen: "approvals"; approvalId: string | undefined }
   | { screen: "projects"; projectId: string | undefined }
   | { screen: "tools"; serverId: string | undefined }
+  | { screen: "library"; entry: string | undefined }
+  | { screen: "models"; providerId: string | undefined }
+  | { screen: "audit" }
   | { screen: "settings" }
   | { screen: "nowhere" };
 
@@ -28,9 +31,11 @@ export function placeOf(path: string): Place {
   if (first === "approvals") return { screen: "approvals", approvalId: detail };
   if (first === "files") return { screen: "projects", projectId: detail };
   if (first === "tools") return { screen: "tools", serverId: detail };
+  if (first === "library") return { screen: "library", entry: detail };
+  if (first === "models") return { screen: "models", providerId: detail };
   if (second !== "") return NOWHERE;
   if (first === "") return { screen: "now" };
-  if (first === "work" || first === "settings") return { screen: first };
+  if (first === "work" || first === "settings" || first === "audit") return { screen: first };
   return NOWHERE;
 }
 
@@ -54,6 +59,8 @@ export const partPath = (runId: string, part: RunPart, detail?: string): string 
   `${runPath(runId)}/${part}${detail === undefined ? "" : `/${encodeURIComponent(detail)}`}`;
 export const projectPath = (projectId: string): string => `/files/${encodeURIComponent(projectId)}`;
 export const toolPath = (serverId: string): string => `/tools/${encodeURIComponent(serverId)}`;
+export const libraryPath = (entry: number): string => `/library/${entry}`;
+export const providerPath = (providerId: string): string => `/models/${encodeURIComponent(providerId)}`;
 export const approvalPath = (approvalId: string): string => `/approvals/${encodeURIComponent(approvalId)}`;
 
 export interface Router {

@@ -12,11 +12,12 @@ import { AddFiles, createDrop, createUploads, UploadList } from "../parts/upload
 import { fileSize } from "../words/format.ts";
 import { Preview } from "./preview.tsx";
 
-/** A project, or the private copy of it that a task works in. */
+/** A project, the private copy of it that a task works in, or what a run delivered. */
 export interface FilePlace {
   projectId: string;
   runId?: string;
   taskId?: string;
+  delivered?: boolean;
 }
 
 export function FileBrowser(props: { place: FilePlace; children?: JSX.Element }): JSX.Element {

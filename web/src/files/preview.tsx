@@ -17,12 +17,21 @@ import { Grid } from "./grid.tsx";
 
 type Of<K extends FilePreview["kind"]> = Extract<FilePreview, { kind: K }>;
 
-function viewOf(place: FilePlace): { runId?: string; taskId?: string } {
-  const { runId, taskId } = place;
+type View = { runId?: string; taskId?: string; delivered?: string };
+
+function viewOf(place: FilePlace): View {
+  const { runId, taskId, delivered } = place;
+  if (runId !== undefined && delivered) return { runId, delivered: "true" };
   return runId !== undefined && taskId !== undefined ? { runId, taskId } : {};
 }
 
-export function Preview(props: { place: FilePlace; entry: TreeEntry; close: () => void }): JSX.Element {
+export function Preview(props: {
+  place: FilePlace;
+  entry: TreeEntry;
+  close: () => void;
+  /** Between head and content. */
+  children?: JSX.Element;
+}): JSX.Element {
   const app = useApp();
   const [sheet, setSheet] = createSignal<string>();
   const preview = createRead(
@@ -55,6 +64,7 @@ export function Preview(props: { place: FilePlace; entry: TreeEntry; close: () =
           <Icon name="download" size={14} /> Download
         </button>
       </header>
+      {props.children}
       <Show when={save.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={save.clear} />}</Show>
       <Show when={preview.fault()}>{(fault) => <FaultNotice fault={fault()} retry={preview.again} />}</Show>
       <Show when={preview.value()} fallback={<p class="quiet late file-none">Being read</p>}>

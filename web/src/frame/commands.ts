@@ -30,6 +30,9 @@ export function createCommands(app: App): Commands {
   const acts: Record<Command, () => void> = {
     "go-now": () => app.router.go("/"),
     "go-work": () => app.router.go("/work"),
+    "go-library": () => app.router.go("/library"),
+    "go-models": () => app.router.go("/models"),
+    "go-audit": () => app.router.go("/audit"),
     "go-files": () => app.router.go("/files"),
     "go-tools": () => app.router.go("/tools"),
     "go-settings": () => app.router.go("/settings"),

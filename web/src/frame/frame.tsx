@@ -1,6 +1,6 @@
 // What is round every screen: places, the top bar, what waits, the connection.
 
-import { createEffect, createMemo, type JSX, lazy, Match, on, Show, Suspense, Switch } from "solid-js";
+import { createEffect, createMemo, For, type JSX, lazy, Match, on, Show, Suspense, Switch } from "solid-js";
 import { Dynamic } from "solid-js/web";
 import { useApp } from "../app/app.ts";
 import { useNow } from "../app/clock.ts";
@@ -10,13 +10,14 @@ import { NowScreen } from "../now/now-screen.tsx";
 import { isOver, projectOf, runOf } from "../overview/overview-state.ts";
 import { FaultNotice, Skeleton } from "../parts/fault-notice.tsx";
 import { Diamond } from "../parts/glyph.tsx";
-import { Icon, type IconName, Mark } from "../parts/icon.tsx";
+import { Icon, Mark } from "../parts/icon.tsx";
 import { Inert } from "../parts/inert.tsx";
 import { RunScreen } from "../run/run-screen.tsx";
 import { TokenMeter } from "../run/side-pane.tsx";
 import { amount, clock } from "../words/format.ts";
 import { WorkScreen } from "../work/work-screen.tsx";
 import { type Commands, createCommands } from "./commands.ts";
+import { type Door, RAIL, railPlaceOf } from "./places.ts";
 
 const RUN_SCREENS = {
   workforce: lazy(() => import("../workforce/workforce-screen.tsx")),
@@ -28,20 +29,10 @@ const SettingsScreen = lazy(() => import("../settings/settings-screen.tsx"));
 const Palette = lazy(() => import("./palette.tsx"));
 const KeyHelp = lazy(() => import("./key-help.tsx"));
 const ProjectFilesScreen = lazy(() => import("../files/project-files-screen.tsx"));
+const LibraryScreen = lazy(() => import("../library/library-screen.tsx"));
+const ModelsScreen = lazy(() => import("../models/models-screen.tsx"));
+const AuditScreen = lazy(() => import("../audit/audit-screen.tsx"));
 const ToolsScreen = lazy(() => import("../tools/tools-screen.tsx"));
-
-const PLACES: readonly { path: string; icon: IconName; words: string; screens: Place["screen"][] }[] = [
-  { path: "/", icon: "now", words: "Now", screens: ["now"] },
-  {
-    path: "/work",
-    icon: "work",
-    words: "Work",
-    screens: ["work", "run", "approvals", "workforce", "workspace", "files", "review"],
-  },
-  { path: "/files", icon: "folder", words: "Files", screens: ["projects"] },
-  { path: "/tools", icon: "plug", words: "Tools", screens: ["tools"] },
-  { path: "/settings", icon: "settings", words: "Settings", screens: ["settings"] },
-];
 
 /** After the first screen has come to rest. */
 const PRELOAD_MS = 1_000;
@@ -66,6 +57,7 @@ export function Frame(): JSX.Element {
         <TopBar commands={commands} />
         <LostBanner />
         <Show when={commands.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={commands.clear} />}</Show>
+        <Doors />
         <div class={`screen screen-${place().screen}`}>
           <Suspense fallback={<Skeleton rows={6} label="The screen is being read" />}>
             <Screen place={place()} />
@@ -131,6 +123,11 @@ function Screen(props: { place: Place }): JSX.Element {
       <Match when={as("approvals")}>{(approvals) => <ApprovalsScreen approvalId={approvals().approvalId} />}</Match>
       <Match when={as("projects")}>{(projects) => <ProjectFilesScreen projectId={projects().projectId} />}</Match>
       <Match when={as("tools")}>{(tools) => <ToolsScreen serverId={tools().serverId} />}</Match>
+      <Match when={as("library")}>{(library) => <LibraryScreen entry={library().entry} />}</Match>
+      <Match when={as("models")}>{(models) => <ModelsScreen providerId={models().providerId} />}</Match>
+      <Match when={props.place.screen === "audit"}>
+        <AuditScreen />
+      </Match>
       <Match when={props.place.screen === "settings"}>
         <SettingsScreen />
       </Match>
@@ -149,6 +146,9 @@ const TITLES: Record<Place["screen"], string> = {
   approvals: "Waiting for you",
   projects: "Files",
   tools: "Tools",
+  library: "Library",
+  models: "Models",
+  audit: "Audit",
   settings: "Settings",
   nowhere: "Nothing here",
 };
@@ -181,17 +181,39 @@ function Rail(): JSX.Element {
       <a class="rail-mark" href="/" aria-label="Open Wrap">
         <Mark />
       </a>
-      {PLACES.map((entry) => (
+      {RAIL.map((entry) => (
         <a
           class="rail-place"
           href={entry.path}
-          aria-current={entry.screens.includes(app.router.place().screen) ? "page" : undefined}
+          aria-current={railPlaceOf(app.router.place().screen) === entry ? "page" : undefined}
         >
           <Icon name={entry.icon} size={20} />
           <span>{entry.words}</span>
         </a>
       ))}
     </nav>
+  );
+}
+
+/** The screens of one place, beside each other. */
+function Doors(): JSX.Element {
+  const app = useApp();
+  const here = createMemo(() => railPlaceOf(app.router.place().screen));
+  const open = (door: Door): boolean => door.screens.includes(app.router.place().screen);
+  return (
+    <Show when={(here()?.doors.length ?? 0) > 1 ? here() : undefined}>
+      {(place) => (
+        <nav class="doors" aria-label={`In ${place().words}`}>
+          <For each={place().doors}>
+            {(door) => (
+              <a class="door" href={door.path} aria-current={open(door) ? "page" : undefined}>
+                {door.words}
+              </a>
+            )}
+          </For>
+        </nav>
+      )}
+    </Show>
   );
 }
 

@@ -3,8 +3,11 @@
 export type Command =
   | "go-now"
   | "go-work"
+  | "go-library"
   | "go-files"
+  | "go-models"
   | "go-tools"
+  | "go-audit"
   | "go-settings"
   | "new-run"
   | "first-approval"
@@ -32,7 +35,16 @@ export interface Pressed {
   paired: boolean;
 }
 
-const PAIRS: Record<string, Command> = { n: "go-now", w: "go-work", f: "go-files", t: "go-tools", s: "go-settings" };
+const PAIRS: Record<string, Command> = {
+  n: "go-now",
+  w: "go-work",
+  l: "go-library",
+  f: "go-files",
+  m: "go-models",
+  t: "go-tools",
+  u: "go-audit",
+  s: "go-settings",
+};
 const SINGLE: Record<string, Command> = {
   c: "new-run",
   a: "first-approval",
@@ -61,8 +73,11 @@ export const KEYS: readonly { command: Command; keys: string[]; words: string }[
   { command: "palette", keys: ["Ctrl", "K"], words: "Search or do" },
   { command: "go-now", keys: ["g", "n"], words: "Go to Now" },
   { command: "go-work", keys: ["g", "w"], words: "Go to Work" },
+  { command: "go-library", keys: ["g", "l"], words: "Go to Library" },
   { command: "go-files", keys: ["g", "f"], words: "Go to Files" },
+  { command: "go-models", keys: ["g", "m"], words: "Go to Models" },
   { command: "go-tools", keys: ["g", "t"], words: "Go to Tools" },
+  { command: "go-audit", keys: ["g", "u"], words: "Go to Audit" },
   { command: "go-settings", keys: ["g", "s"], words: "Go to Settings" },
   { command: "new-run", keys: ["c"], words: "New run" },
   { command: "first-approval", keys: ["a"], words: "First question that waits" },

@@ -1,6 +1,7 @@
 // What the start page knows: a snapshot at a sequence, then every later fact folded in. The core folds the same way.
 
 import type {
+  Budget,
   DisabledFeature,
   Event,
   Overview,
@@ -11,6 +12,8 @@ import type {
   RunCreatedEvent,
   RunSummary,
   SandboxReport,
+  Spend,
+  Spending,
 } from "@openwrap/contracts";
 
 export interface OverviewState {
@@ -27,6 +30,8 @@ export interface OverviewState {
   approvals: PendingApproval[];
   /** By provider id. */
   providers: ProviderConfig[];
+  /** Of runs that are created without a budget. */
+  defaultBudget?: Budget | null;
   sandbox: SandboxReport;
   disabled: DisabledFeature[];
 }
@@ -61,6 +66,8 @@ function fold(state: OverviewState, sequence: number, event: Event): OverviewSta
       return { ...state, providers: put(state.providers, event.provider, (one) => one.providerId) };
     case "provider_removed":
       return { ...state, providers: state.providers.filter((one) => one.providerId !== event.providerId) };
+    case "budget_default_set":
+      return { ...state, defaultBudget: event.budget ?? null };
     case "sandbox_probed":
       return { ...state, sandbox: event.report };
     case "run_created":
@@ -119,8 +126,11 @@ function runAfter(run: RunSummary, event: Event): RunSummary {
         phase,
         inputTokens: run.inputTokens + inputTokens,
         outputTokens: run.outputTokens + outputTokens,
+        ...(event.booked ? { spending: booked(run.spending, event.booked) } : {}),
       };
     }
+    case "budget_set":
+      return { ...run, budget: event.budget ?? null };
     case "run_finished": {
       const { status, runDigest, answer, artifacts, at: endedAt } = event;
       return {
@@ -145,6 +155,26 @@ function runAfter(run: RunSummary, event: Event): RunSummary {
   }
 }
 
+const NOTHING: Spending = {
+  costMicroUsd: 0,
+  tokens: 0,
+  unpricedTokens: 0,
+  reservedMicroUsd: 0,
+  reservedTokens: 0,
+};
+
+/** A call is over. What others have reserved is not followed here: it is a figure of the moment, read on demand. */
+function booked(spending: Spending | undefined, spend: Spend): Spending {
+  const before = spending ?? NOTHING;
+  const cost = spend.costMicroUsd;
+  return {
+    ...before,
+    tokens: before.tokens + spend.tokens,
+    costMicroUsd: before.costMicroUsd + (cost ?? 0),
+    unpricedTokens: before.unpricedTokens + (cost == null ? spend.tokens : 0),
+  };
+}
+
 function created(state: OverviewState, sequence: number, event: RunCreatedEvent, runId: string): RunSummary {
   return {
     runId,
@@ -163,6 +193,9 @@ function created(state: OverviewState, sequence: number, event: RunCreatedEvent,
     artifacts: [],
     firstSequence: sequence,
     undone: false,
+    budget: event.budget ?? null,
+    spending: NOTHING,
+    playbook: event.playbook?.name ?? null,
   };
 }
 

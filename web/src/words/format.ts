@@ -65,3 +65,11 @@ export function roleTitle(role: string): string {
   const words = role.replace(/[-_]/g, " ");
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
+
+/** $0.84, under $0.01, $0; with "and unpriced" where a price is not known. Millionths of a US dollar. */
+export function money(spent: { costMicroUsd: number; unpricedTokens: number; tokens: number }): string {
+  const { costMicroUsd: cost, unpricedTokens, tokens } = spent;
+  if (unpricedTokens > 0 && unpricedTokens === tokens) return "no price known";
+  const sum = cost === 0 ? "$0" : cost < 10_000 ? "under $0.01" : `$${(cost / 1_000_000).toFixed(2)}`;
+  return unpricedTokens > 0 ? `${sum} and unpriced` : sum;
+}

@@ -1,0 +1,193 @@
+// What runs may spend, and what they have spent: money where the price is known, tokens always.
+
+import type { Budget, CostLine, RunSummary } from "@openwrap/contracts";
+import { createMemo, createSignal, For, type JSX, Show } from "solid-js";
+import { createAction } from "../app/action.ts";
+import { useApp } from "../app/app.ts";
+import { createRead } from "../app/read.ts";
+import { runPath } from "../app/router.ts";
+import { FaultNotice } from "../parts/fault-notice.tsx";
+import { Field } from "../parts/field.tsx";
+import { Inert } from "../parts/inert.tsx";
+import { amount, money } from "../words/format.ts";
+
+const RUNS_SHOWN = 20;
+const MICRO = 1_000_000;
+
+/** Undefined for what is no amount above nothing. */
+export function amountOf(text: string): number | undefined {
+  const value = Number(text.trim().replace(/^\$/, ""));
+  return text.trim() !== "" && Number.isFinite(value) && value > 0 ? value : undefined;
+}
+
+export function budgetOf(dollars: string, tokens: string): Budget | undefined {
+  const [cost, count] = [amountOf(dollars), amountOf(tokens)];
+  if (cost === undefined && count === undefined) return undefined;
+  return {
+    ...(cost === undefined ? {} : { costMicroUsd: Math.round(cost * MICRO) }),
+    ...(count === undefined ? {} : { tokens: Math.round(count) }),
+  };
+}
+
+export function Spending(): JSX.Element {
+  const app = useApp();
+  const [open, setOpen] = createSignal<string>();
+  const runs = createMemo(() =>
+    app
+      .overview()
+      .runs.filter((run) => run.inputTokens > 0)
+      .slice(0, RUNS_SHOWN),
+  );
+  return (
+    <>
+      <DefaultBudget />
+      <section aria-labelledby="spent-head">
+        <h2 id="spent-head">What runs have spent</h2>
+        <Show when={runs().length > 0} fallback={<p class="quiet">No run has asked a model yet.</p>}>
+          <table class="costs">
+            <thead>
+              <tr>
+                <th scope="col">Run</th>
+                <th scope="col">Goal</th>
+                <th scope="col" class="to-end">
+                  Tokens
+                </th>
+                <th scope="col" class="to-end">
+                  Cost
+                </th>
+                <th scope="col">
+                  <span class="unseen">Parts</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              <For each={runs()}>
+                {(run) => (
+                  <RunCosts
+                    run={run}
+                    open={open() === run.runId}
+                    toggle={() => setOpen(open() === run.runId ? undefined : run.runId)}
+                  />
+                )}
+              </For>
+            </tbody>
+          </table>
+        </Show>
+      </section>
+    </>
+  );
+}
+
+function RunCosts(props: { run: RunSummary; open: boolean; toggle: () => void }): JSX.Element {
+  return (
+    <>
+      <tr>
+        <td class="fact">{props.run.number}</td>
+        <td class="cost-goal">
+          <a href={runPath(props.run.runId)}>
+            <Inert text={props.run.goal} />
+          </a>
+        </td>
+        <td class="fact to-end">{amount(props.run.inputTokens + props.run.outputTokens)}</td>
+        <td class="fact to-end">{props.run.spending ? money(props.run.spending) : ""}</td>
+        <td>
+          <button type="button" class="button small" aria-expanded={props.open} onClick={() => props.toggle()}>
+            By model
+          </button>
+        </td>
+      </tr>
+      <Show when={props.open}>
+        <Parts runId={props.run.runId} />
+      </Show>
+    </>
+  );
+}
+
+function Parts(props: { runId: string }): JSX.Element {
+  const app = useApp();
+  const cost = createRead(
+    () => props.runId,
+    (runId) => app.api.run.cost({ runId }),
+  );
+  return (
+    <>
+      <Show when={cost.fault()}>
+        {(fault) => (
+          <tr>
+            <td colSpan={5}>
+              <FaultNotice fault={fault()} retry={cost.again} />
+            </td>
+          </tr>
+        )}
+      </Show>
+      <For each={cost.value()?.models}>{(line) => <Line line={line} />}</For>
+      <For each={cost.value()?.tasks}>{(line) => <Line line={line} task />}</For>
+    </>
+  );
+}
+
+function Line(props: { line: CostLine; task?: boolean }): JSX.Element {
+  return (
+    <tr class="cost-part">
+      <td />
+      <td>
+        <span class="quiet">{props.task ? "task " : "model "}</span>
+        <code>
+          <Inert text={props.line.name} />
+        </code>
+      </td>
+      <td class="fact to-end">{amount(props.line.inputTokens + props.line.outputTokens)}</td>
+      <td class="fact to-end">{money(props.line.spending)}</td>
+      <td class="quiet">{props.line.calls} calls</td>
+    </tr>
+  );
+}
+
+function DefaultBudget(): JSX.Element {
+  const app = useApp();
+  const kept = (): Budget | null | undefined => app.overview().defaultBudget;
+  const [dollars, setDollars] = createSignal(shown(kept()?.costMicroUsd, MICRO));
+  const [tokens, setTokens] = createSignal(shown(kept()?.tokens, 1));
+  const set = createAction(async () => {
+    const budget = budgetOf(dollars(), tokens());
+    await app.api.budget.set(budget === undefined ? {} : { budget });
+  });
+  const words = (): string => {
+    const budget = kept();
+    if (!budget) return "Runs spend as much as they take.";
+    const parts = [
+      ...(budget.costMicroUsd == null ? [] : [`$${shown(budget.costMicroUsd, MICRO)}`]),
+      ...(budget.tokens == null ? [] : [`${amount(budget.tokens)} tokens`]),
+    ];
+    return `A run stops and asks at ${parts.join(" or ")}.`;
+  };
+  const wrong = (text: string): boolean => text.trim() !== "" && amountOf(text) === undefined;
+  return (
+    <section aria-labelledby="budget-head">
+      <h2 id="budget-head">What a run may spend</h2>
+      <p role="status">{words()}</p>
+      <form
+        class="labeled-row"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void set.run();
+        }}
+      >
+        <Field label="Dollars" fact inputMode="decimal" placeholder="no limit" value={dollars()} write={setDollars} />
+        <Field label="Tokens" fact inputMode="numeric" placeholder="no limit" value={tokens()} write={setTokens} />
+        <button
+          type="submit"
+          class="button labeled-button"
+          disabled={set.busy() || app.readOnly() || wrong(dollars()) || wrong(tokens())}
+        >
+          Set
+        </button>
+      </form>
+      <Show when={set.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={set.clear} />}</Show>
+    </section>
+  );
+}
+
+function shown(value: number | null | undefined, unit: number): string {
+  return value == null ? "" : String(value / unit);
+}
