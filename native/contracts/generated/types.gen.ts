@@ -736,6 +736,8 @@ export interface RunCreatedEvent {
     | null;
   /** Capabilities nobody gets in this run, beside those the workflow denies. */
   deny?: string[];
+  /** Files of the project that hold text from outside, as runs before left them or people brought them. */
+  labelled?: LabelledFiles[];
 }
 
 export interface PlanProposedEvent {
@@ -753,6 +755,8 @@ export interface PlanProposedEvent {
   planHash: string;
   plan: Plan;
   bundle: string[];
+  /** What the planner had read. */
+  labels?: Label[];
 }
 
 export interface PlanAcceptedEvent {
@@ -772,6 +776,8 @@ export interface PlanAcceptedEvent {
   baseHash: string;
   /** Models of roles that do not use the run's own. Those of the first acceptance hold for the whole run. */
   routes?: FixedRoute[];
+  /** As in `run_created`, of this base. */
+  labelled?: LabelledFiles[];
 }
 
 export interface PlanRejectedEvent {
@@ -1084,6 +1090,8 @@ export interface CommitRequestedEvent {
   step?: number | null;
   changeSetHash: string;
   commitHash: string;
+  /** What of it holds text from outside: known again in the project wherever it lies. */
+  labelled?: LabelledContents[];
 }
 
 /** Settled. `treeHash` is the project's tree afterwards. */
@@ -1444,6 +1452,23 @@ export interface MessageSeenEvent {
   messageId: string;
 }
 
+/** The file is about to be put into the project. */
+export interface FileUploadRequestedEvent {
+  type: "file_upload_requested";
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: Actor;
+  projectId?: string | null;
+  runId?: string | null;
+  /** A task of the plan, or `planner` / `answer`. */
+  taskId?: string | null;
+  attempt?: number | null;
+  step?: number | null;
+  path: string;
+  size: number;
+  checksum: string;
+}
+
 export interface FileUploadedEvent {
   type: "file_uploaded";
   /** Milliseconds since the epoch. */
@@ -1616,6 +1641,7 @@ export type Event =
   | PreviewOpenedEvent
   | MessageSentEvent
   | MessageSeenEvent
+  | FileUploadRequestedEvent
   | FileUploadedEvent
   | McpServerAddedEvent
   | McpServerRemovedEvent
@@ -1736,6 +1762,15 @@ export interface PlaybookNote {
   sourceHash: string;
   /** Blob of its inputs. */
   inputsHash: string;
+}
+
+/** Files with text from outside, by path. `.` stands for every file. */
+export interface LabelledFiles {
+  labels: Label[];
+  /** What they hold is labelled. */
+  paths: string[];
+  /** Their names are: no plan that a person approved has them. */
+  names?: string[];
 }
 
 /** What the planner submits and a person approves. */
@@ -1940,6 +1975,17 @@ export type BaseNote =
     kind: "retired";
     count: number;
   };
+
+/** Contents with text from outside, by hash. */
+export interface LabelledContents {
+  labels: Label[];
+  /** SHA-256 of files, and of where symbolic links lead. */
+  hashes: string[];
+  /** Paths that no plan a person approved has. */
+  names?: string[];
+  /** Too many to be named: every file of the project counts. */
+  every?: boolean;
+}
 
 /** What one model call costs, or may cost at most. */
 export interface Spend {

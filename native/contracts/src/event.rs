@@ -124,12 +124,18 @@ pub enum Fact {
         /// Capabilities nobody gets in this run, beside those the workflow denies.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         deny: Vec<String>,
+        /// Files of the project that hold text from outside, as runs before left them or people brought them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        labelled: Vec<LabelledFiles>,
     },
     PlanProposed {
         version: u32,
         plan_hash: String,
         plan: Plan,
         bundle: Vec<String>,
+        /// What the planner had read.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        labels: Vec<Label>,
     },
     PlanAccepted {
         version: u32,
@@ -139,6 +145,9 @@ pub enum Fact {
         /// Models of roles that do not use the run's own. Those of the first acceptance hold for the whole run.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         routes: Vec<FixedRoute>,
+        /// As in `run_created`, of this base.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        labelled: Vec<LabelledFiles>,
     },
     PlanRejected {
         version: u32,
@@ -227,6 +236,9 @@ pub enum Fact {
     CommitRequested {
         change_set_hash: String,
         commit_hash: String,
+        /// What of it holds text from outside: known again in the project wherever it lies.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        labelled: Vec<LabelledContents>,
     },
     /// Settled. `treeHash` is the project's tree afterwards.
     TaskRetired {
@@ -365,6 +377,12 @@ pub enum Fact {
     MessageSeen {
         message_id: String,
     },
+    /// The file is about to be put into the project.
+    FileUploadRequested {
+        path: String,
+        size: u32,
+        checksum: String,
+    },
     FileUploaded {
         path: String,
         size: u32,
@@ -409,6 +427,33 @@ pub struct FollowNote {
     pub run_id: String,
     /// Blob of the earlier goal, answer and delivered files.
     pub context_hash: String,
+}
+
+/// Files with text from outside, by path. `.` stands for every file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LabelledFiles {
+    pub labels: Vec<Label>,
+    /// What they hold is labelled.
+    pub paths: Vec<String>,
+    /// Their names are: no plan that a person approved has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+}
+
+/// Contents with text from outside, by hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LabelledContents {
+    pub labels: Vec<Label>,
+    /// SHA-256 of files, and of where symbolic links lead.
+    pub hashes: Vec<String>,
+    /// Paths that no plan a person approved has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// Too many to be named: every file of the project counts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub every: bool,
 }
 
 /// Where an attempt's view starts from.

@@ -240,6 +240,14 @@ limits! {
     PLAYBOOK_TEXT_BYTES_MAX: usize = 16 * 1024;
     /// Capabilities a run is given, or denied, beforehand.
     RUN_RULES_MAX: usize = 200;
+    /// Paths with text from outside that a run's base names; of more, only their folders are.
+    LABELLED_PATHS_MAX: usize = 2_000;
+    /// Bytes of such paths in one event.
+    LABELLED_PATHS_BYTES_MAX: usize = 256 * 1024;
+    /// Contents with text from outside that one task leaves; of more, every file of the project counts.
+    LABELLED_TASK_FILES_MAX: usize = 5_000;
+    /// Contents and names with text from outside remembered of one project; over it, every file of the project counts.
+    LABELLED_PROJECT_FILES_MAX: usize = 20_000;
     /// Connections of one child open at once.
     CONNECTIONS_MAX: usize = 256;
     /// A pairing link and its code.

@@ -386,6 +386,20 @@ pub trait Gateway: Send + Sync {
     ) -> Task<'_, Outcome<ToolStep>>;
 }
 
+/// Which files of a project hold text from outside, as runs before left them or people brought them.
+pub trait FileOrigins: Send + Sync {
+    /// Of a base: the one a run begins on (`version` 0), or the one this plan version was accepted on. In a replay as recorded.
+    ///
+    /// # Errors
+    /// As `Views::base_manifest` and `Ledger::read`.
+    fn labelled(
+        &self,
+        project_id: String,
+        base_hash: String,
+        version: u32,
+    ) -> Task<'_, Outcome<Vec<crate::event::LabelledFiles>>>;
+}
+
 /// What a tool gets to work with.
 #[derive(Clone)]
 pub struct ToolInput {
