@@ -58,6 +58,17 @@ struct ColumnInput {
     width: Option<f64>,
     #[serde(default)]
     format: Option<String>,
+    #[serde(default, rename = "type")]
+    kind: Option<ColumnKind>,
+}
+
+/// What the texts of a file's column are.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum ColumnKind {
+    Text,
+    Number,
+    Date,
 }
 
 #[derive(Deserialize)]
@@ -137,6 +148,7 @@ fn input_schema() -> Value {
             "header": { "type": "string" },
             "width": { "type": "number", "minimum": 1, "maximum": 255, "description": "In characters; fitted to the content when left out." },
             "format": { "type": "string", "maxLength": 255, "description": "Excel number format, as `0.0`, `#,##0` or `yyyy-mm-dd`." },
+            "type": { "type": "string", "enum": ["text", "number", "date"], "description": "What this column of `csv` holds, when it is not to be found out; what does not read so stays text." },
         },
         "required": ["header"],
         "additionalProperties": false,

@@ -3,7 +3,7 @@
 use openwrap_contracts::limits::FILE_READ_BYTES_MAX;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 
-use super::SheetInput;
+use super::{ColumnKind, SheetInput};
 use super::cell::{self, Cell};
 use crate::place::{Place, normal_file};
 
@@ -74,7 +74,8 @@ pub fn read(sheet: &SheetInput, sheets: &[&str], place: &Place, budget: &mut Bud
         let records = records(&path, &bytes, budget)?;
         let mut records = records.into_iter();
         table.headers = Some(records.next().unwrap_or_default());
-        table.rows = typed(records.collect(), &path)?;
+        let kinds: Vec<_> = sheet.columns.iter().map(|column| column.kind).collect();
+        table.rows = typed(records.collect(), &kinds, &path)?;
     }
     if !sheet.columns.is_empty() {
         let given = sheet.columns.iter().map(|column| column.header.clone());
@@ -166,8 +167,8 @@ fn delimiter(path: &str, text: &str) -> u8 {
     }
 }
 
-/// Types cells; a column with codes (`00420`) is text throughout.
-fn typed(records: Vec<Vec<String>>, path: &str) -> Outcome<Vec<Vec<Cell>>> {
+/// Types cells: as the column says, else by what they look like; then a column with codes (`00420`) is text throughout.
+fn typed(records: Vec<Vec<String>>, kinds: &[Option<ColumnKind>], path: &str) -> Outcome<Vec<Vec<Cell>>> {
     let width = records.iter().map(Vec::len).max().unwrap_or(0);
     let mut codes = vec![false; width];
     for record in &records {
@@ -179,25 +180,35 @@ fn typed(records: Vec<Vec<String>>, path: &str) -> Outcome<Vec<Vec<Cell>>> {
     for (number, record) in records.into_iter().enumerate() {
         let mut row = Vec::with_capacity(record.len());
         for (column, text) in record.into_iter().enumerate() {
-            row.push(one(&text, codes[column], || {
-                format!("`{path}` record {} column {}", number + 2, column + 1)
-            })?);
+            let at = || format!("`{path}` record {} column {}", number + 2, column + 1);
+            let told = match kinds.get(column).copied().flatten() {
+                None if codes[column] => Some(ColumnKind::Text),
+                kind => kind,
+            };
+            row.push(one(&text, told, at)?);
         }
         rows.push(row);
     }
     Ok(rows)
 }
 
-fn one(text: &str, is_code: bool, at: impl Fn() -> String) -> Outcome<Cell> {
-    if !is_code {
-        if let Some(number) = cell::number(text) {
-            return Ok(Cell::Number(number));
-        }
-        if let Some(moment) = cell::date(text) {
-            return Ok(Cell::Date(moment));
-        }
+fn one(text: &str, kind: Option<ColumnKind>, at: impl Fn() -> String) -> Outcome<Cell> {
+    let cell = match kind {
+        Some(ColumnKind::Text) => None,
+        Some(ColumnKind::Number) => text
+            .parse()
+            .ok()
+            .filter(|number: &f64| number.is_finite())
+            .map(Cell::Number),
+        Some(ColumnKind::Date) => cell::date(text).map(Cell::Date),
+        None => cell::number(text)
+            .map(Cell::Number)
+            .or_else(|| cell::date(text).map(Cell::Date)),
+    };
+    match cell {
+        Some(cell) => Ok(cell),
+        None => cell::from_text(text, &at()),
     }
-    cell::from_text(text, &at())
 }
 
 #[cfg(test)]
@@ -208,7 +219,21 @@ mod tests {
     fn read_text(text: &str) -> Vec<Vec<Cell>> {
         let mut budget = Budget::default();
         let records = records("t.csv", text.as_bytes(), &mut budget).unwrap();
-        typed(records.into_iter().skip(1).collect(), "t.csv").unwrap()
+        typed(records.into_iter().skip(1).collect(), &[], "t.csv").unwrap()
+    }
+
+    #[test]
+    fn a_column_is_what_it_is_said_to_be() {
+        let mut budget = Budget::default();
+        let records = records("t.csv", b"1e-7,007,2024-05-01\n00012,1.5,1\nn/a,1,soon\n", &mut budget).unwrap();
+        let kinds = [ColumnKind::Number, ColumnKind::Text, ColumnKind::Date].map(Some);
+        let rows = typed(records, &kinds, "t.csv").unwrap();
+        assert_eq!(rows[0][0], Cell::Number(1e-7));
+        assert_eq!(rows[1][0], Cell::Number(12.0));
+        assert_eq!(rows[2][0], Cell::Text("n/a".to_owned()));
+        assert_eq!(rows[1][1], Cell::Text("1.5".to_owned()));
+        assert!(matches!(rows[0][2], Cell::Date(_)));
+        assert_eq!(rows[1][2], Cell::Text("1".to_owned()));
     }
 
     #[test]
