@@ -1,0 +1,204 @@
+// What the first task hands to the others: figures, the comparison, and what is wrong with the table. Small enough to be a result.
+
+import type { Column, Figures } from "./columns.ts";
+import type { Grid } from "./grid.ts";
+import type { Groups } from "./groups.ts";
+import { shown } from "./values.ts";
+
+/** Columns whose figures are handed on. */
+const COLUMNS_MAX = 40;
+const RESULT_CHARS_MAX = 30_000;
+const TOP_MAX = 5;
+
+export interface Issue {
+  column: string;
+  issue: string;
+  rows: number;
+  shown: string;
+}
+
+export interface Findings {
+  path: string;
+  sheet?: string;
+  rows: number;
+  columns: number;
+  cells: number;
+  missing: number;
+  figures: Figures[];
+  columnsLeft: number;
+  groups: Groups;
+  /** Of the measure and the key of the groups, which may lie beyond the figures. */
+  measure?: Figures;
+  key: Figures;
+  issues: Issue[];
+}
+
+export function findingsOf(path: string, grid: Grid, columns: Column[], groups: Groups): Findings {
+  const all = columns.map((column) => column.figures);
+  const empty: Figures = { name: "", kind: "empty", values: 0, missing: 0, distinct: 0, unread: 0, unreadShown: [] };
+  const figures = all.slice(0, COLUMNS_MAX).map((one) => slim(one));
+  const findings: Findings = {
+    path,
+    ...(grid.sheet === undefined ? {} : { sheet: grid.sheet }),
+    rows: grid.rows.length,
+    columns: all.length,
+    cells: grid.rows.length * all.length,
+    missing: all.reduce((sum, one) => sum + one.missing, 0),
+    figures,
+    columnsLeft: all.length - figures.length,
+    groups,
+    ...(groups.measure === undefined ? {} : { measure: slim(all[groups.measure] ?? empty) }),
+    key: slim(all[groups.key] ?? empty),
+    issues: issuesOf(grid, all),
+  };
+  while (JSON.stringify(findings).length > RESULT_CHARS_MAX && findings.figures.length > 8) {
+    findings.figures.pop();
+    findings.columnsLeft += 1;
+    findings.issues = findings.issues.slice(0, 60);
+  }
+  return findings;
+}
+
+const slim = (one: Figures): Figures => ({
+  ...one,
+  ...(one.top === undefined
+    ? {}
+    : { top: one.top.slice(0, TOP_MAX).map(({ value, count }) => ({ value: short(value, 40), count })) }),
+});
+
+export function short(text: string, most: number): string {
+  const letters = [...text];
+  return letters.length <= most
+    ? text
+    : `${letters
+        .slice(0, most - 1)
+        .join("")
+        .trimEnd()}…`;
+}
+
+function issuesOf(grid: Grid, figures: Figures[]): Issue[] {
+  const rows = grid.rows.length;
+  const issues: Issue[] = [];
+  for (const one of figures) {
+    const of = { column: one.name };
+    if (one.kind === "empty") issues.push({ ...of, issue: "no values at all", rows, shown: "" });
+    else if (one.missing > 0)
+      issues.push({
+        ...of,
+        issue: "missing values",
+        rows: one.missing,
+        shown: `${shown((100 * one.missing) / rows)} % of the rows`,
+      });
+    if (one.unread > 0)
+      issues.push({
+        ...of,
+        issue: `values that are no ${one.kind}, left out of its figures`,
+        rows: one.unread,
+        shown: one.unreadShown.join(", "),
+      });
+    if (one.guessed && one.kind === "number")
+      issues.push({
+        ...of,
+        issue: `could be read two ways; the decimal mark was taken to be a ${one.mark ?? "point"}`,
+        rows: one.values,
+        shown: "",
+      });
+    if (one.guessed && one.kind === "date")
+      issues.push({
+        ...of,
+        issue: "could be read two ways; the day was taken to come first",
+        rows: one.values,
+        shown: one.first ?? "",
+      });
+  }
+  const whole = { column: "" };
+  const doubles = duplicates(grid);
+  if (doubles > 0)
+    issues.push({ ...whole, issue: "rows that repeat an earlier one in every cell, kept", rows: doubles, shown: "" });
+  if (grid.emptyRows > 0) issues.push({ ...whole, issue: "empty rows, left out", rows: grid.emptyRows, shown: "" });
+  if (grid.skippedRows > 0)
+    issues.push({ ...whole, issue: "rows above the table, left out", rows: grid.skippedRows, shown: "" });
+  if (grid.namedByUs > 0)
+    issues.push({ ...whole, issue: "columns without a name, given one", rows: grid.namedByUs, shown: "" });
+  return issues;
+}
+
+function duplicates(grid: Grid): number {
+  const seen = new Set<string>();
+  let doubles = 0;
+  for (const row of grid.rows) {
+    const key = JSON.stringify(row);
+    if (seen.has(key)) doubles += 1;
+    else seen.add(key);
+  }
+  return doubles;
+}
+
+/** What a reader should know first. */
+export function keyFacts(findings: Findings): string[] {
+  const { groups, measure } = findings;
+  const facts = [
+    `${shown(findings.rows)} rows in ${shown(findings.columns)} columns were read from ${short(findings.path, 60)}.`,
+    findings.missing === 0
+      ? "No value is missing."
+      : `${shown(findings.missing)} of ${shown(findings.cells)} cells are empty (${shown((100 * findings.missing) / findings.cells)} %).`,
+  ];
+  if (measure !== undefined && measure.values > 0) {
+    const name = short(measure.name, 40);
+    facts.push(
+      `${name}: ${shown(measure.mean ?? 0)} on average, from ${shown(measure.min ?? 0)} to ${shown(measure.max ?? 0)}; half of the values lie below ${shown(measure.median ?? 0)}.`,
+    );
+  }
+  const sorted = [...groups.groups].sort((a, b) =>
+    groups.by === "category" || groups.by === "period" ? b.mean - a.mean : b.count - a.count,
+  );
+  const [most, least] = [sorted[0], sorted.at(-1)];
+  if (most !== undefined && least !== undefined && sorted.length > 1) {
+    if (groups.by === "category" || groups.by === "period")
+      facts.push(
+        `By ${short(groups.what, 40)}, the average is highest for ${short(most.label, 40)} (${shown(most.mean)}) and lowest for ${short(least.label, 40)} (${shown(least.mean)}).`,
+      );
+    else facts.push(`Most frequent: ${short(most.label, 40)} (${shown(most.count)} rows).`);
+  }
+  if (findings.issues.length > 0)
+    facts.push(`${shown(findings.issues.length)} points about the table's quality are listed at the end.`);
+  return facts;
+}
+
+/** What the chart shows, in words. */
+export function chartTitle(findings: Findings): string {
+  const { groups, measure } = findings;
+  const name = short(measure?.name ?? "", 50);
+  if (groups.by === "period") return `${name}: average by ${groups.what}`;
+  if (groups.by === "category") return `${name}: average by ${short(groups.what, 50)}`;
+  if (groups.by === "size") return `${name}: how many rows by size`;
+  return `${short(groups.what, 50)}: how many rows`;
+}
+
+/** The numbers that are drawn. */
+export const drawn = (findings: Findings): number[] =>
+  findings.groups.groups.map((group) =>
+    findings.groups.by === "period" || findings.groups.by === "category" ? group.mean : group.count,
+  );
+
+export function drawing(findings: Findings): Record<string, unknown> {
+  const { groups } = findings;
+  const values = drawn(findings);
+  const title = chartTitle(findings);
+  const isMean = groups.by === "period" || groups.by === "category";
+  return {
+    kind: groups.by === "period" ? "line" : "bar",
+    title,
+    categories: groups.groups.map((group, at) => short(group.label, 40) || `Group ${at + 1}`),
+    series: [{ name: isMean ? short(findings.measure?.name ?? "Average", 60) : "Rows", values }],
+    altText: short(
+      `${title}. ${groups.groups
+        .slice(0, 12)
+        .map((group, at) => `${short(group.label, 30)}: ${shown(values[at] ?? 0)}`)
+        .join("; ")}.`,
+      900,
+    ),
+    xTitle: short(groups.what, 60) || "Group",
+    yTitle: isMean ? "Average" : "Rows",
+  };
+}
