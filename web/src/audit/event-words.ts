@@ -78,6 +78,7 @@ const GROUP_OF: Record<Event["type"], Group> = {
   preview_opened: "session",
   message_sent: "session",
   message_seen: "session",
+  file_upload_requested: "session",
   file_uploaded: "session",
   mcp_server_added: "setting",
   mcp_server_removed: "setting",

@@ -2,7 +2,8 @@
 
 import { createEffect, createMemo, createSignal, createUniqueId, For, type JSX, onMount, Show } from "solid-js";
 import { type App, useApp } from "../app/app.ts";
-import { approvalPath, partPath, type RunPart, runPath } from "../app/router.ts";
+import type { Preferences } from "../app/preferences.ts";
+import { approvalPath, partPath, projectPath, providerPath, type RunPart, runPath } from "../app/router.ts";
 import { visible } from "../words/visible-text.ts";
 import type { Commands } from "./commands.ts";
 import { KEYS } from "./key-map.ts";
@@ -39,9 +40,61 @@ function entries(app: App, commands: Commands): Entry[] {
     ),
     ...parts(app),
     ...overview.runs.map((run) => plain(visible(run.goal), () => router.go(runPath(run.runId)), `Run ${run.number}`)),
-    plain("Theme: paper", () => preferences.setTheme("paper")),
-    plain("Theme: ink", () => preferences.setTheme("ink")),
-    plain("Theme: as the system", () => preferences.setTheme("system")),
+    ...overview.projects.map((project) =>
+      plain(visible(project.name), () => router.go(projectPath(project.projectId)), "Files of the project"),
+    ),
+    ...files(app),
+    ...overview.providers.map((provider) =>
+      plain(visible(provider.providerId), () => router.go(providerPath(provider.providerId)), "Model provider"),
+    ),
+    ...settings(preferences),
+  ];
+}
+
+/** Runs whose files can be found by name. */
+const RUNS_WITH_FILES = 30;
+
+/** Delivered files, those of newer runs first, each once. */
+function files(app: App): Entry[] {
+  const seen = new Set<string>();
+  return app
+    .overview()
+    .runs.slice(0, RUNS_WITH_FILES)
+    .flatMap((run) => run.artifacts.map((artifact) => ({ run, path: artifact.path })))
+    .filter(({ run, path }) => {
+      const key = `${run.projectId} ${path}`;
+      return !seen.has(key) && seen.add(key);
+    })
+    .map(({ run, path }) => ({
+      words: visible(path),
+      detail: `File of run ${run.number}`,
+      keys: [],
+      act: () => app.router.go(partPath(run.runId, "files")),
+    }));
+}
+
+function settings(preferences: Preferences): Entry[] {
+  const entry = (words: string, act: () => void): Entry => ({ words, detail: "Setting", keys: [], act });
+  return [
+    entry("Theme: light", () => preferences.setTheme("paper")),
+    entry("Theme: dark", () => preferences.setTheme("ink")),
+    entry("Theme: as the system", () => preferences.setTheme("system")),
+    entry("Contrast: high", () => preferences.setContrast("more")),
+    entry("Contrast: normal", () => preferences.setContrast("normal")),
+    entry("Contrast: as the system", () => preferences.setContrast("system")),
+    entry("Text: small", () => preferences.setText("small")),
+    entry("Text: normal", () => preferences.setText("normal")),
+    entry("Text: large", () => preferences.setText("large")),
+    entry("Text: larger", () => preferences.setText("larger")),
+    entry("Rows: compact", () => preferences.setDensity("compact")),
+    entry("Rows: normal", () => preferences.setDensity("normal")),
+    entry("Rows: roomy", () => preferences.setDensity("roomy")),
+    entry("Motion: none", () => preferences.setMotion("reduce")),
+    entry("Motion: full", () => preferences.setMotion("full")),
+    entry("Motion: as the system", () => preferences.setMotion("system")),
+    preferences.letters()
+      ? entry("Single-letter keys: off", () => preferences.setLetters(false))
+      : entry("Single-letter keys: on", () => preferences.setLetters(true)),
   ];
 }
 

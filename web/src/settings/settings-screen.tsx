@@ -1,8 +1,9 @@
-// How the page looks, what it is joined to, and what holds the workforce in.
+// How the page looks and is worked, and what holds the workforce in.
 
 import { For, type JSX, Show } from "solid-js";
 import { useApp } from "../app/app.ts";
-import { ChainFoot } from "../parts/chain-foot.tsx";
+import { KEYS } from "../frame/key-map.ts";
+import { Choices } from "../parts/choices.tsx";
 import { Glyph, Octagon } from "../parts/glyph.tsx";
 import { Inert } from "../parts/inert.tsx";
 
@@ -20,45 +21,9 @@ export default function SettingsScreen(): JSX.Element {
         Settings
       </h1>
       <Appearance />
-      <Models />
+      <Keys />
       <Walls />
-      <section aria-labelledby="log-head">
-        <h2 id="log-head">The log</h2>
-        <p class="quiet">
-          Every fact is chained to the one before. Verifying recomputes the chain and every stored content.
-        </p>
-        <ChainFoot />
-      </section>
     </main>
-  );
-}
-
-function Choices<T extends string>(props: {
-  name: string;
-  legend: string;
-  value: T;
-  options: readonly (readonly [T, string])[];
-  choose: (value: T) => void;
-}): JSX.Element {
-  return (
-    <fieldset class="choice">
-      <legend>{props.legend}</legend>
-      <div class="segments">
-        <For each={props.options}>
-          {([value, title]) => (
-            <label>
-              <input
-                type="radio"
-                name={props.name}
-                checked={props.value === value}
-                onChange={() => props.choose(value)}
-              />
-              <span>{title}</span>
-            </label>
-          )}
-        </For>
-      </div>
-    </fieldset>
   );
 }
 
@@ -66,7 +31,8 @@ function Appearance(): JSX.Element {
   const { preferences } = useApp();
   return (
     <section aria-labelledby="look-head">
-      <h2 id="look-head">Appearance and keys</h2>
+      <h2 id="look-head">Appearance</h2>
+      <p class="quiet">Kept in this browser.</p>
       <Choices
         name="theme"
         legend="Theme"
@@ -74,8 +40,31 @@ function Appearance(): JSX.Element {
         choose={preferences.setTheme}
         options={[
           ["system", "As the system"],
-          ["paper", "Paper"],
-          ["ink", "Ink"],
+          ["paper", "Light"],
+          ["ink", "Dark"],
+        ]}
+      />
+      <Choices
+        name="contrast"
+        legend="Contrast"
+        value={preferences.contrast()}
+        choose={preferences.setContrast}
+        options={[
+          ["system", "As the system"],
+          ["normal", "Normal"],
+          ["more", "High"],
+        ]}
+      />
+      <Choices
+        name="text"
+        legend="Text"
+        value={preferences.text()}
+        choose={preferences.setText}
+        options={[
+          ["small", "Small"],
+          ["normal", "Normal"],
+          ["large", "Large"],
+          ["larger", "Larger"],
         ]}
       />
       <Choices
@@ -89,6 +78,26 @@ function Appearance(): JSX.Element {
           ["roomy", "Roomy"],
         ]}
       />
+      <Choices
+        name="motion"
+        legend="Motion"
+        value={preferences.motion()}
+        choose={preferences.setMotion}
+        options={[
+          ["system", "As the system"],
+          ["full", "Full"],
+          ["reduce", "None"],
+        ]}
+      />
+    </section>
+  );
+}
+
+function Keys(): JSX.Element {
+  const { preferences } = useApp();
+  return (
+    <section aria-labelledby="keys-head">
+      <h2 id="keys-head">Keys</h2>
       <label class="check">
         <input
           type="checkbox"
@@ -97,40 +106,18 @@ function Appearance(): JSX.Element {
         />
         Single letters are shortcuts
       </label>
-    </section>
-  );
-}
-
-function Models(): JSX.Element {
-  const app = useApp();
-  return (
-    <section aria-labelledby="models-head">
-      <h2 id="models-head">Models</h2>
-      <ul class="plain-list">
-        <For each={app.overview().providers}>
-          {(provider) => (
-            <li class="settings-row">
-              <code class="strong">
-                <Inert text={provider.providerId} />
-              </code>
-              <span class="grow">
-                <Inert text={provider.modelIds.join(", ")} />
-              </span>
-              <code class="quiet">
-                <Inert text={provider.baseUrl} />
-              </code>
-            </li>
+      <dl class="key-list">
+        <For each={KEYS}>
+          {(row) => (
+            <>
+              <dt>
+                <For each={row.keys}>{(key) => <kbd>{key}</kbd>}</For>
+              </dt>
+              <dd>{row.words}</dd>
+            </>
           )}
         </For>
-        <li class="settings-row">
-          <code class="strong">rehearsal</code>
-          <span class="grow">A script that ships with Open Wrap. Always there, needs no key.</span>
-        </li>
-      </ul>
-      <p class="quiet">
-        Add one from the command line, so that its key never passes through a page:{" "}
-        <code>openwrap provider add ID --kind openai --base-url URL --key-stdin</code>
-      </p>
+      </dl>
     </section>
   );
 }
