@@ -1,7 +1,7 @@
 // Where a goal is said: what, in which folder, with which model, and who answers its questions.
 
 import type { ApprovePolicy } from "@openwrap/contracts";
-import { createEffect, createMemo, createSignal, createUniqueId, For, type JSX, Show } from "solid-js";
+import { createEffect, createMemo, createSignal, createUniqueId, For, type JSX, Show, untrack } from "solid-js";
 import { type Action, createAction, requestId } from "../app/action.ts";
 import { type App, useApp } from "../app/app.ts";
 import { runPath } from "../app/router.ts";
@@ -11,9 +11,9 @@ import { isRehearsal } from "../parts/rehearsal-tag.tsx";
 import { AddFiles, createDrop, createUploads, UploadList, type Uploads } from "../parts/uploads.tsx";
 import { modelChoices } from "./model-choices.ts";
 
-const SAMPLE_GOAL = "Analyse this data and give me a workbook, a report and a deck.";
+export const SAMPLE_GOAL = "Analyse this data and give me a workbook, a report and a deck.";
 const GOAL_CHARS_MAX = 8_000;
-const POLICIES: readonly [ApprovePolicy, string][] = [
+export const POLICIES: readonly [ApprovePolicy, string][] = [
   ["ask", "Ask for anything new"],
   ["bundle", "Only what the plan asks for"],
   ["all", "Yes to all but protected names"],
@@ -30,7 +30,7 @@ function last(name: string, initial: string) {
 }
 
 /** Choices that outlast a run, each falling back when what was chosen is gone. */
-function useChoices(app: App) {
+export function useChoices(app: App) {
   const [wantedProject, setProject] = last("project", "");
   const [wantedModel, setModel] = last("model", "");
   const [policy, setPolicy] = createSignal<ApprovePolicy>("ask");
@@ -44,10 +44,16 @@ function useChoices(app: App) {
   );
   return { projects, project, setProject, models, model, setModel, policy, setPolicy };
 }
+export type Choices = ReturnType<typeof useChoices>;
 
 export function Composer(): JSX.Element {
+  return <GoalForm choices={useChoices(useApp())} />;
+}
+
+/** A goal for choices that are made here, or `chosen` elsewhere on the screen. */
+export function GoalForm(props: { choices: Choices; chosen?: boolean; suggested?: string }): JSX.Element {
   const app = useApp();
-  const choices = useChoices(app);
+  const choices = props.choices;
   const [goal, setGoal] = createSignal("");
   const [opening, setOpening] = createSignal(false);
   const id = createUniqueId();
@@ -67,6 +73,10 @@ export function Composer(): JSX.Element {
     choices.setProject(project.projectId);
     if (goal().trim() === "") setGoal(SAMPLE_GOAL);
   });
+  createEffect(() => {
+    const suggested = props.suggested;
+    if (suggested && untrack(goal).trim() === "") setGoal(suggested);
+  });
   const uploads = createUploads(choices.project);
   const ready = (): boolean => goal().trim() !== "" && choices.project() !== "" && !create.busy() && !app.readOnly();
   const submit = (event: Event): void => {
@@ -75,9 +85,18 @@ export function Composer(): JSX.Element {
   };
   return (
     <form class="composer" onSubmit={submit} aria-labelledby={`${id}-title`}>
-      <h1 class="say-7" id={`${id}-title`} tabIndex={-1}>
-        What should be done?
-      </h1>
+      <Show
+        when={props.chosen}
+        fallback={
+          <h1 class="say-7" id={`${id}-title`} tabIndex={-1}>
+            What should be done?
+          </h1>
+        }
+      >
+        <h2 class="say-6" id={`${id}-title`}>
+          What should be done?
+        </h2>
+      </Show>
       <ComposerBox
         id={id}
         goal={goal()}
@@ -85,6 +104,7 @@ export function Composer(): JSX.Element {
         submit={submit}
         ready={ready()}
         choices={choices}
+        chosen={props.chosen ?? false}
         uploads={uploads}
         sample={sample}
         opening={opening()}
@@ -93,6 +113,7 @@ export function Composer(): JSX.Element {
       <UploadList uploads={uploads} />
       <Show when={opening()}>
         <OpenFolder
+          sample
           opened={(projectId) => {
             choices.setProject(projectId);
             setOpening(false);
@@ -120,7 +141,8 @@ function ComposerBox(props: {
   write: (goal: string) => void;
   submit: (event: Event) => void;
   ready: boolean;
-  choices: ReturnType<typeof useChoices>;
+  choices: Choices;
+  chosen: boolean;
   uploads: Uploads;
   sample: Action<[]>;
   opening: boolean;
@@ -147,27 +169,29 @@ function ComposerBox(props: {
         }}
       />
       <div class="composer-foot">
-        <ProjectChoice
-          choices={props.choices}
-          busy={props.sample.busy()}
-          sample={() => void props.sample.run()}
-          open={props.open}
-          opening={props.opening}
-        />
-        <Picker
-          icon="shield"
-          label="Who answers its questions"
-          value={props.choices.policy()}
-          choose={(value) => props.choices.setPolicy(value as ApprovePolicy)}
-          options={POLICIES.map(([value, title]) => ({ value, title }))}
-        />
-        <Picker
-          icon="model"
-          label="Model"
-          value={props.choices.model()}
-          choose={props.choices.setModel}
-          options={props.choices.models()}
-        />
+        <Show when={!props.chosen}>
+          <ProjectChoice
+            choices={props.choices}
+            busy={props.sample.busy()}
+            sample={() => void props.sample.run()}
+            open={props.open}
+            opening={props.opening}
+          />
+          <Picker
+            icon="shield"
+            label="Who answers its questions"
+            value={props.choices.policy()}
+            choose={(value) => props.choices.setPolicy(value as ApprovePolicy)}
+            options={POLICIES.map(([value, title]) => ({ value, title }))}
+          />
+          <Picker
+            icon="model"
+            label="Model"
+            value={props.choices.model()}
+            choose={props.choices.setModel}
+            options={props.choices.models()}
+          />
+        </Show>
         <Show when={props.choices.project() !== ""}>
           <AddFiles uploads={props.uploads} words="Add files" />
         </Show>
@@ -214,7 +238,7 @@ function Picker(props: {
 }
 
 function ProjectChoice(props: {
-  choices: ReturnType<typeof useChoices>;
+  choices: Choices;
   busy: boolean;
   opening: boolean;
   sample: () => void;
@@ -260,7 +284,7 @@ function ProjectChoice(props: {
   );
 }
 
-function OpenFolder(props: { opened: (projectId: string) => void }): JSX.Element {
+export function OpenFolder(props: { sample: boolean; opened: (projectId: string) => void }): JSX.Element {
   const app = useApp();
   const [path, setPath] = createSignal("");
   const id = createUniqueId();
@@ -300,14 +324,16 @@ function OpenFolder(props: { opened: (projectId: string) => void }): JSX.Element
         >
           Open
         </button>
-        <button
-          type="button"
-          class="button plain"
-          disabled={sample.busy() || app.readOnly()}
-          onClick={() => void sample.run()}
-        >
-          Sample project
-        </button>
+        <Show when={props.sample}>
+          <button
+            type="button"
+            class="button plain"
+            disabled={sample.busy() || app.readOnly()}
+            onClick={() => void sample.run()}
+          >
+            Sample project
+          </button>
+        </Show>
       </div>
       <For each={[open, sample]}>
         {(action) => (

@@ -1,7 +1,7 @@
 // The start: say a goal; what waits, what runs, what has settled.
 
 import type { PendingApproval, RunSummary } from "@openwrap/contracts";
-import { createMemo, For, type JSX, Show } from "solid-js";
+import { createMemo, For, type JSX, lazy, Show, untrack } from "solid-js";
 import { useApp } from "../app/app.ts";
 import { useNow } from "../app/clock.ts";
 import { approvalPath, runPath } from "../app/router.ts";
@@ -22,6 +22,8 @@ import { firstWords } from "../words/first-words.ts";
 import { amount, clock, counted, day, duration, sequenceText } from "../words/format.ts";
 import { Composer } from "./composer.tsx";
 
+const FirstRun = lazy(() => import("../first-run/first-run.tsx"));
+
 const WAITING_SHOWN = 4;
 const SETTLED_SHOWN = 12;
 
@@ -37,11 +39,17 @@ export function NowScreen(): JSX.Element {
     { equals: same },
   );
   const approvals = createMemo(() => app.overview().approvals);
+  // Stays while its own choices change what there is, until there is a run.
+  const { providers, projects } = untrack(() => app.overview());
+  const fresh = providers.length === 0 && projects.length === 0;
+  const first = createMemo(() => fresh && app.overview().runs.length === 0);
   return (
     <div class="now">
       <Settled />
       <main class="now-main" id="main">
-        <Composer />
+        <Show when={first()} fallback={<Composer />}>
+          <FirstRun />
+        </Show>
         <Limits />
         <Show when={approvals().length > 0}>
           <section class="band" aria-labelledby="waiting-head">
@@ -64,7 +72,7 @@ export function NowScreen(): JSX.Element {
             <For each={running()}>{(runId) => <RunningRow runId={runId} />}</For>
           </section>
         </Show>
-        <Show when={app.overview().runs.length === 0}>
+        <Show when={app.overview().runs.length === 0 && !first()}>
           <Beginnings />
         </Show>
       </main>
