@@ -2,6 +2,7 @@
 
 import type { Conversation } from "../../conversation.ts";
 import { failed, type Turn } from "../../scenario.ts";
+import type { PictureSeen } from "./beside.ts";
 import { bare, brief, counted, resultText, shown } from "./figures.ts";
 import { FILES, lineOf, tableTitle } from "./plan.ts";
 import { extremeSentence, groupingOf, issueHeadline, peakSentence } from "./questions.ts";
@@ -262,10 +263,7 @@ function findings({ extremes, groups, profile, comparison, picture: seen }: Know
         POINT_CHARACTERS,
       ),
     );
-  const looked =
-    seen === undefined
-      ? []
-      : [brief(`${seen.path}${seen.rehearsal ? " (nobody has looked at it)" : ""}: ${seen.words}`, POINT_CHARACTERS)];
+  const looked = seen === undefined ? [] : [pictureWords(seen)];
   const ends = endsOf(extremes);
   const top = profile.texts.find((column) => column.most !== null && column.times > 1);
   const frequent =
@@ -289,6 +287,12 @@ function findings({ extremes, groups, profile, comparison, picture: seen }: Know
     body: points.length > 0 ? points : ["There is nothing to compare in this table."],
     ...notesOf(rest),
   };
+}
+
+function pictureWords({ path, width, height, words, rehearsal }: PictureSeen): string {
+  return rehearsal
+    ? brief(`${path}, ${width} x ${height} pixels: in a rehearsal nobody looks at it.`, POINT_CHARACTERS)
+    : brief(`${path}: ${words}`, POINT_CHARACTERS);
 }
 
 /** One point a column: its highest and its lowest value, and where they stand. */
@@ -325,7 +329,9 @@ function method(
     brief(`Read from ${bare(tableTitle(table))}, separated by ${separatorOf(profile)}.`, 110),
     "Every figure was computed by a program from the table; no row was left out, no value guessed.",
     ...(page === undefined ? [] : [brief(`Compared with "${page.title}" (${page.page}), read in the browser.`, 110)]),
-    ...(sources === undefined || sources.told === "" ? [] : [brief(`Source: ${sources.told}`, 110)]),
+    ...(sources === undefined || sources.told === ""
+      ? []
+      : [brief(`Where the files come from: ${sources.about}.`, 110)]),
     `More in ${files.join(", ")}.`,
     "Made by the rehearsal model.",
   ];

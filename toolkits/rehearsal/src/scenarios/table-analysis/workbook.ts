@@ -13,6 +13,8 @@ const CHARTS_MAX = 4;
 const CHART_ROWS = 19;
 const DATA = "Data";
 const COMPARISON = "Comparison";
+/** Two to four digits after the point: a mean has as many as a division gives. */
+const MEAN = "0.00##";
 
 export function createWorkbook(conversation: Conversation, table: string): Turn {
   const { results, turn } = conversation;
@@ -68,7 +70,7 @@ function summarySheet({ numbers, numberCount, rows }: Profile): object {
   if (numbers.length === 0) lines.push(["The table has no numeric column."]);
   if (more > 0) lines.push([`${counted(more, "more numeric column")} in the sheet ${DATA}`]);
   const columns = ["Column", "Count", "Missing", "Min", "Mean", "Max"].map((header) =>
-    header === "Mean" ? { header, format: "0.00##" } : { header },
+    header === "Mean" ? { header, format: MEAN } : { header },
   );
   return { name: "Summary", columns, rows: lines };
 }
@@ -98,13 +100,23 @@ function groupSheet({ by, file, count, numbers, column }: Groups): object {
     numbers.length === 0
       ? [chart("Rows", 1, 0)]
       : numbers.slice(0, CHARTS_MAX).map((number, index) => chart(`Mean of ${number}`, index + 2, index));
-  return { name, csv: file, charts };
+  const columns = [
+    { header: by === "month" ? "Month" : column || "Group" },
+    { header: "Rows" },
+    ...numbers.map((number) => ({ header: `Mean of ${number}`, format: MEAN })),
+  ];
+  return { name, csv: file, columns, charts };
 }
 
 /** The first column that both have, as a chart beside the figures. */
 function comparisonSheet({ file, columns, matched, by }: Comparison): object {
   const [first] = columns;
-  if (first === undefined || matched === 0) return { name: COMPARISON, csv: file };
+  const figures = columns.flatMap((name) => [name, `Reference ${name}`, `Difference ${name}`]);
+  const formats = [
+    { header: by === "month" ? "Month" : "Group" },
+    ...figures.map((header) => ({ header, format: MEAN })),
+  ];
+  if (first === undefined || matched === 0) return { name: COMPARISON, csv: file, columns: formats };
   const range = (letters: string): string => `${COMPARISON}!$${letters}$2:$${letters}$${matched + 1}`;
   const chart = {
     type: "column",
@@ -119,7 +131,7 @@ function comparisonSheet({ file, columns, matched, by }: Comparison): object {
     yTitle: plainTitle(first),
     altText: `Chart of ${counted(matched, "row")}: ${first} beside the reference page`.slice(0, 1000),
   };
-  return { name: COMPARISON, csv: file, charts: [chart] };
+  return { name: COMPARISON, csv: file, columns: formats, charts: [chart] };
 }
 
 /** What a chart takes as a title. */
