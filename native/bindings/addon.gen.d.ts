@@ -40,6 +40,11 @@ export declare class CoreHandle {
   mayUpload(paramsJson: string, credentialsJson: string): Promise<void>
   /** Puts a new file into a project; answers as [`CoreHandle::call`] does. */
   upload(paramsJson: string, credentialsJson: string, bytes: Buffer): Promise<string>
+  /**
+   * Opens the way for devices beyond this machine; answers with JSON of a certificate and its key, for the server's memory only, or
+   * `{}` where a proxy has them. Rejects with the JSON text of a fault.
+   */
+  listenBeyond(beyondJson: string): Promise<string>
   /** Ends every child process and closes the ledger. Runs go on at the next start. */
   close(): Promise<void>
   /** SHA-256 of the contracts. */

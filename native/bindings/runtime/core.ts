@@ -30,6 +30,11 @@ export interface CoreHandle {
   mayUpload(paramsJson: string, credentialsJson: string): Promise<void>;
   /** Puts a new file into a project; answers as `call` does. */
   upload(paramsJson: string, credentialsJson: string, bytes: Buffer): Promise<string>;
+  /**
+   * Opens the way for devices beyond this machine, or says anew where it leads: `{ names, origins }`, the names and addresses of the
+   * certificate (none: a proxy has one) and the origins. Answers with JSON of certificate, key and authority, or `{}`.
+   */
+  listenBeyond(beyondJson: string): Promise<string>;
   close(): Promise<void>;
 }
 

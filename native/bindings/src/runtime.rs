@@ -176,6 +176,14 @@ impl CoreHandle {
         answer(self.core.upload(&params_json, bytes.to_vec(), &credentials_json).await)
     }
 
+    /// Opens the way for devices beyond this machine; answers with JSON of a certificate and its key, for the server's memory only, or
+    /// `{}` where a proxy has them. Rejects with the JSON text of a fault.
+    #[napi]
+    pub async fn listen_beyond(&self, beyond_json: String) -> napi::Result<String> {
+        let identity = self.core.listen_beyond(&beyond_json).await;
+        identity.map(|text| text.to_string()).map_err(|fault| thrown(&fault))
+    }
+
     /// Ends every child process and closes the ledger. Runs go on at the next start.
     #[napi]
     pub async fn close(&self) {

@@ -124,7 +124,10 @@ impl VaultKeeper {
     }
 
     /// Keeps a secret whose plain bytes are at hand; as [`VaultKeeper::store_sealed`] else.
-    pub(crate) async fn store_plain(self: &Arc<Self>, name: &str, plain: Zeroizing<Vec<u8>>) -> Outcome<()> {
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENTS`, `LIMIT_EXCEEDED`, `STORAGE_FAILED`.
+    pub async fn store_plain(self: &Arc<Self>, name: &str, plain: Zeroizing<Vec<u8>>) -> Outcome<()> {
         check_name(name)?;
         self.store(name.to_owned(), plain).await
     }

@@ -68,8 +68,17 @@ pub fn check_server(server: &McpServer) -> Outcome<()> {
                 "keys of model providers are for models only; store a secret of its own for the server",
             ));
         }
+        if variable.value.strip_prefix("secret:").is_some_and(|name| !is_secret_name(name)) {
+            return Err(Fault::invalid("a secret's name has letters, digits or - _ . : / only"));
+        }
     }
     path_grants(server).map(|_| ())
+}
+
+/// As a person may name one; what the core keeps for itself is named otherwise.
+fn is_secret_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/');
+    !name.is_empty() && name.chars().all(plain)
 }
 
 fn is_plain(text: &str) -> bool {

@@ -28,6 +28,7 @@ use crate::following::Following;
 use crate::ground::Ground;
 use crate::mcp::Mcp;
 use crate::rehearsal::Rehearsal;
+use crate::remote::Remote;
 use crate::requests::Requests;
 use crate::runs::Runs;
 use crate::stream::{FrameSink, TextFrames, feed};
@@ -89,6 +90,7 @@ pub struct Core {
     pub(crate) requests: Requests,
     pub(crate) mcp: Mcp,
     pub(crate) sessions: Arc<SessionRegistry>,
+    pub(crate) remote: Remote,
     text: Arc<TextFrames>,
     pub(crate) closing: CancellationToken,
 }
@@ -163,6 +165,7 @@ impl Core {
             runs,
             mcp: Mcp::new(servers, gateway),
             sessions: ground.sessions,
+            remote: Remote::default(),
             text,
         });
         core.begin().await?;

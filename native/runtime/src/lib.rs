@@ -1,6 +1,7 @@
 //! Joins the parts, nothing else. The only crate that names concrete types of the others.
 
 mod audit;
+mod admission;
 mod browsing;
 mod changes;
 mod commands;
@@ -23,6 +24,7 @@ mod previews;
 mod projects;
 mod providers;
 mod rehearsal;
+mod remote;
 mod replaying;
 mod requests;
 mod runs;

@@ -115,16 +115,28 @@ impl SessionRegistry {
     pub(super) async fn end_idle(&self) -> Outcome<()> {
         let now = self.clock.now_ms();
         let limit = i64::try_from(LEASE_IDLE_MS).unwrap_or(i64::MAX);
-        let idle: Vec<(String, String)> = self
+        self.end_leases(|held| now - held.heard_at >= limit).await
+    }
+
+    /// Ends every lease of a person who may no longer drive; the workers go on.
+    ///
+    /// # Errors
+    /// `STORAGE_FAILED`.
+    pub async fn end_leases_of(&self, person: &str) -> Outcome<()> {
+        self.end_leases(|held| held.by.id == person).await
+    }
+
+    async fn end_leases(&self, over: impl Fn(&Held) -> bool) -> Outcome<()> {
+        let concerned: Vec<(String, String)> = self
             .state()
             .entries
             .iter()
             .filter_map(|(id, entry)| {
-                let held = entry.held.as_ref().filter(|held| now - held.heard_at >= limit)?;
+                let held = entry.held.as_ref().filter(|held| over(held))?;
                 Some((id.clone(), held.token.clone()))
             })
             .collect();
-        for (session_id, token) in idle {
+        for (session_id, token) in concerned {
             match self.end_lease(&session_id, Some(&token), None).await {
                 Err(fault) if fault.code != ErrorCode::LeaseLost => return Err(fault),
                 _ => {}
