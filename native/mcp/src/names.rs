@@ -68,7 +68,11 @@ pub fn check_server(server: &McpServer) -> Outcome<()> {
                 "keys of model providers are for models only; store a secret of its own for the server",
             ));
         }
-        if variable.value.strip_prefix("secret:").is_some_and(|name| !is_secret_name(name)) {
+        if variable
+            .value
+            .strip_prefix("secret:")
+            .is_some_and(|name| !is_secret_name(name))
+        {
             return Err(Fault::invalid("a secret's name has letters, digits or - _ . : / only"));
         }
     }
