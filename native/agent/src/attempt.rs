@@ -5,27 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use openwrap_contracts::canonical::canonical_hash;
 use openwrap_contracts::change::ChangeSet;
-use openwrap_contracts::event::Fact;
-use openwrap_contracts::grant::{ApprovePolicy, Grant, Holder, Question, QuestionKind, Risk, Scope};
+use openwrap_contracts::grant::{ApprovePolicy, Grant, Holder};
 use openwrap_contracts::identity::{Actor, Label, StepRef, join_labels};
 use openwrap_contracts::limits::TASK_RESULT_BYTES_MAX;
 use openwrap_contracts::model::ToolCallPart;
 use openwrap_contracts::plan::{Check, PlanTask};
-use openwrap_contracts::ports::{CancellationToken, ToolCall, View, ViewSpec};
-use openwrap_contracts::tool::{FileEntry, Reach, model_text, preview};
+use openwrap_contracts::ports::{CancellationToken, View, ViewSpec};
+use openwrap_contracts::tool::{FileEntry, preview};
 use openwrap_contracts::workflow::Role;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
-use serde_json::json;
 
 use crate::conversation::{CallResult, Conversation, Opening};
 use crate::engine::Engine;
 use crate::message::AttemptEnd;
 use crate::prompt::{self, NamedResult, TASK_FAIL};
-use crate::provenance;
-use crate::state::{RunState, ToolResultState};
-use crate::steering::INTERRUPTED;
+use crate::program::Program;
+use crate::state::RunState;
+use crate::step::{Hand, Made, stop_programs};
 
 /// Longest wait for the sessions of an attempt that ends by itself, and of one that was told to stop.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
@@ -58,12 +55,13 @@ impl Attempt {
             Ok(prepared) => prepared,
             Err(fault) => return end_of(fault, &self.cancel),
         };
-        let end = match self.work(&view, files).await {
+        let this = Arc::new(self);
+        let end = match this.work(&view, files).await {
             Ok(end) => end,
-            Err(fault) => end_of(fault, &self.cancel),
+            Err(fault) => end_of(fault, &this.cancel),
         };
-        self.close_sessions().await;
-        match self.engine.ports.views.drop_view(view.view_id).await {
+        this.close_sessions().await;
+        match this.engine.ports.views.drop_view(view.view_id).await {
             Ok(()) => end,
             Err(fault) => AttemptEnd::Broken { fault },
         }
@@ -102,7 +100,7 @@ impl Attempt {
         Ok((self.open_view(base_hash, below).await?, files))
     }
 
-    async fn work(&self, view: &View, files: Vec<FileEntry>) -> Outcome<AttemptEnd> {
+    async fn work(self: &Arc<Self>, view: &View, files: Vec<FileEntry>) -> Outcome<AttemptEnd> {
         let role = self.engine.workflow.role(&self.task.role).ok_or_else(|| {
             Fault::new(
                 ErrorCode::InvalidPlan,
@@ -114,14 +112,21 @@ impl Attempt {
             .journal
             .state()
             .file_labels(&self.task.task_id, self.attempt);
-        let mut conversation = self.opening(role, files, &file_labels).await?;
+        if let Some(program) = Program::of(&self.engine).await? {
+            let done = self.play(&program, role, view, files, file_labels).await?;
+            return self.finish(&done.text, view, &done.place, done.labels).await;
+        }
+        let mut conversation = self.opening(role, files).await?;
         conversation.file_labels = file_labels;
         match self.converse(&mut conversation, role, view).await? {
             Turn::Failed(reason) => Ok(AttemptEnd::Failed {
                 code: ErrorCode::ExecutionFailed,
                 message: reason,
             }),
-            Turn::Done(text) => self.finish(&text, view, &conversation).await,
+            Turn::Done(text) => {
+                let labels = conversation.labels.clone();
+                self.finish(&text, view, &conversation.place, labels).await
+            }
         }
     }
 
@@ -153,17 +158,12 @@ impl Attempt {
         attempt.steps.values().filter_map(change).collect()
     }
 
-    async fn opening(
-        &self,
-        role: &Role,
-        files: Vec<FileEntry>,
-        file_labels: &[(String, Vec<Label>)],
-    ) -> Outcome<Conversation> {
+    async fn opening(&self, role: &Role, files: Vec<FileEntry>) -> Outcome<Conversation> {
         let engine = &self.engine;
         let results = self.dependency_results().await?;
         let (earlier, labels) = {
             let state = engine.journal.state();
-            let names = state.name_labels((&self.task.task_id, self.attempt), &files, file_labels);
+            let names = state.shown_labels(&self.task.task_id, self.attempt, &files);
             match self.earlier_failure(&state) {
                 Some((failure, labels)) => (Some(failure), join_labels(&names, &labels)),
                 None => (None, names),
@@ -187,7 +187,7 @@ impl Attempt {
                 task_id: self.task.task_id.clone(),
                 attempt: self.attempt,
                 actor: Actor::worker(self.worker_id.clone()),
-                route: engine.workflow.route(&role.name, &spec.model).to_owned(),
+                route: engine.route(&role.name),
                 system: prompt::system(role),
                 message,
                 tools,
@@ -196,7 +196,7 @@ impl Attempt {
         ))
     }
 
-    async fn dependency_results(&self) -> Outcome<Vec<NamedResult>> {
+    pub(crate) async fn dependency_results(&self) -> Outcome<Vec<NamedResult>> {
         let mut results = Vec::with_capacity(self.task.depends_on.len());
         for dependency in &self.task.depends_on {
             let found = {
@@ -237,15 +237,17 @@ impl Attempt {
         Some((format!("{}: {}", failure.0.as_str(), failure.1), labels))
     }
 
-    async fn converse(&self, conversation: &mut Conversation, role: &Role, view: &View) -> Outcome<Turn> {
+    async fn converse(self: &Arc<Self>, conversation: &mut Conversation, role: &Role, view: &View) -> Outcome<Turn> {
         let steps_max = self
             .task
             .max_steps
             .unwrap_or(u32::MAX)
             .min(self.engine.workflow.acceptance.steps_max);
         let mut beside = false;
+        // Steps of scripts' calls: they have a limit of their own.
+        let mut nested = 0;
         loop {
-            if conversation.place.step > steps_max {
+            if conversation.place.step - nested > steps_max {
                 return Err(Fault::new(
                     ErrorCode::LimitExceeded,
                     format!("task {} needs more than {steps_max} steps", self.task.task_id),
@@ -254,8 +256,7 @@ impl Attempt {
             let answer = conversation.ask().await?;
             if answer.tool_calls.is_empty() {
                 if beside {
-                    self.tool_step(conversation, role, view, &stop_programs(), beside)
-                        .await?;
+                    self.tool_step(conversation, role, view, &stop_programs(), beside).await?;
                 }
                 return Ok(Turn::Done(answer.text));
             }
@@ -265,228 +266,45 @@ impl Attempt {
                     let reason = call.arguments.get("reason").and_then(|reason| reason.as_str());
                     return Ok(Turn::Failed(reason.unwrap_or("the worker gave no reason").to_owned()));
                 }
-                results.push(self.tool_step(conversation, role, view, call, beside).await?);
-                beside |= leaves_running(call);
+                let (result, made) = self.tool_step(conversation, role, view, call, beside).await?;
+                results.push(result);
+                nested += made.calls;
+                beside |= made.leaves_running;
             }
             conversation.add_results(results);
         }
     }
 
+    /// The next step of a conversation, and those of the script it ran.
     async fn tool_step(
-        &self,
+        self: &Arc<Self>,
         conversation: &mut Conversation,
         role: &Role,
         view: &View,
         call: &ToolCallPart,
         beside: bool,
-    ) -> Outcome<CallResult> {
+    ) -> Outcome<(CallResult, Made)> {
         let place = conversation.place.clone();
-        conversation.place.step += 1;
-        let known = self.engine.journal.state().tool_step(&place).cloned();
-        let result = match known.map(|step| (step.tool, step.result)) {
-            Some((_, Some(done))) => self.finished_step(done).await?,
-            Some((tool, None)) if self.left_the_view(&tool, &place) => {
-                self.outcome_unknown(&place, conversation, call).await?
-            }
-            _ => self.live_step(&place, conversation, role, view, (call, beside)).await?,
-        };
-        Ok(CallResult {
-            call_id: call.call_id.clone(),
-            tool: call.tool.clone(),
-            text: result.0,
-            is_error: result.1,
-            labels: result.2,
-        })
-    }
-
-    async fn finished_step(&self, done: ToolResultState) -> Outcome<(String, bool, Vec<Label>)> {
-        let bytes = self.engine.ports.blobs.get(&done.result_hash).await?;
-        Ok((model_text(&bytes), done.is_error, done.labels))
-    }
-
-    /// Whether the act may have reached more than the view: by what the tool is, or because a program had a network.
-    fn left_the_view(&self, tool: &str, place: &StepRef) -> bool {
-        let definition = self.engine.ports.gateway.definition(tool);
-        let state = self.engine.journal.state();
-        let ran = state
-            .tool_step(place)
-            .is_some_and(|step| step.needs.iter().any(|need| need.starts_with("run:")));
-        drop(state);
-        definition.is_none_or(|definition| definition.reach != Reach::Confined)
-            || (ran && self.engine.has_network(place))
-    }
-
-    async fn live_step(
-        &self,
-        place: &StepRef,
-        conversation: &Conversation,
-        role: &Role,
-        view: &View,
-        (call, beside): (&ToolCallPart, bool),
-    ) -> Outcome<(String, bool, Vec<Label>)> {
-        let engine = &self.engine;
-        engine.step_gate(place, &self.cancel).await?;
-        let live = engine.steps.begin(&place.task_id, &self.cancel);
-        if engine.is_given_up(place) {
-            return self.give_up(place, conversation, call).await;
-        }
-        let asked = call;
-        let mut allowed_tools = role.tools.clone();
-        if beside {
-            allowed_tools.push(SHELL_STOP.to_owned());
-        }
-        let call = ToolCall {
-            run_id: engine.spec.run_id.clone(),
-            project_id: engine.spec.project_id.clone(),
-            step: place.clone(),
-            role: role.title.clone(),
-            allowed_tools,
-            call_id: call.call_id.clone(),
-            tool: call.tool.clone(),
-            arguments: call.arguments.clone(),
-            view: view.clone(),
-            project_path: engine.spec.project_path.clone(),
-            labels: conversation.labels.clone(),
-            sources: self.sources(conversation),
-            file_labels: conversation.file_labels.clone(),
-            head: self.head,
+        let hand = Hand {
+            place: &place,
+            actor: &conversation.actor,
+            role,
+            view,
+            labels: &conversation.labels,
+            file_labels: &conversation.file_labels,
             beside,
+            cancel: &self.cancel,
         };
-        let step = engine
-            .ports
-            .gateway
-            .call(call, Arc::clone(&engine.approver), live.token())
-            .await;
-        match step {
-            Ok(step) => Ok((step.text, step.is_error, step.labels)),
-            Err(fault) if fault.code == ErrorCode::Canceled && live.is_given_up() => {
-                self.give_up_act(place, conversation, asked, view).await
-            }
-            Err(fault) => Err(fault),
-        }
-    }
-
-    fn sources(&self, conversation: &Conversation) -> Vec<String> {
-        if conversation.labels.is_empty() {
-            return Vec::new();
-        }
-        let state = self.engine.journal.state();
-        state.sources(&self.task.task_id, self.attempt)
-    }
-
-    /// A person interrupted before the act began: it never does.
-    async fn give_up(
-        &self,
-        place: &StepRef,
-        conversation: &Conversation,
-        call: &ToolCallPart,
-    ) -> Outcome<(String, bool, Vec<Label>)> {
-        let engine = &self.engine;
-        let content = interrupted_content();
-        let text = content.to_string();
-        let refused = Fact::ToolRefused {
-            tool: call.tool.clone(),
+        let (stepped, made) = self.step(hand, call).await?;
+        conversation.place.step += 1 + made.calls;
+        let result = CallResult {
             call_id: call.call_id.clone(),
-            request_hash: canonical_hash(&json!({ "tool": call.tool, "arguments": call.arguments }))?,
-            arguments_hash: engine.keep(&call.arguments).await?,
-            summary: preview(&call.tool),
-            code: ErrorCode::Canceled,
-            decision: None,
-            result_hash: engine.keep(&content).await?,
-            preview: preview(&text),
-        };
-        engine
-            .journal
-            .note_at(conversation.actor.clone(), place, refused)
-            .await?;
-        Ok((text, true, Vec::new()))
-    }
-
-    /// A person interrupted in the middle of the act: what it has changed so far is what it changed.
-    async fn give_up_act(
-        &self,
-        place: &StepRef,
-        conversation: &Conversation,
-        call: &ToolCallPart,
-        view: &View,
-    ) -> Outcome<(String, bool, Vec<Label>)> {
-        let engine = &self.engine;
-        let requested = engine.journal.state().tool_step(place).map(|step| step.needs.clone());
-        let Some(needs) = requested else {
-            return self.give_up(place, conversation, call).await;
-        };
-        let changes = engine.ports.views.changed(view.view_id.clone(), None).await?;
-        let change_set_hash = match changes.is_empty() {
-            true => None,
-            false => Some(engine.keep(&changes).await?),
-        };
-        let content = interrupted_content();
-        let text = content.to_string();
-        let finished = Fact::ToolFinished {
             tool: call.tool.clone(),
-            call_id: call.call_id.clone(),
-            result_hash: engine.keep(&content).await?,
-            change_set_hash,
-            is_error: true,
-            duration_ms: 0,
-            labels: provenance::labels_of_needs(&needs),
-            artifacts: Vec::new(),
-            preview: preview(&text),
-            interrupted: true,
+            text: stepped.text,
+            is_error: stepped.is_error,
+            labels: stepped.labels,
         };
-        engine
-            .journal
-            .note_at(conversation.actor.clone(), place, finished)
-            .await?;
-        Ok((text, true, provenance::labels_of_needs(&needs)))
-    }
-
-    /// The core went down while the act was under way: a person says what happened, and that is the step's result.
-    async fn outcome_unknown(
-        &self,
-        place: &StepRef,
-        conversation: &Conversation,
-        call: &ToolCallPart,
-    ) -> Outcome<(String, bool, Vec<Label>)> {
-        let question = Question {
-            approval_id: String::new(),
-            kind: QuestionKind::OutcomeUnknown,
-            risk: Risk::CannotBeUndone,
-            sentence: format!("Did `{}` of task {} take effect?", call.tool, self.task.title),
-            exact: serde_json::to_string_pretty(&call.arguments)?,
-            why: "Open Wrap went down while it was under way. It is never repeated on its own.".to_owned(),
-            if_no: "The worker is told that it did not happen, and decides what to do.".to_owned(),
-            adds: Vec::new(),
-            labels: conversation.labels.clone(),
-            tool: Some(call.tool.clone()),
-            arguments_hash: None,
-            scopes: vec![Scope::Once],
-        };
-        let decision = self
-            .engine
-            .approver
-            .ask(place.clone(), question, self.cancel.clone())
-            .await?;
-        let content = json!({ "outcome": if decision.allow { "it took effect" } else { "it did not take effect" }, "saidBy": "person" });
-        let result_hash = self.engine.keep(&content).await?;
-        let text = content.to_string();
-        let finished = Fact::ToolFinished {
-            tool: call.tool.clone(),
-            call_id: call.call_id.clone(),
-            result_hash,
-            change_set_hash: None,
-            is_error: !decision.allow,
-            duration_ms: 0,
-            labels: Vec::new(),
-            artifacts: Vec::new(),
-            preview: preview(&text),
-            interrupted: false,
-        };
-        self.engine
-            .journal
-            .note_at(conversation.actor.clone(), place, finished)
-            .await?;
-        Ok((text, !decision.allow, Vec::new()))
+        Ok((result, made))
     }
 
     /// Changed paths that neither the grants nor an answer for one step cover, or that a rule denies.
@@ -516,7 +334,7 @@ impl Attempt {
         refused
     }
 
-    async fn finish(&self, text: &str, view: &View, conversation: &Conversation) -> Outcome<AttemptEnd> {
+    async fn finish(&self, text: &str, view: &View, place: &StepRef, labels: Vec<Label>) -> Outcome<AttemptEnd> {
         let engine = &self.engine;
         let failed = |message: String| {
             Ok(AttemptEnd::Failed {
@@ -532,7 +350,7 @@ impl Attempt {
         }
         let changes = engine.ports.views.finish(view.view_id.clone()).await?;
         let paths = changes.paths();
-        let refused = self.refused(&paths, &conversation.place);
+        let refused = self.refused(&paths, place);
         if !refused.is_empty() {
             return failed(format!("changed without permission: {}", refused.join(", ")));
         }
@@ -549,7 +367,7 @@ impl Attempt {
             },
             paths,
             preview: preview(text),
-            labels: conversation.labels.clone(),
+            labels,
         })
     }
 
@@ -569,27 +387,6 @@ impl Attempt {
             .map(|file| file.path)
             .collect())
     }
-}
-
-const SHELL_EXEC: &str = "shell.exec";
-const SHELL_STOP: &str = "shell.stop";
-
-/// Whether a program may go on after the call. By the call alone, so that a replay knows it as well.
-fn leaves_running(call: &ToolCallPart) -> bool {
-    call.tool == SHELL_EXEC && call.arguments["background"] == true
-}
-
-/// The step with which an attempt ends that left programs running: what they, or a person, wrote after the last one is an input too.
-fn stop_programs() -> ToolCallPart {
-    ToolCallPart {
-        call_id: "stop-programs".to_owned(),
-        tool: SHELL_STOP.to_owned(),
-        arguments: json!({}),
-    }
-}
-
-fn interrupted_content() -> serde_json::Value {
-    json!({ "error": { "code": ErrorCode::Canceled, "message": INTERRUPTED } })
 }
 
 fn unmet(check: &Check, text: &str, present: &[String]) -> Option<String> {

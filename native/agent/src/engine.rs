@@ -9,9 +9,9 @@ use openwrap_contracts::change::{ChangeSet, Manifest, Node};
 use openwrap_contracts::event::Fact;
 use openwrap_contracts::fabric::FixedRoute;
 use openwrap_contracts::grant::ApprovePolicy;
-use openwrap_contracts::identity::{Actor, Label, StepRef};
+use openwrap_contracts::identity::{Actor, Label, StepRef, join_labels};
 use openwrap_contracts::ports::{
-    Approver, Blobs, CancellationToken, Clock, Gateway, Ids, Ledger, Models, Routes, TextSink, Views,
+    Approver, Blobs, CancellationToken, Clock, FileOrigins, Gateway, Ids, Ledger, Models, Routes, TextSink, Views,
 };
 use openwrap_contracts::script::Scripts;
 use openwrap_contracts::session::{HandBack, SessionKind, Sessions};
@@ -45,6 +45,8 @@ pub struct Ports {
     pub sessions: Option<Arc<dyn Sessions>>,
     /// Runs playbooks.
     pub scripts: Arc<dyn Scripts>,
+    /// Which files of a base hold text from outside.
+    pub origins: Arc<dyn FileOrigins>,
 }
 
 /// What a run is asked to do.
@@ -168,12 +170,21 @@ impl Engine {
         self.pause_gate(cancel).await
     }
 
-    /// A page's words are the web's, whoever drove there; so may be what a terminal's programs print when they have a network.
+    /// A page's words are the web's, whoever drove there. What a terminal shows may be anything its programs can read: the view's files, and
+    /// what they reach when they have a network.
     fn handed_labels(&self, back: &HandBack, place: &StepRef) -> Vec<Label> {
         match back.kind {
             SessionKind::Browser => vec![Label::Web],
-            SessionKind::Terminal if self.has_network(place) => vec![Label::Web],
-            SessionKind::Terminal | SessionKind::File => Vec::new(),
+            SessionKind::Terminal => {
+                let state = self.journal.state();
+                let read = state.attempt_labels(&place.task_id, place.attempt);
+                let files = state.file_labels(&place.task_id, place.attempt);
+                drop(state);
+                let read = files.iter().fold(read, |all, (_, labels)| join_labels(&all, labels));
+                let web = [Label::Web];
+                join_labels(&read, if self.has_network(place) { &web } else { &[] })
+            }
+            SessionKind::File => Vec::new(),
         }
     }
 

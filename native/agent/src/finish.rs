@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use openwrap_contracts::canonical::{canonical_bytes, canonical_hash, sha256_hex};
 use openwrap_contracts::change::{ChangeSet, Node};
-use openwrap_contracts::event::{Fact, FailureNote};
+use openwrap_contracts::event::{Fact, FailureNote, LabelledFiles};
 use openwrap_contracts::identity::{Actor, StepRef};
 use openwrap_contracts::record::{
     AttemptRecord, DeliverableRecord, InputPlace, InputRecord, PlanVersionRecord, RunRecord, StepKind, StepRecord,
@@ -20,6 +20,7 @@ use serde_json::json;
 
 use crate::conversation::{Conversation, Opening};
 use crate::engine::Engine;
+use crate::program::Program;
 use crate::prompt::{self, NamedResult};
 use crate::state::{ANSWER, AttemptState, PLANNER, RunState, StepState};
 
@@ -109,11 +110,16 @@ pub async fn answer(engine: Arc<Engine>) -> Outcome<String> {
             _ => None,
         })
         .collect();
+    if let Some(program) = Program::of(&engine).await? {
+        let told = |one: NamedResult| (one.task_id, one.title, one.text);
+        let results: Vec<_> = results.into_iter().map(told).collect();
+        return program.answer(&engine, &results, &files).await;
+    }
     let opening = Opening {
         task_id: ANSWER.to_owned(),
         attempt: 1,
         actor: Actor::worker(ANSWER),
-        route: workflow.route(&role.name, &engine.spec.model).to_owned(),
+        route: engine.route(&role.name),
         system: prompt::system(role),
         message: prompt::answer_message(&engine.spec.goal, &results, &files),
         tools: Vec::new(),
@@ -311,6 +317,16 @@ fn inputs<'a>(
             hash: follows.context_hash.clone(),
         });
     }
+    if let Some(playbook) = &state.playbook {
+        for (kind, hash) in [("playbook", &playbook.source_hash), ("playbook_inputs", &playbook.inputs_hash)] {
+            inputs.push(InputRecord {
+                at: InputPlace::Retired { retired: 0 },
+                kind: kind.to_owned(),
+                hash: hash.clone(),
+            });
+        }
+    }
+    inputs.extend(labelled(state)?);
     inputs.extend(decisions(state)?);
     let planner = state.plans.iter().map(|plan| (PLANNER.to_owned(), plan.version));
     let mut planner: Vec<_> = planner.collect();
@@ -327,6 +343,32 @@ fn inputs<'a>(
     Ok(inputs)
 }
 
+/// Files that held text from outside, as the run began and as each plan was accepted.
+fn labelled(state: &RunState) -> Outcome<Vec<InputRecord>> {
+    let mut inputs = Vec::new();
+    let mut note = |at: InputPlace, labelled: &[LabelledFiles]| -> Outcome<()> {
+        if !labelled.is_empty() {
+            let kind = "labelled".to_owned();
+            let hash = canonical_hash(&labelled)?;
+            inputs.push(InputRecord { at, kind, hash });
+        }
+        Ok(())
+    };
+    note(InputPlace::Retired { retired: 0 }, &state.labelled)?;
+    let mut plans: Vec<_> = state.plans.iter().collect();
+    plans.sort_by_key(|plan| plan.version);
+    for plan in plans {
+        let Some(accepted) = &plan.accepted else { continue };
+        let place = StepRef {
+            task_id: PLANNER.to_owned(),
+            attempt: plan.version,
+            step: 0,
+        };
+        note(InputPlace::Step(place), &accepted.labelled)?;
+    }
+    Ok(inputs)
+}
+
 /// What one attempt was told, by step.
 fn steering(state: &RunState, task_id: &str, attempt: u32) -> Outcome<Vec<InputRecord>> {
     let Some(known) = state.attempts.get(&(task_id.to_owned(), attempt)) else {
@@ -334,6 +376,8 @@ fn steering(state: &RunState, task_id: &str, attempt: u32) -> Outcome<Vec<InputR
     };
     let mut steps: std::collections::BTreeSet<u32> = known.seen.iter().map(|(step, _)| *step).collect();
     steps.extend(&known.interrupted);
+    steps.extend(&known.budget_asked);
+    steps.extend(known.fell_back.keys());
     let mut inputs = Vec::new();
     for step in steps {
         let place = StepRef {
@@ -349,12 +393,23 @@ fn steering(state: &RunState, task_id: &str, attempt: u32) -> Outcome<Vec<InputR
                 hash: canonical_hash(&json!({ "text": told.text, "labels": told.labels }))?,
             });
         }
-        if known.interrupted.contains(&step) {
+        let mut happened = |kind: &str, what: serde_json::Value| -> Outcome<()> {
             inputs.push(InputRecord {
-                at: InputPlace::Step(place),
-                kind: "interrupt".to_owned(),
-                hash: canonical_hash(&json!({ "interrupted": true }))?,
+                at: InputPlace::Step(place.clone()),
+                kind: kind.to_owned(),
+                hash: canonical_hash(&what)?,
             });
+            Ok(())
+        };
+        if known.budget_asked.contains(&step) {
+            // How it was raised is of no account: a run that has a record was.
+            happened("budget_pause", json!({ "paused": true }))?;
+        }
+        if let Some(route) = known.fell_back.get(&step) {
+            happened("fallback", json!({ "route": route }))?;
+        }
+        if known.interrupted.contains(&step) {
+            happened("interrupt", json!({ "interrupted": true }))?;
         }
     }
     Ok(inputs)
@@ -368,9 +423,9 @@ fn decisions(state: &RunState) -> Outcome<Vec<InputRecord>> {
         let kind = match approval.question.kind {
             openwrap_contracts::grant::QuestionKind::Plan => "plan_decision",
             openwrap_contracts::grant::QuestionKind::Conflict => "person_edit",
-            openwrap_contracts::grant::QuestionKind::Tool | openwrap_contracts::grant::QuestionKind::OutcomeUnknown => {
-                continue;
-            }
+            openwrap_contracts::grant::QuestionKind::Tool
+            | openwrap_contracts::grant::QuestionKind::OutcomeUnknown
+            | openwrap_contracts::grant::QuestionKind::Budget => continue,
         };
         let Some(decision) = &approval.decision else { continue };
         let content = json!({ "exact": approval.question.exact, "allow": decision.allow, "reason": decision.reason });
@@ -410,10 +465,22 @@ fn task_record(
         task_id: task.task_id.clone(),
         ordinal: task.ordinal,
         plan_version: task.plan_version,
-        route: engine.workflow.route(&role, &engine.spec.model).to_owned(),
+        route: route(engine, state, &role),
         role,
         attempts: attempts?,
     })
+}
+
+/// A playbook's tasks have no model, whatever the workflow has for their role.
+fn route(engine: &Engine, state: &RunState, role: &str) -> String {
+    match &state.playbook {
+        Some(_) => engine.spec.model.clone(),
+        None => {
+            let fixed = state.routes.iter().find(|fixed| fixed.role == role);
+            let own = fixed.map_or(&engine.spec.model, |fixed| &fixed.route);
+            engine.workflow.route(role, own).to_owned()
+        }
+    }
 }
 
 /// Finished steps of an attempt, in order.

@@ -1,6 +1,7 @@
 //! Drives a run: planner, coordinator, workers. Plan → approve → dispatch → steps → complete → retire → answer.
 
 pub mod attempt;
+pub mod budget;
 pub mod commit;
 pub mod conversation;
 pub mod desk;
@@ -9,11 +10,15 @@ pub mod finish;
 pub mod follow;
 pub mod journal;
 pub mod message;
+mod nested;
 pub mod planner;
+pub mod program;
 pub mod prompt;
 pub mod provenance;
 pub mod replay;
 pub mod run;
 pub mod schedule;
+pub mod spending;
 pub mod state;
+mod step;
 pub mod steering;

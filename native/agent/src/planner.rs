@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use openwrap_contracts::event::{Event, Fact};
 use openwrap_contracts::grant::{ApprovePolicy, EffectiveDecision, Grant, Holder, Question, QuestionKind, Risk, Scope};
-use openwrap_contracts::identity::{Actor, StepRef, join_labels};
+use openwrap_contracts::identity::{Actor, Label, StepRef, join_labels};
 use openwrap_contracts::limits::{PLAN_TASKS_MAX, PLAN_VERSIONS_MAX};
 use openwrap_contracts::plan::Plan;
 use openwrap_contracts::tool::FileEntry;
@@ -15,6 +15,7 @@ use crate::conversation::{CallResult, Conversation, Opening};
 use crate::engine::Engine;
 use crate::follow::FollowContext;
 use crate::message::Planned;
+use crate::program::Program;
 use crate::prompt::{self, Before, PLAN_SUBMIT};
 use crate::state::PLANNER;
 
@@ -75,6 +76,9 @@ async fn propose(engine: &Arc<Engine>, version: u32) -> Outcome<Option<String>> 
     if engine.journal.state().plans.iter().any(|plan| plan.version == version) {
         return Ok(None);
     }
+    if let Some(program) = Program::of(engine).await? {
+        return planned(engine, &program, version).await;
+    }
     let mut conversation = opening(engine, version).await?;
     for _ in 0..=CORRECTIONS_MAX {
         let answer = conversation.ask().await?;
@@ -93,18 +97,8 @@ async fn propose(engine: &Arc<Engine>, version: u32) -> Outcome<Option<String>> 
                 continue;
             }
             match read_plan(engine, &call.arguments) {
-                Ok((plan, bundle)) => {
-                    let plan_hash = engine.keep(&plan).await?;
-                    let proposed = Fact::PlanProposed {
-                        version,
-                        plan_hash,
-                        plan,
-                        bundle,
-                    };
-                    engine
-                        .journal
-                        .note_at(Actor::worker(PLANNER), &place(version), proposed)
-                        .await?;
+                Ok(read) => {
+                    note_plan(engine, version, read, conversation.labels.clone()).await?;
                     return Ok(None);
                 }
                 Err(fault) => results.push(CallResult::error(call, fault.code.as_str(), &fault.message)),
@@ -118,13 +112,48 @@ async fn propose(engine: &Arc<Engine>, version: u32) -> Outcome<Option<String>> 
     ))
 }
 
+/// As [`propose`], by a playbook. It has one plan: there is nothing to try instead.
+async fn planned(engine: &Arc<Engine>, program: &Program, version: u32) -> Outcome<Option<String>> {
+    let reason = engine.journal.state().replan_reason.clone();
+    if let Some(reason) = reason {
+        return Ok(Some(reason));
+    }
+    let files = project_files(engine).await?;
+    let read = read_plan(engine, &program.plan(engine, &files).await?)?;
+    // What it is given of outside text are names of files.
+    let labels = engine.journal.state().planner_labels(&files);
+    note_plan(engine, version, read, labels).await?;
+    Ok(None)
+}
+
+async fn note_plan(
+    engine: &Engine,
+    version: u32,
+    (plan, bundle): (Plan, Vec<String>),
+    labels: Vec<Label>,
+) -> Outcome<()> {
+    let plan_hash = engine.keep(&plan).await?;
+    let proposed = Fact::PlanProposed {
+        version,
+        plan_hash,
+        plan,
+        bundle,
+        labels,
+    };
+    engine
+        .journal
+        .note_at(Actor::worker(PLANNER), &place(version), proposed)
+        .await
+        .map(|_| ())
+}
+
 async fn opening(engine: &Arc<Engine>, version: u32) -> Outcome<Conversation> {
     let workflow = &engine.workflow;
     let role = workflow
         .role(&workflow.stages.plan)
         .ok_or_else(|| Fault::internal("the workflow has no planner"))?;
     let files = project_files(engine).await?;
-    let before = before(engine).await?;
+    let before = before(engine, &files).await?;
     let message = prompt::planner_message(&engine.spec.goal, &engine.spec.run_date, &files, &before);
     Ok(Conversation::new(
         Arc::clone(engine),
@@ -132,7 +161,7 @@ async fn opening(engine: &Arc<Engine>, version: u32) -> Outcome<Conversation> {
             task_id: PLANNER.to_owned(),
             attempt: version,
             actor: Actor::worker(PLANNER),
-            route: workflow.route(&role.name, &engine.spec.model).to_owned(),
+            route: engine.route(&role.name),
             system: prompt::planner_system(role, workflow),
             message,
             tools: vec![prompt::plan_offer(workflow)],
@@ -154,15 +183,15 @@ async fn project_files(engine: &Engine) -> Outcome<Vec<FileEntry>> {
     engine.files(&base_hash, &layers).await
 }
 
-/// The earlier run, what happened in this one, and the labels of both.
-async fn before(engine: &Engine) -> Outcome<Before> {
+/// The earlier run, what happened in this one, and the labels of both and of the files' names.
+async fn before(engine: &Engine, files: &[FileEntry]) -> Outcome<Before> {
     let earlier = earlier(engine).await?;
     let happened = happened(engine).await?;
     let told = earlier
         .as_ref()
         .map(|earlier| earlier.labels.clone())
         .unwrap_or_default();
-    let labels = join_labels(&told, &engine.journal.state().planner_labels());
+    let labels = join_labels(&told, &engine.journal.state().planner_labels(files));
     Ok(Before {
         earlier,
         happened,
@@ -292,11 +321,10 @@ fn check_dependencies(plan: &Plan) -> Outcome<()> {
 }
 
 async fn decide(engine: &Engine, version: u32) -> Outcome<EffectiveDecision> {
-    let before = before(engine).await?;
     let policy = engine.approver.policy();
     if policy != ApprovePolicy::Ask {
         let reason = match policy {
-            ApprovePolicy::Bundle => widened(engine, version, &before)?,
+            ApprovePolicy::Bundle => widened(engine, version).await?,
             ApprovePolicy::All | ApprovePolicy::Ask => None,
         };
         return Ok(EffectiveDecision {
@@ -319,7 +347,7 @@ async fn decide(engine: &Engine, version: u32) -> Outcome<EffectiveDecision> {
             why: proposed.plan.summary.clone(),
             if_no: "Nothing starts. With a reason, the planner tries again.".to_owned(),
             adds: bundle,
-            labels: before.labels,
+            labels: proposed.labels.clone(),
             tool: None,
             arguments_hash: Some(proposed.plan_hash.clone()),
             scopes: vec![Scope::Once],
@@ -338,14 +366,16 @@ async fn decide(engine: &Engine, version: u32) -> Outcome<EffectiveDecision> {
 }
 
 /// Nobody looks at this plan. Made after reading text from outside, it may reach no further than what a person gave before.
-fn widened(engine: &Engine, version: u32, before: &Before) -> Outcome<Option<String>> {
-    if before.labels.is_empty() {
-        return Ok(None);
-    }
+async fn widened(engine: &Engine, version: u32) -> Outcome<Option<String>> {
+    let earlier = earlier(engine).await?;
     let gateway = &engine.ports.gateway;
     let state = engine.journal.state();
-    let mut given: BTreeSet<String> = before
-        .earlier
+    let proposed = state.plans.iter().find(|plan| plan.version == version);
+    let proposed = proposed.ok_or_else(|| Fault::internal("the proposed plan is not known"))?;
+    if proposed.labels.is_empty() {
+        return Ok(None);
+    }
+    let mut given: BTreeSet<String> = earlier
         .iter()
         .flat_map(|earlier| earlier.bundle.clone())
         .collect();
@@ -354,8 +384,6 @@ fn widened(engine: &Engine, version: u32, before: &Before) -> Outcome<Option<Str
     }
     let typed = state.grants.iter().filter(|grant| grant.grant_id.starts_with("given-"));
     given.extend(typed.map(|grant| grant.capability.clone()));
-    let proposed = state.plans.iter().find(|plan| plan.version == version);
-    let proposed = proposed.ok_or_else(|| Fault::internal("the proposed plan is not known"))?;
     let confined = |capability: &str| capability.starts_with("read:") || capability.starts_with("write:");
     let wider: Vec<String> = gateway
         .bundle(&proposed.plan)?
@@ -400,6 +428,14 @@ async fn accept(engine: &Engine, version: u32, settled: u32) -> Outcome<()> {
         .views
         .accept_base(spec.run_id.clone(), spec.project_path.clone())
         .await?;
+    let labelled = engine.ports.origins.labelled(spec.project_id.clone(), base_hash.clone(), version);
+    let labelled = labelled.await?;
+    let fixed = engine.journal.state().routes_fixed;
+    let routes = if fixed {
+        Vec::new()
+    } else {
+        engine.ports.routes.fixed(&spec.model).await?
+    };
     let mut events = replaced_grants(engine);
     for task in &plan.tasks {
         for capability in engine.ports.gateway.task_bundle(task)? {
@@ -422,6 +458,8 @@ async fn accept(engine: &Engine, version: u32, settled: u32) -> Outcome<()> {
         plan_hash,
         accepted_after: settled,
         base_hash,
+        routes,
+        labelled,
     };
     events.push(engine.journal.event_at(Actor::core("agent"), &place(version), accepted));
     openwrap_contracts::ports::Ledger::append(&*engine.journal, events).await?;

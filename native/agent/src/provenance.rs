@@ -3,15 +3,21 @@
 
 use std::collections::BTreeMap;
 
-use openwrap_contracts::event::BaseNote;
+use openwrap_contracts::canonical::sha256_hex;
+use openwrap_contracts::change::{ChangeSet, Node};
+use openwrap_contracts::event::{BaseNote, LabelledContents, LabelledFiles};
 use openwrap_contracts::identity::{Label, join_labels};
+use openwrap_contracts::limits::{LABELLED_PATHS_BYTES_MAX, LABELLED_TASK_FILES_MAX};
+use openwrap_contracts::plan::PlanTask;
 use openwrap_contracts::tool::FileEntry;
 use serde_json::Value;
 
-use crate::state::{AttemptState, CompletedTask, PlanVersion, RunState, StepState};
+use crate::state::{Accepted, AttemptState, PlanVersion, RunState, StepState};
 
 /// Sources named in a question.
 const SOURCES_MAX: usize = 5;
+/// Stands for all files where there are too many to be named.
+pub const EVERY_FILE: &str = ".";
 /// Items of a list that still passes as data.
 const CLOSED_ITEMS_MAX: usize = 32;
 
@@ -55,77 +61,179 @@ fn is_date(text: &str) -> bool {
     bytes.len() == 10 && bytes.iter().enumerate().all(digit)
 }
 
+/// Whether an entry of labelled files, a file, a folder or `.`, holds a path.
+#[must_use]
+pub fn holds(entry: &str, path: &str) -> bool {
+    let below = || path.strip_prefix(entry).is_some_and(|rest| rest.starts_with('/'));
+    entry == EVERY_FILE || entry == path || below()
+}
+
+fn within_limits(left: LabelledContents) -> LabelledContents {
+    let bytes: usize = left.names.iter().map(String::len).sum();
+    if left.hashes.len() + left.names.len() <= LABELLED_TASK_FILES_MAX && bytes <= LABELLED_PATHS_BYTES_MAX {
+        return left;
+    }
+    LabelledContents {
+        every: true,
+        hashes: Vec::new(),
+        names: Vec::new(),
+        ..left
+    }
+}
+
 impl RunState {
+    /// The accepted plan version whose base an attempt stands on.
+    fn plan_below(&self, started: &AttemptState) -> Option<(&PlanVersion, &Accepted)> {
+        let accepted = |plan: &'_ PlanVersion| plan.accepted.as_ref().map(|accepted| accepted.after);
+        let plans = self.plans.iter();
+        let plan = match started.base {
+            Some(BaseNote::Plan { version }) => plans.filter(|plan| plan.version == version).next_back(),
+            Some(BaseNote::Retired { count }) => plans
+                .filter(|plan| accepted(plan).is_some_and(|after| after <= count))
+                .max_by_key(|plan| plan.version),
+            None => None,
+        }?;
+        Some((plan, plan.accepted.as_ref()?))
+    }
+
     /// How many settled tasks the base of an attempt holds.
     fn settled_below(&self, started: &AttemptState) -> u32 {
         match started.base {
             Some(BaseNote::Retired { count }) => count,
-            Some(BaseNote::Plan { version }) => {
-                let plan = self.plans.iter().find(|plan| plan.version == version);
-                plan.and_then(|plan| plan.accepted.as_ref())
-                    .map_or(0, |accepted| accepted.after)
-            }
-            None => 0,
+            _ => self.plan_below(started).map_or(0, |(_, accepted)| accepted.after),
         }
     }
 
-    /// Done tasks whose changes lie in the view an attempt starts from.
-    fn below(&self, task_id: &str, attempt: u32) -> Vec<&CompletedTask> {
+    /// Labels and paths of done tasks whose changes lie in the view an attempt starts from.
+    fn below(&self, task_id: &str, attempt: u32) -> Vec<(&[Label], &[String])> {
         let Some(started) = self.attempts.get(&(task_id.to_owned(), attempt)) else {
             return Vec::new();
         };
         let settled = self.settled_below(started);
         let retired = self.retired.iter().filter(|task| task.ordinal < settled);
-        retired
-            .map(|task| &task.task_id)
-            .chain(&started.closure)
-            .filter_map(|task_id| self.completed.get(task_id))
-            .collect()
+        let retired = retired.map(|task| (&*task.labels, &*task.paths));
+        let closure = started.closure.iter().filter_map(|task_id| self.completed.get(task_id));
+        retired.chain(closure.map(|done| (&*done.labels, &*done.paths))).collect()
     }
 
-    /// Files of the view an attempt starts from that labelled work wrote, by path. A label never goes away by writing over it: the new
-    /// content may hold the old.
+    /// Files of an attempt's base that held text from outside before it.
+    fn base_files(&self, task_id: &str, attempt: u32) -> &[LabelledFiles] {
+        let started = self.attempts.get(&(task_id.to_owned(), attempt));
+        let base = started.and_then(|started| self.plan_below(started));
+        base.map_or(&[], |(_, accepted)| &accepted.labelled)
+    }
+
+    /// Files of the view an attempt starts from that hold text from outside, by path: what was there before, and what labelled work
+    /// wrote. A label never goes away by writing over it: the new content may hold the old. `.` stands for every file.
     #[must_use]
     pub fn file_labels(&self, task_id: &str, attempt: u32) -> Vec<(String, Vec<Label>)> {
         let mut files: BTreeMap<String, Vec<Label>> = BTreeMap::new();
-        for done in self.below(task_id, attempt) {
-            if done.labels.is_empty() {
+        let base = self.base_files(task_id, attempt).iter();
+        let base = base.map(|files| (&*files.labels, &*files.paths));
+        for (labels, paths) in base.chain(self.below(task_id, attempt)) {
+            if labels.is_empty() {
                 continue;
             }
-            for path in &done.paths {
-                let labels = files.entry(path.clone()).or_default();
-                *labels = join_labels(labels, &done.labels);
+            for path in paths {
+                let known = files.entry(path.clone()).or_default();
+                *known = join_labels(known, labels);
             }
         }
         files.into_iter().collect()
     }
 
-    /// Labels of the file names an attempt is shown. A name the person approved with a plan the attempt stands on says nothing new.
+    /// Labels of what an attempt is shown from the start beside results: the words of the plan, and the names of files.
     #[must_use]
-    pub fn name_labels(
-        &self,
-        place: (&str, u32),
-        files: &[FileEntry],
-        labelled: &[(String, Vec<Label>)],
-    ) -> Vec<Label> {
-        if labelled.is_empty() {
+    pub fn shown_labels(&self, task_id: &str, attempt: u32, files: &[FileEntry]) -> Vec<Label> {
+        let Some(started) = self.attempts.get(&(task_id.to_owned(), attempt)) else {
             return Vec::new();
-        }
-        let started = self.attempts.get(&(place.0.to_owned(), place.1));
-        let settled = started.map_or(0, |started| self.settled_below(started));
-        let planned = |path: &str| {
-            let accepted =
-                |plan: &&PlanVersion| plan.accepted.as_ref().is_some_and(|accepted| accepted.after <= settled);
-            let plans = self.plans.iter().filter(accepted);
-            plans.flat_map(|plan| &plan.plan.tasks).any(|task| {
-                task.writes.iter().any(|known| known == path)
-                    || task.deliverables.iter().any(|known| known.path == path)
-            })
         };
-        let shown = labelled
-            .iter()
-            .filter(|(path, _)| files.iter().any(|file| file.path == *path) && !planned(path));
-        shown.fold(Vec::new(), |all, (_, labels)| join_labels(&all, labels))
+        let base = self.base_files(task_id, attempt);
+        let names = self.names(base, self.below(task_id, attempt), self.settled_below(started), Some(files));
+        join_labels(&names, &self.plan_labels(task_id, attempt))
+    }
+
+    /// Labels of names, all or those of these files. One that a person approved with a plan that counts `settled` tasks at most says
+    /// nothing new.
+    fn names(
+        &self,
+        base: &[LabelledFiles],
+        below: Vec<(&[Label], &[String])>,
+        settled: u32,
+        files: Option<&[FileEntry]>,
+    ) -> Vec<Label> {
+        let base = base.iter().map(|files| (&*files.labels, &*files.names));
+        let labelled = base.chain(below).filter(|(labels, _)| !labels.is_empty());
+        let listed = |path: &str| files.is_none_or(|files| path == EVERY_FILE || files.iter().any(|file| file.path == path));
+        let shown = labelled.filter(|(_, paths)| {
+            let mut paths = paths.iter();
+            paths.any(|path| listed(path) && !self.is_planned(path, settled))
+        });
+        shown.fold(Vec::new(), |all, (labels, _)| join_labels(&all, labels))
+    }
+
+    /// Whether a plan that was accepted with at most so many settled tasks has this path, word for word.
+    #[must_use]
+    pub fn is_planned(&self, path: &str, settled: u32) -> bool {
+        let accepted = |plan: &&PlanVersion| plan.accepted.as_ref().is_some_and(|accepted| accepted.after <= settled);
+        let plans = self.plans.iter().filter(accepted);
+        plans.flat_map(|plan| &plan.plan.tasks).any(|task| {
+            task.writes.iter().any(|known| known == path) || task.deliverables.iter().any(|known| known.path == path)
+        })
+    }
+
+    /// What the planner had read that gave the task its present form.
+    #[must_use]
+    pub fn plan_labels(&self, task_id: &str, attempt: u32) -> Vec<Label> {
+        let started = self.attempts.get(&(task_id.to_owned(), attempt));
+        let Some((mut plan, _)) = started.and_then(|started| self.plan_below(started)) else {
+            return Vec::new();
+        };
+        fn form<'a>(plan: &'a PlanVersion, task_id: &str) -> Option<&'a PlanTask> {
+            plan.plan.tasks.iter().find(|task| task.task_id == task_id)
+        }
+        loop {
+            let before = self.plans.iter().filter(|earlier| earlier.accepted.is_some() && earlier.version < plan.version);
+            match before.max_by_key(|earlier| earlier.version) {
+                Some(earlier) if form(earlier, task_id).is_some() && form(earlier, task_id) == form(plan, task_id) => {
+                    plan = earlier;
+                }
+                _ => return plan.labels.clone(),
+            }
+        }
+    }
+
+    /// What of a task's changes holds text from outside, for the runs after this one: what labelled work left, and what lay there before
+    /// it was changed.
+    #[must_use]
+    pub fn left_labelled(&self, (task_id, attempt): (&str, u32), changes: &ChangeSet) -> Vec<LabelledContents> {
+        let own = self.completed.get(task_id).map(|done| done.labels.clone()).unwrap_or_default();
+        let files = self.file_labels(task_id, attempt);
+        let mut left: BTreeMap<Vec<Label>, LabelledContents> = BTreeMap::new();
+        for change in &changes.changes {
+            let hash = match &change.after {
+                Some(Node::File { hash, size, .. }) if *size > 0 => Some(hash.clone()),
+                Some(Node::Symlink { target }) => Some(sha256_hex(target.as_bytes())),
+                Some(Node::File { .. } | Node::Directory) => None,
+                None => continue,
+            };
+            let lay = files.iter().filter(|(path, _)| holds(path, &change.path));
+            let labels = lay.fold(own.clone(), |all, (_, labels)| join_labels(&all, labels));
+            if labels.is_empty() {
+                continue;
+            }
+            let known = left.entry(labels.clone()).or_insert_with(|| LabelledContents {
+                labels,
+                hashes: Vec::new(),
+                names: Vec::new(),
+                every: false,
+            });
+            known.hashes.extend(hash);
+            if !own.is_empty() && !self.is_planned(&change.path, u32::MAX) {
+                known.names.push(change.path.clone());
+            }
+        }
+        left.into_values().map(within_limits).collect()
     }
 
     /// Labels of what a task handed on. Data without words hands on none.
@@ -154,7 +262,9 @@ impl RunState {
             .filter_map(|(_, id)| self.sent.iter().find(|sent| sent.told.message_id == *id))
             .fold(own, |all, sent| join_labels(&all, &sent.told.labels));
         let inherited = self.below(task_id, attempt).into_iter();
-        let own = inherited.fold(own, |all, done| join_labels(&all, &done.labels));
+        let own = inherited.fold(own, |all, (labels, _)| join_labels(&all, labels));
+        let own = join_labels(&own, &self.plan_labels(task_id, attempt));
+        let own = join_labels(&own, &self.names(self.base_files(task_id, attempt), Vec::new(), 0, None));
         // Why the try before failed is read at the start of this one.
         match self.failed_before(task_id, attempt) {
             Some(earlier) => join_labels(&own, &self.attempt_labels(task_id, earlier)),
@@ -169,14 +279,17 @@ impl RunState {
         known.failure.is_some().then_some(earlier)
     }
 
-    /// Labels of what a planner reads of this run: results of settled tasks, and why the failed one says it failed.
+    /// Labels of what a planner reads of this project and run: names of files, results of settled tasks, and why the failed one says it
+    /// failed.
     #[must_use]
-    pub fn planner_labels(&self) -> Vec<Label> {
+    pub fn planner_labels(&self, files: &[FileEntry]) -> Vec<Label> {
+        let retired: Vec<_> = self.retired.iter().map(|task| (&*task.labels, &*task.paths)).collect();
+        let settled = u32::try_from(retired.len()).unwrap_or(u32::MAX);
+        let names = self.names(&self.labelled, retired, settled, Some(files));
         if self.replan_reason.is_none() {
-            return Vec::new();
+            return names;
         }
-        let settled = self.retired.iter().filter_map(|task| self.completed.get(&task.task_id));
-        let labels = settled.fold(Vec::new(), |all, done| join_labels(&all, &done.labels));
+        let labels = self.retired.iter().fold(names, |all, task| join_labels(&all, &task.labels));
         let Some(task_id) = &self.replan_task else {
             return labels;
         };
@@ -206,6 +319,9 @@ impl RunState {
                 named.push(tool.tool.clone());
             }
             sources.extend(named);
+        }
+        if !self.plan_labels(task_id, attempt).is_empty() {
+            sources.push("the plan".to_owned());
         }
         let planned = self.task(task_id).into_iter().flat_map(|task| &task.depends_on);
         let labelled = |task_id: &&String| self.completed.get(*task_id).is_some_and(|done| !done.labels.is_empty());
@@ -241,6 +357,7 @@ mod tests {
                     is_error: false,
                     labels,
                     ran: true,
+                    calls: 0,
                 };
                 let step = crate::state::ToolStepState {
                     tool: "net.fetch".to_owned(),
@@ -263,7 +380,7 @@ mod tests {
         assert_eq!(state.attempt_labels("u", 2), []);
         state.replan_reason = Some("it failed".to_owned());
         state.replan_task = Some("t".to_owned());
-        assert_eq!(state.planner_labels(), [Label::Web]);
+        assert_eq!(state.planner_labels(&[]), [Label::Web]);
     }
 
     #[test]

@@ -14,7 +14,9 @@ pub fn config(engine: &Engine) -> ConductorConfig {
         slots: engine.spec.slots.clamp(1, 64),
         ..ConductorConfig::default()
     };
-    config.policy.retry_count = engine.workflow.acceptance.retries;
+    // A program does the same again.
+    let retries = engine.journal.state().playbook.is_none();
+    config.policy.retry_count = if retries { engine.workflow.acceptance.retries } else { 0 };
     config.policy.backoff_ms = engine.workflow.acceptance.backoff_ms;
     config
 }

@@ -2,13 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use openwrap_contracts::event::{BaseNote, Event, Fact, FollowNote};
+use openwrap_contracts::event::{BaseNote, Event, Fact, FollowNote, LabelledFiles};
+use openwrap_contracts::fabric::FixedRoute;
 use openwrap_contracts::fault::ErrorCode;
-use openwrap_contracts::grant::{ApprovePolicy, Decision, EffectiveDecision, Grant, Question};
+use openwrap_contracts::grant::{ApprovePolicy, Decision, EffectiveDecision, Grant, Question, QuestionKind};
 use openwrap_contracts::identity::{Label, StepRef};
 use openwrap_contracts::plan::{Plan, PlanTask};
+use openwrap_contracts::playbook::PlaybookNote;
 use openwrap_contracts::run::RunStatus;
+use openwrap_contracts::spend::Budget;
 
+use crate::spending::SpendingFold;
 use crate::steering::Sent;
 
 /// The planner's pseudo-task; its attempt is the plan version it works on.
@@ -44,8 +48,23 @@ pub struct RunState {
     /// The task whose failure asks for a further plan.
     pub replan_task: Option<String>,
     pub follows: Option<FollowNote>,
+    /// The program that plans and carries the run out in place of a model.
+    pub playbook: Option<PlaybookNote>,
+    /// Capabilities denied to this run.
+    pub deny: Vec<String>,
+    /// Files of the project that held text from outside when the run began.
+    pub labelled: Vec<LabelledFiles>,
     /// What people said, in order.
     pub sent: Vec<Sent>,
+    /// What the run may spend, and how often that was set anew.
+    pub budget: Option<Budget>,
+    pub budgets_set: u32,
+    pub spending: SpendingFold,
+    /// Models of roles that do not use the run's own: as the run began, and in force.
+    pub routes_before: Vec<FixedRoute>,
+    pub routes: Vec<FixedRoute>,
+    /// A plan was accepted: they hold.
+    pub routes_fixed: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -53,6 +72,8 @@ pub struct PlanVersion {
     pub version: u32,
     pub plan_hash: String,
     pub plan: Plan,
+    /// What the planner had read when it made it.
+    pub labels: Vec<Label>,
     pub accepted: Option<Accepted>,
     pub rejected: bool,
 }
@@ -61,6 +82,8 @@ pub struct PlanVersion {
 pub struct Accepted {
     pub after: u32,
     pub base_hash: String,
+    /// Files of the base that held text from outside.
+    pub labelled: Vec<LabelledFiles>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -75,6 +98,10 @@ pub struct AttemptState {
     pub seen: Vec<(u32, String)>,
     /// Steps a person gave up.
     pub interrupted: BTreeSet<u32>,
+    /// Steps at which the budget was asked about.
+    pub budget_asked: BTreeSet<u32>,
+    /// Models that stood in for the route's, by the step that was asked there.
+    pub fell_back: BTreeMap<u32, String>,
 }
 
 #[derive(Debug, Clone)]
@@ -105,6 +132,8 @@ pub struct ToolResultState {
     pub labels: Vec<Label>,
     /// False when the call never ran.
     pub ran: bool,
+    /// Steps of a script's calls, which follow this one's place.
+    pub calls: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -123,6 +152,9 @@ pub struct RetiredTask {
     pub ordinal: u32,
     pub change_set_hash: String,
     pub tree_hash: String,
+    /// As it was completed: a later task may have its name.
+    pub labels: Vec<Label>,
+    pub paths: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -184,6 +216,7 @@ impl RunState {
         self.apply_permission(event);
         self.apply_pace(event);
         self.apply_steering(event);
+        self.apply_cost(event);
         let Some(task_id) = event.task_id.clone() else { return };
         let attempt = event.attempt.unwrap_or(0);
         let place = StepRef {
@@ -211,7 +244,18 @@ impl RunState {
                 project_hash,
                 workflow_hash,
                 follows,
+                budget,
+                routes,
+                playbook,
+                deny,
+                labelled,
             } => {
+                self.labelled.clone_from(labelled);
+                self.budget = *budget;
+                self.routes.clone_from(routes);
+                self.routes_before.clone_from(routes);
+                self.playbook.clone_from(playbook);
+                self.deny.clone_from(deny);
                 self.follows.clone_from(follows);
                 self.goal.clone_from(goal);
                 self.run_date.clone_from(run_date);
@@ -243,6 +287,7 @@ impl RunState {
                 version,
                 plan_hash,
                 plan,
+                labels,
                 ..
             } => {
                 self.plans.retain(|known| known.version != *version);
@@ -250,6 +295,7 @@ impl RunState {
                     version: *version,
                     plan_hash: plan_hash.clone(),
                     plan: plan.clone(),
+                    labels: labels.clone(),
                     accepted: None,
                     rejected: false,
                 });
@@ -258,11 +304,18 @@ impl RunState {
                 version,
                 accepted_after,
                 base_hash,
+                routes,
+                labelled,
                 ..
             } => {
+                if !self.routes_fixed {
+                    self.routes.clone_from(routes);
+                    self.routes_fixed = true;
+                }
                 let accepted = Accepted {
                     after: *accepted_after,
                     base_hash: base_hash.clone(),
+                    labelled: labelled.clone(),
                 };
                 if let Some(plan) = self.plans.iter_mut().find(|plan| plan.version == *version) {
                     plan.accepted = Some(accepted);
@@ -339,6 +392,42 @@ impl RunState {
         self.scheduling.push((event.at, noted));
     }
 
+    fn apply_cost(&mut self, event: &Event) {
+        self.spending.apply(event);
+        let step = event.step.unwrap_or(0);
+        match &event.fact {
+            Fact::BudgetSet { budget } => {
+                self.budget = *budget;
+                self.budgets_set += 1;
+            }
+            Fact::ApprovalRequested { question } if question.kind == QuestionKind::Budget => {
+                if let Some(attempt) = self.attempt_of(event) {
+                    attempt.budget_asked.insert(step);
+                }
+            }
+            Fact::ModelFellBack { to, .. } => {
+                if let Some(attempt) = self.attempt_of(event) {
+                    attempt.fell_back.insert(step, to.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The model that stood in for the route's at this step.
+    #[must_use]
+    pub fn fallback_at(&self, step: &StepRef) -> Option<String> {
+        let attempt = self.attempts.get(&(step.task_id.clone(), step.attempt))?;
+        attempt.fell_back.get(&step.step).cloned()
+    }
+
+    /// Whether the budget was asked about at this step.
+    #[must_use]
+    pub fn budget_asked_at(&self, step: &StepRef) -> bool {
+        let attempt = self.attempts.get(&(step.task_id.clone(), step.attempt));
+        attempt.is_some_and(|attempt| attempt.budget_asked.contains(&step.step))
+    }
+
     fn apply_start(&mut self, event: &Event, place: &StepRef) {
         if let Fact::TaskStarted {
             start,
@@ -366,7 +455,10 @@ impl RunState {
                 self.commits.insert(task_id.to_owned(), commit_hash.clone());
             }
             Fact::TaskRetired { ordinal, tree_hash, .. } => {
+                let done = self.completed.get(task_id);
                 self.retired.push(RetiredTask {
+                    labels: done.map(|done| done.labels.clone()).unwrap_or_default(),
+                    paths: done.map(|done| done.paths.clone()).unwrap_or_default(),
                     task_id: task_id.to_owned(),
                     ordinal: *ordinal,
                     change_set_hash: self.commits.get(task_id).cloned().unwrap_or_default(),
@@ -483,6 +575,7 @@ impl RunState {
                 change_set_hash,
                 is_error,
                 labels,
+                calls,
                 ..
             } => {
                 let result = ToolResultState {
@@ -491,6 +584,7 @@ impl RunState {
                     is_error: *is_error,
                     labels: labels.clone(),
                     ran: true,
+                    calls: *calls,
                 };
                 if let Some(StepState::Tool(step)) = self.steps_of(place).get_mut(&place.step) {
                     step.result = Some(result);
@@ -509,6 +603,7 @@ impl RunState {
                     is_error: true,
                     labels: Vec::new(),
                     ran: false,
+                    calls: 0,
                 };
                 let step = ToolStepState {
                     tool: tool.clone(),

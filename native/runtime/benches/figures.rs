@@ -275,6 +275,7 @@ async fn tool_call(parts: &Parts) {
                 file_labels: Vec::new(),
                 head: false,
                 beside: false,
+                nested: None,
             };
             let started = Instant::now();
             let done = gateway

@@ -5,11 +5,15 @@ use std::sync::Arc;
 
 use openwrap_agent::journal::Journal;
 use openwrap_contracts::canonical::sha256_hex;
-use openwrap_contracts::limits::{GOAL_BYTES_MAX, SLOTS_MAX};
+use openwrap_contracts::event::FollowNote;
+use openwrap_contracts::grant::ApprovePolicy;
+use openwrap_contracts::limits::{GOAL_BYTES_MAX, RUN_RULES_MAX, SLOTS_MAX};
 use openwrap_contracts::method::{
     ApprovalResolveParams, ReplayParams, RunCommand, RunCreateParams, RunParams, Stopped, UndoParams,
 };
-use openwrap_contracts::run::{RunPhase, RunSummary};
+use openwrap_contracts::playbook::PlaybookNote;
+use openwrap_contracts::spend::Budget;
+use openwrap_contracts::run::{Project, RunPhase, RunSummary};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use openwrap_grants::Capability;
 use serde_json::Value;
@@ -24,8 +28,6 @@ use crate::system::utc_date;
 
 /// Attempts running at once unless asked for otherwise.
 const SLOTS_DEFAULT: u32 = 4;
-/// Capabilities given beforehand.
-const ALLOW_MAX: usize = 200;
 
 impl Core {
     async fn run(&self, run_id: &str) -> Outcome<RunSummary> {
@@ -62,23 +64,8 @@ async fn begin(call: &Call<'_>, params: RunCreateParams) -> Outcome<Value> {
     if goal.is_empty() || goal.len() > GOAL_BYTES_MAX {
         return Err(Fault::invalid(format!("goal must have 1 to {GOAL_BYTES_MAX} bytes")));
     }
-    let slots = params.slots.unwrap_or(SLOTS_DEFAULT);
-    if slots == 0 || slots as usize > SLOTS_MAX {
-        return Err(Fault::invalid(format!("slots must be 1 to {SLOTS_MAX}")));
-    }
-    if params.allow.len() > ALLOW_MAX {
-        return Err(Fault::invalid(format!("allow lists at most {ALLOW_MAX} capabilities")));
-    }
-    let allow: Outcome<Vec<String>> = params
-        .allow
-        .iter()
-        .map(|text| Capability::parse(text).map(|capability| capability.to_string()))
-        .collect();
     let project = core.project(&params.project_id).await?;
-    // From the request's own id, so that a repeat after a restart finds the run instead of starting another.
-    let identity = format!("{} {}", caller(&call.actor), params.request_id);
-    let run_id = format!("run_{}", &sha256_hex(identity.as_bytes())[..16]);
-    if let Ok(known) = core.run(&run_id).await {
+    if let Ok(known) = core.run(&run_id(call, &params.request_id)).await {
         return written(&known);
     }
     let model = core.chosen_model(&params.model).await?;
@@ -86,22 +73,89 @@ async fn begin(call: &Call<'_>, params: RunCreateParams) -> Outcome<Value> {
         Some(follows) => Some(crate::steering::follow_note(core, &project.project_id, follows).await?),
         None => None,
     };
-    core.runs
-        .create(NewRun {
-            run_id: run_id.clone(),
-            project_id: project.project_id,
-            project_path: PathBuf::from(project.path),
-            goal,
-            run_date: utc_date(core.ports.clock.now_ms()),
-            model,
-            slots,
-            approve: params.approve,
-            allow: allow?,
-            follows,
-            actor: call.actor.clone(),
-        })
-        .await?;
-    written(&core.run(&run_id).await?)
+    let budget = core.budget_for(params.budget, &model).await?;
+    let asked = Asked {
+        request_id: params.request_id,
+        project,
+        goal,
+        model,
+        approve: params.approve,
+        slots: params.slots,
+        allow: params.allow,
+        deny: params.deny,
+        follows,
+        budget,
+        playbook: None,
+    };
+    asked.begin(call).await
+}
+
+/// From the request's own id, so that a repeat after a restart finds the run instead of starting another.
+fn run_id(call: &Call<'_>, request_id: &str) -> String {
+    let identity = format!("{} {request_id}", caller(&call.actor));
+    format!("run_{}", &sha256_hex(identity.as_bytes())[..16])
+}
+
+/// A run as it is asked for, by a goal or by a playbook.
+pub(crate) struct Asked {
+    pub request_id: String,
+    pub project: Project,
+    pub goal: String,
+    pub model: String,
+    pub approve: ApprovePolicy,
+    pub slots: Option<u32>,
+    pub allow: Vec<String>,
+    pub deny: Vec<String>,
+    pub follows: Option<FollowNote>,
+    pub budget: Option<Budget>,
+    pub playbook: Option<PlaybookNote>,
+}
+
+impl Asked {
+    /// Starts it, unless the request did before.
+    pub async fn begin(self, call: &Call<'_>) -> Outcome<Value> {
+        let core = call.core;
+        let slots = self.slots.unwrap_or(SLOTS_DEFAULT);
+        if slots == 0 || slots as usize > SLOTS_MAX {
+            return Err(Fault::invalid(format!("slots must be 1 to {SLOTS_MAX}")));
+        }
+        let allow = capabilities("allow", &self.allow)?;
+        let deny = capabilities("deny", &self.deny)?;
+        let run_id = run_id(call, &self.request_id);
+        if let Ok(known) = core.run(&run_id).await {
+            return written(&known);
+        }
+        core.runs
+            .create(NewRun {
+                run_id: run_id.clone(),
+                project_id: self.project.project_id,
+                project_path: PathBuf::from(self.project.path),
+                goal: self.goal,
+                run_date: utc_date(core.ports.clock.now_ms()),
+                model: self.model,
+                slots,
+                approve: self.approve,
+                allow,
+                deny,
+                follows: self.follows,
+                budget: self.budget,
+                playbook: self.playbook,
+                actor: call.actor.clone(),
+            })
+            .await?;
+        written(&core.run(&run_id).await?)
+    }
+}
+
+/// Capabilities in normal form.
+fn capabilities(what: &str, texts: &[String]) -> Outcome<Vec<String>> {
+    if texts.len() > RUN_RULES_MAX {
+        return Err(Fault::invalid(format!(
+            "{what} lists at most {RUN_RULES_MAX} capabilities"
+        )));
+    }
+    let parsed = |text: &String| Capability::parse(text).map(|capability| capability.to_string());
+    texts.iter().map(parsed).collect()
 }
 
 pub(crate) async fn get(call: &Call<'_>) -> Outcome<Value> {

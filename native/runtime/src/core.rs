@@ -26,10 +26,12 @@ use serde_json::Value;
 use crate::devices::DeviceFile;
 use crate::following::Following;
 use crate::ground::Ground;
+use crate::labelled::KnownOrigins;
 use crate::mcp::Mcp;
 use crate::rehearsal::Rehearsal;
 use crate::remote::Remote;
 use crate::requests::Requests;
+use crate::routes::RouteTable;
 use crate::runs::Runs;
 use crate::stream::{FrameSink, TextFrames, feed};
 use crate::system::SystemRandom;
@@ -63,6 +65,9 @@ pub struct CoreConfig {
     /// (`documents.tools.json`).
     #[serde(default)]
     pub toolkit_paths: Vec<PathBuf>,
+    /// The product's playbooks, each a folder with its `playbook.ts`.
+    #[serde(default)]
+    pub playbooks_dir: Option<PathBuf>,
     /// The workers' browser, when it lies where it is not looked for.
     #[serde(default)]
     pub browser_path: Option<PathBuf>,
@@ -85,6 +90,7 @@ pub struct Core {
     pub(crate) egress: Arc<Egress>,
     pub(crate) fabric: Arc<ModelFabric>,
     pub(crate) rehearsal: Arc<Rehearsal>,
+    pub(crate) routes: Arc<RouteTable>,
     pub(crate) runs: Arc<Runs>,
     pub(crate) following: Arc<Following>,
     pub(crate) requests: Requests,
@@ -133,9 +139,12 @@ impl Core {
         let views = ground.views(&config, &servers)?;
         let models = ground.models(&config);
         let previews = ground.previews(&config).await?;
-        let tools = ground.tools(&config, &servers, &previews, &models.all);
+        let tools = ground.tools(&config, &servers, &previews);
         let gateway = ground.gateway(change(tools), &views)?;
         let text = TextFrames::new();
+        let routes = RouteTable::new(&config.workflow, Arc::clone(&models.fabric));
+        let following = Following::open(Arc::clone(&store)).await?;
+        let origins = KnownOrigins::new(Arc::clone(&following), Arc::clone(&views));
         let ports = Ports {
             ledger: Arc::clone(&ground.ledger),
             blobs: Arc::clone(&ground.blobs),
@@ -145,14 +154,22 @@ impl Core {
             text: Arc::clone(&text) as _,
             clock: Arc::clone(&ground.clock),
             ids: Arc::clone(&ground.ids),
+            routes: Arc::clone(&routes) as _,
             sessions: Some(Arc::clone(&ground.sessions) as Arc<dyn Sessions>),
+            scripts: Arc::new(ground.scripts.clone()),
+            origins,
         };
-        let runs = Runs::new(ports.clone(), Arc::new(config.workflow.clone())).await?;
+        let runs = Runs::new(
+            ports.clone(),
+            Arc::new(config.workflow.clone()),
+            Arc::clone(&ground.engines),
+        )
+        .await?;
         let closing = CancellationToken::new();
         previews.follow(&runs, &*ground.ledger, closing.clone());
         let core = Arc::new(Self {
             access: open_access(&config, &ground.clock)?,
-            following: Following::open(Arc::clone(&store)).await?,
+            following,
             requests: Requests::default(),
             closing,
             config,
@@ -162,6 +179,7 @@ impl Core {
             egress: ground.egress,
             fabric: models.fabric,
             rehearsal: models.rehearsal,
+            routes,
             runs,
             mcp: Mcp::new(servers, gateway),
             sessions: ground.sessions,
@@ -180,6 +198,7 @@ impl Core {
         })
         .await?;
         self.load_providers().await?;
+        self.load_routes().await?;
         self.load_mcp().await?;
         self.following.follow(self.closing.clone());
         if self.config.take_up && self.missing_for_runs().is_none() {

@@ -18,6 +18,7 @@ use openwrap_views::{ViewConfig, ViewStore};
 
 use crate::core::{CoreConfig, Tools};
 use crate::folders;
+use crate::live::LiveEngines;
 use crate::mcp::McpParts;
 use crate::networks::GrantedNetworks;
 use crate::previews::{PreviewConfig, PreviewServers};
@@ -38,6 +39,8 @@ pub(crate) struct Ground {
     pub spawner: Arc<dyn Spawner>,
     pub egress: Arc<Egress>,
     pub sessions: Arc<SessionRegistry>,
+    pub engines: Arc<LiveEngines>,
+    pub scripts: openwrap_script::Engine,
 }
 
 /// Every way to a model.
@@ -72,6 +75,8 @@ impl Ground {
             owner,
             spawner,
             egress,
+            engines: Arc::default(),
+            scripts: openwrap_script::Engine::default(),
         })
     }
 
@@ -144,7 +149,6 @@ impl Ground {
         config: &CoreConfig,
         servers: &Arc<McpServers>,
         previews: &Arc<PreviewServers>,
-        models: &Arc<dyn Models>,
     ) -> Tools {
         let sessions = || Arc::clone(&self.sessions) as Arc<dyn Sessions>;
         let shells = ShellPorts {
@@ -155,16 +159,14 @@ impl Ground {
             tools_owner: self.owner,
         };
         let vision = ModelVision {
-            models: Arc::clone(models),
-            ledger: Arc::clone(&self.ledger),
-            blobs: Arc::clone(&self.blobs),
-            clock: Arc::clone(&self.clock),
+            engines: Arc::clone(&self.engines),
         };
         let mut tools = openwrap_toolbox::tools_with_terminals(Arc::clone(&self.spawner), toolbox, shells);
         tools.extend(openwrap_toolbox::reaching_tools(
             Arc::new(vision),
             Arc::clone(previews) as _,
         ));
+        tools.push(Arc::new(openwrap_script::CodeRun::new(self.scripts.clone())));
         tools.extend(servers.built_in_tools());
         tools.extend(crate::browsing::browser_tools(
             config,

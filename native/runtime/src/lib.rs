@@ -1,24 +1,30 @@
 //! Joins the parts, nothing else. The only crate that names concrete types of the others.
 
+mod asking;
 mod audit;
 mod admission;
 mod browsing;
+mod budgets;
 mod changes;
 mod commands;
 pub mod core;
 mod devices;
+pub mod fabric;
 mod files;
 mod folders;
 mod following;
 mod ground;
 mod inspect;
+mod labelled;
 mod library;
+mod live;
 mod mcp;
 mod methods;
 mod networks;
 mod node_server;
 mod open_streams;
 pub mod overview;
+mod playbooks;
 mod preview;
 mod previews;
 mod projects;
@@ -27,6 +33,7 @@ mod rehearsal;
 mod remote;
 mod replaying;
 mod requests;
+mod routes;
 mod runs;
 mod server_views;
 pub mod sessions;

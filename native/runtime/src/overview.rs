@@ -2,14 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use openwrap_agent::spending::SpendingFold;
 use openwrap_contracts::event::{Event, Fact};
+use openwrap_contracts::fabric::RouteRule;
 use openwrap_contracts::grant::ApprovePolicy;
 use openwrap_contracts::mcp::McpServer;
 use openwrap_contracts::model::ProviderConfig;
+use openwrap_contracts::playbook::PlaybookNote;
 use openwrap_contracts::run::{DisabledFeature, Overview, PendingApproval, Project, RunPhase, RunStatus, RunSummary};
 use openwrap_contracts::spawn::{SandboxLevel, SandboxReport, UidMode};
+use openwrap_contracts::spend::{Budget, Spending};
 use serde::{Deserialize, Serialize};
 
+use crate::labelled::LabelFold;
 use crate::library::LibraryFold;
 
 /// Folded state; kept as a snapshot so that a start does not read the whole ledger.
@@ -17,11 +22,20 @@ use crate::library::LibraryFold;
 #[serde(rename_all = "camelCase")]
 pub struct OverviewFold {
     pub sequence: u64,
+    /// Text from outside in projects.
+    pub labelled: LabelFold,
     pub projects: BTreeMap<String, Project>,
     pub runs: BTreeMap<u32, RunSummary>,
     numbers: BTreeMap<String, u32>,
     approvals: BTreeMap<String, PendingApproval>,
     pub providers: BTreeMap<String, ProviderConfig>,
+    #[serde(default)]
+    pub routes: BTreeMap<String, RouteRule>,
+    #[serde(default)]
+    pub default_budget: Option<Budget>,
+    /// Of runs under way.
+    #[serde(default)]
+    spending: BTreeMap<String, SpendingFold>,
     sandbox: Option<SandboxReport>,
     /// Plan size by run, counted anew with each accepted version.
     retired: BTreeMap<String, u32>,
@@ -47,6 +61,7 @@ impl OverviewFold {
     /// Folds one event.
     pub fn apply(&mut self, sequence: u64, event: &Event) {
         self.sequence = sequence;
+        self.labelled.apply(event);
         self.library.apply(event);
         match &event.fact {
             Fact::ProjectOpened { name, path } => {
@@ -65,14 +80,30 @@ impl OverviewFold {
             Fact::ProviderRemoved { provider_id } => {
                 self.providers.remove(provider_id);
             }
+            Fact::RouteSet { route } => {
+                self.routes.insert(route.rule_id.clone(), route.clone());
+            }
+            Fact::RouteRemoved { rule_id } => {
+                self.routes.remove(rule_id);
+            }
+            Fact::BudgetDefaultSet { budget } => self.default_budget = *budget,
             Fact::McpServerAdded { .. }
             | Fact::McpServerRemoved { .. }
             | Fact::McpServerApproved { .. }
             | Fact::McpServerChanged { .. } => self.apply_mcp(&event.fact),
             Fact::SandboxProbed { report } => self.sandbox = Some(report.clone()),
             Fact::RunCreated {
-                goal, model, approve, ..
-            } => self.create(sequence, event, goal, model, *approve),
+                goal,
+                model,
+                approve,
+                playbook,
+                budget,
+                ..
+            } => {
+                self.create(sequence, event, goal, model, *approve);
+                self.give_budget(event, *budget);
+                self.name_playbook(playbook.as_ref());
+            }
             _ => self.apply_run(sequence, event),
         }
     }
@@ -135,8 +166,25 @@ impl OverviewFold {
             artifacts: Vec::new(),
             first_sequence: u32::try_from(sequence).unwrap_or(u32::MAX),
             undone: false,
+            budget: None,
+            spending: Spending::default(),
+            playbook: None,
         };
         self.runs.insert(number, summary);
+    }
+
+    /// Of the newest run.
+    fn name_playbook(&mut self, playbook: Option<&PlaybookNote>) {
+        if let (Some(note), Some(mut run)) = (playbook, self.runs.last_entry()) {
+            run.get_mut().playbook = Some(note.name.clone());
+        }
+    }
+
+    fn give_budget(&mut self, event: &Event, budget: Option<Budget>) {
+        let number = event.run_id.as_ref().and_then(|run_id| self.numbers.get(run_id));
+        if let Some(run) = number.and_then(|number| self.runs.get_mut(number)) {
+            run.budget = budget;
+        }
     }
 
     fn apply_run(&mut self, sequence: u64, event: &Event) {
@@ -145,7 +193,17 @@ impl OverviewFold {
         let Some(run) = self.numbers.get(run_id).and_then(|number| self.runs.get_mut(number)) else {
             return;
         };
+        let counted = matches!(
+            event.fact,
+            Fact::ModelRequested { .. } | Fact::ModelFinished { .. } | Fact::RunFinished { .. }
+        );
+        if counted {
+            let fold = self.spending.entry(run_id.clone()).or_default();
+            fold.apply(event);
+            run.spending = fold.total;
+        }
         match &event.fact {
+            Fact::BudgetSet { budget } => run.budget = *budget,
             Fact::PlanProposed { plan, .. } => {
                 run.phase = RunPhase::Review;
                 if run.tasks_total == 0 {
@@ -185,6 +243,7 @@ impl OverviewFold {
                 run.status = *status;
                 run.phase = RunPhase::Finished;
                 run.ended_at = Some(event.at);
+                self.spending.remove(run_id);
                 run.run_digest.clone_from(run_digest);
                 run.answer.clone_from(answer);
                 run.artifacts.clone_from(artifacts);
@@ -277,6 +336,8 @@ impl OverviewFold {
             runs: self.runs.values().rev().cloned().collect(),
             approvals,
             providers: self.providers.values().cloned().collect(),
+            routes: crate::routes::ordered(self.routes.values().cloned().collect()),
+            default_budget: self.default_budget,
             sandbox: self.sandbox.clone().unwrap_or_else(unprobed),
             disabled,
         }

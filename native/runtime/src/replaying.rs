@@ -7,7 +7,7 @@ use std::sync::Arc;
 use openwrap_agent::desk::Rules;
 use openwrap_agent::engine::{Engine, Ports, RunSpec};
 use openwrap_agent::journal::Journal;
-use openwrap_agent::replay::{MemoryLedger, Recorded, RecordedApprover, RecordedModels};
+use openwrap_agent::replay::{MemoryLedger, Recorded, RecordedApprover, RecordedModels, RecordedOrigins, RecordedRoutes};
 use openwrap_agent::run::Run;
 use openwrap_agent::state::RunState;
 use openwrap_contracts::canonical::canonical_hash;
@@ -78,11 +78,13 @@ impl Replay {
         let mut ports = self.ports.clone();
         ports.models = RecordedModels::new(Arc::clone(recorded)) as Arc<dyn Models>;
         ports.ledger = Arc::clone(journal) as Arc<dyn Ledger>;
+        ports.origins = RecordedOrigins::new(Arc::clone(recorded)) as _;
         ports.sessions = None;
+        ports.routes = Arc::new(RecordedRoutes(self.state.routes.clone()));
         let (_, paused) = watch::channel(false);
         let rules = Rules {
             policy: self.approve,
-            denies: self.workflow.policy.deny.clone(),
+            denies: crate::runs::denies(&self.workflow, &self.state),
         };
         Engine {
             ports,
@@ -103,6 +105,7 @@ impl Replay {
             cancel: stop,
             paused,
             steps: Arc::default(),
+            account: None,
         }
     }
 
@@ -116,6 +119,11 @@ impl Replay {
             project_hash: self.state.project_hash.clone(),
             workflow_hash: self.state.workflow_hash.clone(),
             follows: self.state.follows.clone(),
+            budget: None,
+            routes: self.state.routes_before.clone(),
+            playbook: self.state.playbook.clone(),
+            deny: self.state.deny.clone(),
+            labelled: self.state.labelled.clone(),
         };
         let actor = openwrap_contracts::identity::Actor::core("replay");
         let mut events = vec![journal.event(actor.clone(), created)];

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use openwrap_agent::budget::Account;
 use openwrap_agent::desk::{Desk, Rules};
 use openwrap_agent::engine::{Engine, Ports, RunSpec};
 use openwrap_agent::journal::Journal;
@@ -17,11 +18,15 @@ use openwrap_contracts::event::{Event, Fact, FailureNote, FollowNote};
 use openwrap_contracts::grant::{ApprovePolicy, Decision, Grant, Holder};
 use openwrap_contracts::identity::{Actor, StepRef};
 use openwrap_contracts::limits::{PAGE_EVENTS_MAX, RUNS_MAX};
-use openwrap_contracts::ports::{CancellationToken, Ledger};
+use openwrap_contracts::playbook::PlaybookNote;
+use openwrap_contracts::ports::{Approver, CancellationToken, Ledger};
 use openwrap_contracts::run::{RunStatus, RunSummary};
+use openwrap_contracts::spend::Budget;
 use openwrap_contracts::workflow::Workflow;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::live::LiveEngines;
 
 /// Longest wait of a closing core for its attempts.
 const SHUT_DOWN_MAX: Duration = Duration::from_secs(2);
@@ -32,6 +37,8 @@ pub struct Runs {
     workflow: Arc<Workflow>,
     workflow_hash: String,
     live: Mutex<HashMap<String, Live>>,
+    /// Their engines, for tools that ask models.
+    engines: Arc<LiveEngines>,
     /// Counts runs that came to their end.
     ended: watch::Sender<u64>,
 }
@@ -55,7 +62,10 @@ pub struct NewRun {
     pub slots: u32,
     pub approve: ApprovePolicy,
     pub allow: Vec<String>,
+    pub deny: Vec<String>,
     pub follows: Option<FollowNote>,
+    pub budget: Option<Budget>,
+    pub playbook: Option<PlaybookNote>,
     pub actor: Actor,
 }
 
@@ -64,7 +74,7 @@ impl Runs {
     ///
     /// # Errors
     /// `INTERNAL` when the workflow has no canonical form; as `Blobs::put`.
-    pub async fn new(ports: Ports, workflow: Arc<Workflow>) -> Outcome<Arc<Self>> {
+    pub async fn new(ports: Ports, workflow: Arc<Workflow>, engines: Arc<LiveEngines>) -> Outcome<Arc<Self>> {
         // Kept as content: a run goes on, and is replayed, under the workflow it was created with.
         let bytes = openwrap_contracts::canonical::canonical_bytes(&*workflow)?;
         let workflow_hash = ports.blobs.put(Bytes::from(bytes)).await?;
@@ -73,6 +83,7 @@ impl Runs {
             workflow,
             workflow_hash,
             live: Mutex::new(HashMap::new()),
+            engines,
             ended: watch::Sender::new(0),
         }))
     }
@@ -118,6 +129,8 @@ impl Runs {
             .views
             .accept_base(new.run_id.clone(), new.project_path.clone())
             .await?;
+        let origins = &self.ports.origins;
+        let labelled = origins.labelled(new.project_id.clone(), project_hash.clone(), 0).await?;
         let created = Fact::RunCreated {
             goal: new.goal.clone(),
             run_date: new.run_date.clone(),
@@ -127,6 +140,11 @@ impl Runs {
             project_hash,
             workflow_hash: self.workflow_hash.clone(),
             follows: new.follows.clone(),
+            budget: new.budget,
+            routes: self.ports.routes.fixed(&new.model).await?,
+            playbook: new.playbook.clone(),
+            deny: new.deny.clone(),
+            labelled,
         };
         let journal = self.journal(&new.run_id, &new.project_id, RunState::default());
         let mut events = vec![journal.event(new.actor.clone(), created)];
@@ -183,23 +201,27 @@ impl Runs {
             Arc::clone(&self.ports.ids),
             Rules {
                 policy: spec.approve,
-                denies: workflow.policy.deny.clone(),
+                denies: denies(&workflow, &journal.state()),
             },
             outbox.clone(),
         );
         let cancel = CancellationToken::new();
         let (pause, paused) = watch::channel(false);
         let run_id = spec.run_id.clone();
+        let approver = Arc::clone(&desk) as Arc<dyn Approver>;
+        let account = Account::new(Arc::clone(&journal), Arc::clone(&approver), outbox.clone());
         let engine = Arc::new(Engine {
             ports: self.ports.clone(),
             spec,
             workflow,
             journal,
-            approver: Arc::clone(&desk) as Arc<dyn openwrap_contracts::ports::Approver>,
+            approver,
             cancel: cancel.clone(),
             paused,
             steps: desk.steps(),
+            account: Some(account),
         });
+        self.engines.insert(&engine);
         let live = Live {
             outbox: outbox.clone(),
             desk: Arc::clone(&desk),
@@ -219,6 +241,7 @@ impl Runs {
                 // What this does not end goes with the process; it is no reason to keep the run.
                 let _ = tokio::time::timeout(SHUT_DOWN_MAX, sessions.close_all(&run_id, None)).await;
             }
+            runs.engines.remove(&run_id);
             if journal.state().finished.is_some() {
                 // Views left over are swept at the next start as well.
                 let _ = runs.ports.views.drop_run(run_id.clone()).await;
@@ -312,6 +335,14 @@ impl Runs {
         self.live(run_id)?.desk.resolve(approval_id, decision, actor).await
     }
 
+    /// Sets what the run may spend; what was asked about it is answered by that.
+    ///
+    /// # Errors
+    /// As `Desk::set_budget`; `INVALID_STATE` when the run is not under way.
+    pub async fn set_budget(&self, run_id: &str, budget: Option<Budget>, actor: Actor) -> Outcome<()> {
+        self.live(run_id)?.desk.set_budget(budget, actor).await
+    }
+
     /// Nothing new starts until resumed.
     ///
     /// # Errors
@@ -390,6 +421,11 @@ impl Runs {
         // An attempt that does not come to its end is cut off with the process.
         let _ = tokio::time::timeout(SHUT_DOWN_MAX, wait).await;
     }
+}
+
+/// What nobody gets in a run: by its workflow, and by who started it.
+pub(crate) fn denies(workflow: &Workflow, state: &RunState) -> Vec<String> {
+    workflow.policy.deny.iter().chain(&state.deny).cloned().collect()
 }
 
 fn spec_of(new: &NewRun) -> RunSpec {

@@ -23,6 +23,10 @@ impl Run {
             if self.ending.is_some() || state.stopping.is_some() {
                 return Err(Fault::new(ErrorCode::InvalidState, "the run is ending"));
             }
+            if state.playbook.is_some() {
+                let message = "a playbook carries out this run, which reads no messages";
+                return Err(Fault::new(ErrorCode::InvalidState, message).with_hint("Pause or stop the run instead."));
+            }
             if state.sent.len() >= RUN_MESSAGES_MAX {
                 return Err(Fault::new(
                     ErrorCode::LimitExceeded,

@@ -283,6 +283,7 @@ impl World {
             },
             cancel: CancellationToken::new(),
             network: self.network(),
+            nested: None,
         }
     }
 

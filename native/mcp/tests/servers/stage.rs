@@ -257,6 +257,7 @@ impl Stage {
             cancel: CancellationToken::new(),
             project_id: "p".to_owned(),
             network: Network::None,
+            nested: None,
         }
     }
 

@@ -109,6 +109,7 @@ fn call(view: &View, step: u32) -> ToolCall {
         file_labels: Vec::new(),
         head: false,
         beside: false,
+        nested: None,
     }
 }
 
@@ -137,6 +138,7 @@ pub async fn measure_client(parts: &Parts, entry: &Path) {
             step: call.step,
             cancel: CancellationToken::new(),
             network: Network::None,
+            nested: None,
         };
         let started = Instant::now();
         let output = echo.run(input).await.unwrap();
