@@ -81,6 +81,7 @@ type NotOfRuns = EventOf<
   | "budget_default_set"
   | "secret_stored"
   | "secret_removed"
+  | "file_upload_requested"
   | "launch_link_issued"
   | "record_kept"
   | "signed_in"
