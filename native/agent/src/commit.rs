@@ -65,6 +65,7 @@ async fn commit(engine: &Engine, task_id: &str) -> Outcome<CommitOutcome> {
         let fact = Fact::CommitRequested {
             change_set_hash: change_set_hash.clone(),
             commit_hash,
+            labelled: engine.journal.state().left_labelled((task_id, attempt), &changes),
         };
         engine.journal.note_at(Actor::core("views"), &place, fact).await?;
         if changes.is_empty() {

@@ -4,13 +4,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use openwrap_contracts::canonical::{canonical_bytes, canonical_hash};
-use openwrap_contracts::event::{BaseNote, Event, Fact, StoredEvent};
+use openwrap_contracts::event::{BaseNote, Event, Fact, LabelledFiles, StoredEvent};
 use openwrap_contracts::fabric::FixedRoute;
 use openwrap_contracts::grant::{ApprovePolicy, Decision, EffectiveDecision, Grant, Question, QuestionKind, Scope};
 use openwrap_contracts::identity::{Actor, StepRef};
 use openwrap_contracts::model::{ModelCall, ModelReply, Usage};
 use openwrap_contracts::ports::{
-    Approver, Blobs, CancellationToken, Ledger, Models, ObservedResult, Routes, Tail, Task, TextSink, Told,
+    Approver, Blobs, CancellationToken, FileOrigins, Ledger, Models, ObservedResult, Routes, Tail, Task, TextSink, Told,
 };
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use tokio::sync::broadcast;
@@ -236,6 +236,28 @@ pub struct RecordedRoutes(pub Vec<FixedRoute>);
 impl Routes for RecordedRoutes {
     fn fixed<'a>(&'a self, _model: &'a str) -> Task<'a, Outcome<Vec<FixedRoute>>> {
         Box::pin(async { Ok(self.0.clone()) })
+    }
+}
+
+/// Which files held text from outside, from the record.
+pub struct RecordedOrigins {
+    recorded: Arc<Recorded>,
+}
+
+impl RecordedOrigins {
+    #[must_use]
+    pub fn new(recorded: Arc<Recorded>) -> Arc<Self> {
+        Arc::new(Self { recorded })
+    }
+}
+
+impl FileOrigins for RecordedOrigins {
+    fn labelled(&self, _project_id: String, _base_hash: String, version: u32) -> Task<'_, Outcome<Vec<LabelledFiles>>> {
+        let plans = &self.recorded.state.plans;
+        let accepted = plans.iter().find(|plan| plan.version == version).and_then(|plan| plan.accepted.as_ref());
+        let known = accepted.map_or(&self.recorded.state.labelled, |accepted| &accepted.labelled);
+        let known = known.clone();
+        Box::pin(async move { Ok(known) })
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::overview::OverviewFold;
 
 /// Name of the snapshot; a fold of another shape gets another name.
-const SNAPSHOT: &str = "overview/2";
+const SNAPSHOT: &str = "overview/3";
 
 /// Follows the ledger.
 pub struct Following {

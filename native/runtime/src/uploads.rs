@@ -59,12 +59,17 @@ impl Core {
                 format!("the file is larger than {UPLOAD_BYTES_MAX} bytes"),
             ));
         }
-        let fact = Fact::FileUploaded {
+        let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let checksum = sha256_hex(&bytes);
+        // Known as text from outside before any run can find it in the project.
+        let requested = Fact::FileUploadRequested {
             path: path.clone(),
-            size: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-            checksum: sha256_hex(&bytes),
+            size,
+            checksum: checksum.clone(),
         };
-        place(project, path, bytes).await?;
+        self.note_as(actor.clone(), Some(project_id.clone()), requested).await?;
+        place(project, path.clone(), bytes).await?;
+        let fact = Fact::FileUploaded { path, size, checksum };
         let sequence = self.note_as(actor, Some(project_id), fact).await?;
         written(&Done { sequence })
     }
