@@ -2728,7 +2728,7 @@ export interface ProviderParams {
 
 /**
  * `sealed`: the key, sealed as for `secret.store` under the provider's `authRef`, used for this question and not kept. Without it the
- * key that is kept serves, at the address it was kept for only.
+ * key that is kept serves, at the address it was kept for only. Without models the first that the server lists is asked.
  */
 export interface ProviderTestParams {
   provider: ProviderConfig;

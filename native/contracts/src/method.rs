@@ -239,7 +239,7 @@ wire! {
     ApprovalResolveParams { request_id: String, approval_id: String, decision: Decision }
     ProviderParams { provider_id: String }
     /// `sealed`: the key, sealed as for `secret.store` under the provider's `authRef`, used for this question and not kept. Without it the
-    /// key that is kept serves, at the address it was kept for only.
+    /// key that is kept serves, at the address it was kept for only. Without models the first that the server lists is asked.
     ProviderTestParams { provider: ProviderConfig, #[serde(default, skip_serializing_if = "Option::is_none")] sealed: Option<String> }
     /// In the order of a table of ports.
     LocalModelServers { servers: Vec<crate::model::LocalModelServer> }

@@ -32,6 +32,9 @@ pub trait Broker: Send + Sync {
     /// `EGRESS_DENIED`, `EGRESS_FAILED`, `TIMEOUT`, `CANCELED`.
     fn connect(&self, target: Target, end: OwnedFd, cancel: CancellationToken) -> Task<'_, Outcome<IpAddr>>;
 
+    /// Ends the connections whose targets are not granted any more.
+    fn look_again(&self) {}
+
     /// Serves HTTP proxying (absolute-form requests and `CONNECT`) on `end` until it is closed, deciding each request by itself.
     fn proxy(&self, end: OwnedFd, cancel: CancellationToken) -> Task<'_, ()>;
 }
