@@ -109,6 +109,17 @@ fn check(provider: &ProviderConfig) -> Outcome<Endpoint> {
     endpoint(&provider.base_url)
 }
 
+/// As [`check`]; but no model need be known yet: the first one that the server lists is asked then.
+fn check_trial(provider: &ProviderConfig) -> Outcome<Endpoint> {
+    if !provider.model_ids.is_empty() {
+        return check(provider);
+    }
+    check(&ProviderConfig {
+        model_ids: vec![String::from("listed")],
+        ..provider.clone()
+    })
+}
+
 fn check_secret_name(name: &str) -> Outcome<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/');
     if name.is_empty() || name.len() > 100 || !name.chars().all(plain) {
@@ -198,7 +209,7 @@ pub(crate) async fn remove(call: &Call<'_>) -> Outcome<Value> {
 /// Tries a provider out with the key that came along, else with the one kept for it.
 pub(crate) async fn test(call: &Call<'_>) -> Outcome<Value> {
     let ProviderTestParams { provider, sealed } = call.read()?;
-    check(&provider)?;
+    check_trial(&provider)?;
     let core = call.core;
     let key = key_for(core, &provider, sealed.as_deref()).await?;
     let rule = rule_for(&provider, TRIAL_PURPOSE)?;
