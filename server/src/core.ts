@@ -35,6 +35,11 @@ export interface Core {
   mayUpload(paramsJson: string, credentialsJson: string): Promise<void>;
   /** Puts a new file into a project; answers as `call` does. */
   upload(paramsJson: string, credentialsJson: string, bytes: Uint8Array): Promise<string>;
+  /**
+   * Opens the way for devices beyond this machine: JSON of `{ names, origins }` in, JSON of a certificate with its key and authority out, or
+   * `{}` when no names are given. Rejects with a `CoreFault`.
+   */
+  listenBeyond(beyondJson: string): Promise<string>;
   close(): Promise<void>;
 }
 

@@ -63,6 +63,7 @@ export async function openCore(config: Omit<CoreConfig, "disabled">): Promise<Co
     readFile: (params, credentials) => orFault(handle.readFile(params, credentials)),
     mayUpload: (params, credentials) => orFault(handle.mayUpload(params, credentials)),
     upload: (params, credentials, bytes) => orFault(handle.upload(params, credentials, Buffer.from(bytes))),
+    listenBeyond: (beyond) => orFault(handle.listenBeyond(beyond)),
     close: () => orFault(handle.close()),
   };
 }
@@ -94,6 +95,9 @@ function closedCore(disabled: { feature: string; switch: string }[], off: string
       throw new CoreFault(fault);
     },
     upload: async () => JSON.stringify({ error: fault }),
+    listenBeyond: async () => {
+      throw new CoreFault(fault);
+    },
     close: async () => {},
   };
 }

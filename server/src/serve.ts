@@ -1,15 +1,16 @@
-// A running server: sockets first, the core beside them, then the lock file that says "ready".
+// A running server: sockets first, the core beside them, the way in for other devices, then the lock file that says "ready".
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { LaunchLink } from "@openwrap/contracts";
+import type { LaunchLink, PairingOffer } from "@openwrap/contracts";
+import { Beyond } from "./beyond.ts";
 import type { Core } from "./core.ts";
 import { CoreFault } from "./core.ts";
 import { createListener } from "./http/app.ts";
 import { driveListener } from "./http/drive.ts";
-import { ownHosts } from "./http/guard.ts";
+import { type Door, ownHosts } from "./http/guard.ts";
 import { OpenStreams } from "./http/stream.ts";
-import { type Listening, listen } from "./listen.ts";
+import { listen } from "./listen.ts";
 import { ensureHome, freshToken, removeLock, startedTicks, writeLock } from "./lock-file.ts";
 import { type CoreConfig, productRoot, type Settings } from "./settings.ts";
 
@@ -21,7 +22,16 @@ export interface Serving {
   url: string;
   /** A one-time link, made when asked for. */
   launchLink(): Promise<string>;
+  /** How other devices come in, when they may: a pairing made now, which this tells once. */
+  pairing(): Promise<Pairing | undefined>;
   close(): Promise<void>;
+}
+
+export interface Pairing {
+  offer: PairingOffer;
+  origins: string[];
+  /** Of the local authority; nothing behind a proxy. */
+  fingerprint: string | undefined;
 }
 
 /** Opens the core as configured by the settings; the workflow is compiled from `server/workflows` and the roles. */
@@ -42,7 +52,7 @@ export async function openConfigured(
     home: settings.home,
     work: settings.work,
     port,
-    origin: originOf(settings, port),
+    origin: originOf(port),
     cliToken,
     spawnerPath: join(root, "native/bindings/openwrap-spawner"),
     rehearsalPath: join(root, "toolkits/rehearsal/dist/rehearsal.mjs"),
@@ -53,6 +63,7 @@ export async function openConfigured(
     takeUp,
     ...(process.env.OPENWRAP_BROWSER ? { browserPath: process.env.OPENWRAP_BROWSER } : {}),
     toolkitPaths: toolkitBundles(root),
+    playbooksDir: join(root, "toolkits/playbooks"),
   });
 }
 
@@ -62,10 +73,13 @@ function toolkitBundles(root: string): string[] {
   return bundles.filter((bundle) => existsSync(bundle.replace(/\.mjs$/, ".tools.json")));
 }
 
-function originOf(settings: Settings, port: number): string {
-  const named = settings.hosts[0];
-  const beyondLoopback = settings.addresses.some((address) => address !== "127.0.0.1" && address !== "::1");
-  return named !== undefined && beyondLoopback ? `https://${named}` : `http://localhost:${port}`;
+/** Of this machine: launch links work here only. */
+function originOf(port: number): string {
+  return `http://localhost:${port}`;
+}
+
+function doorOf(kind: Door["kind"], proxies: string[] = []): Door {
+  return { kind, hosts: new Set(), proxies: new Set(proxies) };
 }
 
 export async function serve(settings: Settings, openCore?: OpenCore): Promise<Serving> {
@@ -73,21 +87,27 @@ export async function serve(settings: Settings, openCore?: OpenCore): Promise<Se
   const token = freshToken();
   const streams = new OpenStreams();
   let core: Promise<Core> | undefined;
-  const rules = { hosts: new Set<string>() as ReadonlySet<string> };
+  let beyond: Beyond | undefined;
   const opened = () =>
     core ??
     Promise.reject(new CoreFault({ code: "INVALID_STATE", message: "the core is not open yet", hint: "Try again." }));
   const page = join(productRoot(), "web/dist");
-  const listening = await listen(settings.addresses, settings.port, {
-    listener: createListener({ core: opened, rules, page, streams }),
-    upgrade: driveListener(opened, rules, streams),
+  const answering = (door: Door) => ({
+    listener: createListener({ core: opened, door, page, streams, trust: () => beyond?.trust() }),
+    upgrade: driveListener(opened, door, streams),
   });
+  const here = doorOf("loopback");
+  const listening = await listen(settings.addresses, settings.port, answering(here));
   const { port } = listening;
-  rules.hosts = ownHosts(port, settings.hosts);
+  here.hosts = ownHosts(port);
   core = openConfigured(settings, port, token, true, openCore);
-  const url = originOf(settings, port);
+  const url = originOf(port);
   try {
-    await core;
+    const open = await core;
+    if (settings.beyond) {
+      const door = doorOf(settings.beyond.proxies.length > 0 ? "proxy" : "tls", settings.beyond.proxies);
+      beyond = await Beyond.open({ settings: settings.beyond, port, core: open, door, answering: answering(door) });
+    }
     const ticks = startedTicks(process.pid);
     writeLock(settings.home, {
       pid: process.pid,
@@ -97,31 +117,36 @@ export async function serve(settings: Settings, openCore?: OpenCore): Promise<Se
       ...(ticks === undefined ? {} : { startedTicks: ticks }),
     });
   } catch (error) {
-    await listening.close();
+    await Promise.all([listening.close(), beyond?.close()]);
     throw error;
   }
+  const asked = async <T>(method: string, params: object): Promise<T | undefined> => {
+    const answer = await (await opened()).call(method, JSON.stringify(params), JSON.stringify({ cliToken: token }));
+    const { ok, error } = JSON.parse(answer) as { ok?: T; error?: CoreFault["fault"] };
+    if (error) throw new CoreFault(error);
+    return ok;
+  };
   return {
     port,
     url,
-    launchLink: async () => {
-      const answer = await (await opened()).call("launch.create", "{}", JSON.stringify({ cliToken: token }));
-      const { ok, error } = JSON.parse(answer) as { ok?: LaunchLink; error?: CoreFault["fault"] };
-      if (error) throw new CoreFault(error);
-      return ok?.url ?? url;
+    launchLink: async () => (await asked<LaunchLink>("launch.create", {}))?.url ?? url,
+    pairing: async () => {
+      const offer = beyond && (await asked<PairingOffer>("pairing.offer", { role: "drive" }));
+      return beyond && offer && { offer, origins: beyond.origins, fingerprint: beyond.trust()?.fingerprint };
     },
-    close: () => shutDown(settings, listening, streams, core),
+    close: () => shutDown(settings, [listening, ...(beyond ? [beyond] : [])], streams, core),
   };
 }
 
 async function shutDown(
   settings: Settings,
-  listening: Listening,
+  listening: { close(): Promise<void> }[],
   streams: OpenStreams,
   core: Promise<Core> | undefined,
 ): Promise<void> {
   removeLock(settings.home, process.pid);
-  const closed = listening.close();
+  const closed = listening.map((one) => one.close());
   streams.endAll();
-  await closed;
+  await Promise.all(closed);
   await (await core)?.close();
 }

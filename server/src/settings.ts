@@ -1,6 +1,7 @@
 // Where things are, and what the environment says. Read once at start.
 
 import { existsSync } from "node:fs";
+import { isIP } from "node:net";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import type { Workflow } from "@openwrap/contracts";
@@ -29,6 +30,8 @@ export interface CoreConfig {
   browserPath?: string;
   /** Bundles of the toolkits that are MCP servers, each with its definitions beside it. */
   toolkitPaths: string[];
+  /** The product's playbooks, a folder each. */
+  playbooksDir: string;
 }
 
 /** Port of the app unless another is asked for. */
@@ -37,12 +40,23 @@ export const PORT_DEFAULT = 8642;
 export interface Settings {
   home: string;
   work: string;
-  /** 0: any free one. */
+  /** On this machine. 0: any free one. */
   port: number;
-  /** Addresses to listen on, in order; all on the same port. */
+  /** Addresses of this machine to listen on, in order; all on the same port. */
   addresses: string[];
-  /** Further `Host` values under which the app may be reached, besides localhost. */
+  /** The way in for other devices, when one is asked for. */
+  beyond?: BeyondSettings;
+}
+
+export interface BeyondSettings {
+  /** `0.0.0.0` or `::`: each address this machine has then. */
+  address: string;
+  /** None: as on this machine. */
+  port?: number;
+  /** Names under which devices reach it, `HOST` or `HOST:PORT`; the addresses where none is named. */
   hosts: string[];
+  /** Addresses of the proxies that have TLS; with none it is ours. */
+  proxies: string[];
 }
 
 /** The repository (or the installed package): the nearest folder above that holds the toolkits. */
@@ -62,34 +76,66 @@ function portOf(text: string, what: string): number {
 }
 
 const LOOPBACK = ["127.0.0.1", "::1"];
+const NAME = /^(?:[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)*$/;
 
 /** `ADDRESS`, `ADDRESS:PORT` or `[ADDRESS]:PORT`. */
 function listenOf(text: string): { address: string; port?: number } {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(text);
   const address = match?.[1] ?? match?.[2];
-  if (address === undefined)
-    throw new Error(`OPENWRAP_LISTEN: ${JSON.stringify(text)} is neither ADDRESS nor ADDRESS:PORT`);
+  const known = address === "localhost" || isIP(address ?? "") !== 0;
+  if (address === undefined || !known) {
+    throw new Error(
+      `OPENWRAP_LISTEN: ${JSON.stringify(text)} is neither ADDRESS nor ADDRESS:PORT, as 192.168.1.20:8642 or [::]:8642`,
+    );
+  }
   return match?.[3] === undefined ? { address } : { address, port: portOf(match[3], "OPENWRAP_LISTEN") };
 }
 
+function listOf(text: string | undefined): string[] {
+  const parts = (text ?? "").split(",").map((part) => part.trim().toLowerCase());
+  return parts.filter((part) => part !== "");
+}
+
+/** As a browser writes a host, with or without a port. */
+function checkHost(host: string): string {
+  const match = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::(\d{1,5}))?$/.exec(host);
+  const name = match?.[1] ?? "";
+  const known = name.startsWith("[") ? isIP(name.slice(1, -1)) === 6 : isIP(name) === 4 || NAME.test(name);
+  if (!known) throw new Error(`OPENWRAP_HOSTS: ${JSON.stringify(host)} is neither HOST nor HOST:PORT`);
+  if (match?.[2] !== undefined) portOf(match[2], "OPENWRAP_HOSTS");
+  return host;
+}
+
+function beyondOf(listen: { address: string; port?: number }, env: NodeJS.ProcessEnv): BeyondSettings | undefined {
+  const hosts = listOf(env.OPENWRAP_HOSTS).map(checkHost);
+  const proxies = listOf(env.OPENWRAP_PROXY);
+  const wrong = proxies.find((address) => isIP(address) === 0);
+  if (wrong !== undefined) throw new Error(`OPENWRAP_PROXY: ${JSON.stringify(wrong)} is no address`);
+  if (proxies.length > 0 && (hosts.length === 0 || listen.port === undefined)) {
+    throw new Error(
+      "OPENWRAP_PROXY needs OPENWRAP_HOSTS, the names the proxy serves, and OPENWRAP_LISTEN with a port of its own for it",
+    );
+  }
+  const address = listen.address === "localhost" ? "127.0.0.1" : listen.address;
+  if (proxies.length === 0 && LOOPBACK.includes(address)) return undefined;
+  return { address, hosts, proxies, ...(listen.port === undefined ? {} : { port: listen.port }) };
+}
+
 export function readSettings(
-  options: { home?: string; port?: string },
+  options: { home?: string; port?: string; listen?: string },
   env: NodeJS.ProcessEnv = process.env,
 ): Settings {
   const home = resolve(options.home ?? (env.OPENWRAP_HOME || join(homedir(), ".openwrap")));
   const work = resolve(env.OPENWRAP_WORK || `${home}-work`);
   if (work === home || work.startsWith(`${home}/`)) throw new Error("OPENWRAP_WORK must not lie in the data folder");
-  const hosts = (env.OPENWRAP_HOSTS ?? "")
-    .split(",")
-    .map((host) => host.trim().toLowerCase())
-    .filter((host) => host !== "");
-  const listen = env.OPENWRAP_LISTEN ? listenOf(env.OPENWRAP_LISTEN) : undefined;
-  const addresses = listen === undefined || listen.address === "localhost" ? LOOPBACK : [listen.address];
-  if (addresses.some((address) => !LOOPBACK.includes(address)) && hosts.length === 0) {
-    throw new Error(
-      "OPENWRAP_LISTEN beyond the loopback needs OPENWRAP_HOSTS: the names under which a proxy with TLS serves the app",
-    );
-  }
-  const port = options.port === undefined ? (listen?.port ?? PORT_DEFAULT) : portOf(options.port, "--port");
-  return { home, work, port, addresses, hosts };
+  const text = options.listen ?? env.OPENWRAP_LISTEN;
+  const listen = text ? listenOf(text) : undefined;
+  const beyond = listen && beyondOf(listen, env);
+  // A proxy's way in has a port of its own; else the same port is taken everywhere.
+  const shared = beyond && beyond.proxies.length > 0 ? undefined : listen?.port;
+  const addresses = !beyond && listen && listen.address !== "localhost" ? [listen.address] : LOOPBACK;
+  const port = options.port === undefined ? (shared ?? PORT_DEFAULT) : portOf(options.port, "--port");
+  if (beyond && beyond.proxies.length > 0 && beyond.port === port)
+    throw new Error("OPENWRAP_LISTEN: the proxy needs another port than the app has on this machine");
+  return { home, work, port, addresses, ...(beyond ? { beyond } : {}) };
 }

@@ -117,6 +117,17 @@ export class FakeCore implements Core {
     return JSON.stringify({ ok: { sequence: 1 } });
   }
 
+  /** What was said of the way in for other devices. */
+  readonly beyond: { names: string[]; origins: string[] }[] = [];
+  /** Answers of `listenBeyond`, the last again and again. */
+  identities: object[] = [{}];
+
+  async listenBeyond(beyondJson: string): Promise<string> {
+    this.beyond.push(JSON.parse(beyondJson));
+    const next = this.identities.length > 1 ? this.identities.shift() : this.identities[0];
+    return JSON.stringify(next);
+  }
+
   async close(): Promise<void> {
     this.closed = true;
   }

@@ -320,10 +320,14 @@ describe("launch link", () => {
     expect(second.headers["content-type"]).toContain("text/html");
   });
 
-  it("keeps the cookie to TLS where it came over it", async () => {
-    server.core.codes.push("over-tls");
-    const answer = await server.ask("/launch?code=over-tls", { headers: { "x-forwarded-proto": "https" } });
-    expect(answer.headers["set-cookie"]?.[0]).toMatch(/; Secure$/);
+  it("is nothing for who comes through a proxy that nobody named", async () => {
+    server.core.codes.push("proxied");
+    for (const header of ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"]) {
+      const answer = await server.ask("/launch?code=proxied", { headers: { [header]: "https" } });
+      expect(answer.status, header).toBe(403);
+      expect(answer.headers["set-cookie"]).toBeUndefined();
+    }
+    expect(server.core.codes).toContain("proxied");
   });
 
   it("does not show what it was given", async () => {

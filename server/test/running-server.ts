@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createListener } from "../src/http/app.ts";
 import { driveListener } from "../src/http/drive.ts";
-import { ownHosts } from "../src/http/guard.ts";
+import { type Door, ownHosts } from "../src/http/guard.ts";
 import { OpenStreams } from "../src/http/stream.ts";
 import { listen } from "../src/listen.ts";
 import { COOKIE_VALUE, FakeCore, TAB } from "./fake-core.ts";
@@ -35,13 +35,13 @@ export async function startServer() {
   writeFileSync(join(folder, ".secret"), "hidden");
   const core = new FakeCore();
   const streams = new OpenStreams();
-  const rules = { hosts: new Set<string>() as ReadonlySet<string> };
+  const rules: Door = { kind: "loopback", hosts: new Set(), proxies: new Set() };
   const listening = await listen(["127.0.0.1", "::1"], 0, {
-    listener: createListener({ core: async () => core, rules, page: folder, streams }),
+    listener: createListener({ core: async () => core, door: rules, page: folder, streams }),
     upgrade: driveListener(async () => core, rules, streams),
   });
   const { port } = listening;
-  rules.hosts = ownHosts(port, []);
+  rules.hosts = ownHosts(port);
 
   const open = (path: string, ask: Ask = {}): Promise<IncomingMessage> =>
     new Promise((resolve, reject) => {

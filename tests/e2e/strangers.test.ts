@@ -15,7 +15,14 @@ import { startServer, type TestServer } from "../kit/server.ts";
 import { projectWith } from "../kit/tables.ts";
 
 const COOKIE = "openwrap_device";
-const OPEN = new Set(["health.get", "session.redeem", "session.challenge", "session.prove"]);
+const OPEN = new Set([
+  "health.get",
+  "session.redeem",
+  "session.challenge",
+  "session.prove",
+  "pairing.claim",
+  "pairing.known",
+]);
 
 type Headers = [name: string, value: string][];
 

@@ -21,7 +21,15 @@ export const COMMANDS: CommandRow[] = [
     name: "serve",
     args: [],
     about: "Serve the page on this machine, until stopped.",
-    options: [{ name: "port", value: "N", about: "port; 0 takes any free one (default: 8642)" }, NO_OPEN],
+    options: [
+      { name: "port", value: "N", about: "port; 0 takes any free one (default: 8642)" },
+      {
+        name: "listen",
+        value: "ADDRESS:PORT",
+        about: "let paired devices in there too, over HTTPS; [::]:PORT is everywhere",
+      },
+      NO_OPEN,
+    ],
     load: () => import("./serve.ts"),
   },
   {

@@ -29,8 +29,13 @@ type Fetch = (url: string | URL | Request, init?: RequestInit) => Promise<Respon
 export function settingsOf(call: CommandCall): Settings {
   const home = call.value("home");
   const port = call.value("port");
+  const listen = call.value("listen");
   return readSettings(
-    { ...(home === undefined ? {} : { home }), ...(port === undefined ? {} : { port }) },
+    {
+      ...(home === undefined ? {} : { home }),
+      ...(port === undefined ? {} : { port }),
+      ...(listen === undefined ? {} : { listen }),
+    },
     call.terminal.env,
   );
 }

@@ -22,6 +22,7 @@ export async function run(call: CommandCall): Promise<number> {
     });
     const link = await linkOf(serving, terminal);
     terminal.out(`Open Wrap is ready: ${link ?? serving.url}`);
+    if (link !== undefined) await tellOthers(serving, terminal);
     if (link !== undefined && !call.has("no-open") && terminal.watched) {
       const { showInBrowser } = await import("./browser.ts");
       showInBrowser(settings.home, link, terminal.env);
@@ -32,6 +33,16 @@ export async function run(call: CommandCall): Promise<number> {
   } finally {
     release();
   }
+}
+
+/** How another device comes in. The code is said this once: later ones are made on the Devices screen. */
+async function tellOthers(serving: Serving, terminal: Terminal): Promise<void> {
+  const pairing = await serving.pairing();
+  if (!pairing) return;
+  const { offer, origins, fingerprint } = pairing;
+  for (const link of offer.links) terminal.out(`Other devices: ${link}`);
+  terminal.out(`  Code ${offer.code.slice(0, 3)} ${offer.code.slice(3)} lets one device drive, for ten minutes.`);
+  if (fingerprint !== undefined) terminal.out(`  Trust first: ${origins[0]}/trust  SHA-256 ${fingerprint}`);
 }
 
 /** A one-time link; none while a switched-off feature lets nobody sign in: then the page says so. */

@@ -5,22 +5,29 @@ import { LIMITS } from "@openwrap/contracts/limits";
 import { METHODS, type MethodRow } from "@openwrap/contracts/methods";
 import type { Context, Hono } from "hono";
 import type { Core } from "../core.ts";
-import { carriesEnough, credentialsOf, deviceCookie } from "./credentials.ts";
+import { carriesEnough, credentialsOf, deviceCookie, type Way } from "./credentials.ts";
 import { faultBody, faultResponse, JSON_HEADERS, refuse } from "./fault.ts";
 
 /** The core, as soon as it is open. */
 export type OpenedCore = () => Promise<Core>;
 
-export function mountApi(app: Hono, core: OpenedCore): void {
+/** Launch links are for browsers of this machine; beyond it devices are paired. */
+const HERE_ONLY: ReadonlySet<string> = new Set(["session.redeem"]);
+
+export function mountApi(app: Hono, core: OpenedCore, way: Way): void {
   for (const row of METHODS) {
-    app.on(row.verb, row.path, (context) => answer(context, row, core));
+    app.on(row.verb, row.path, (context) =>
+      way === "beyond" && HERE_ONLY.has(row.name)
+        ? refuse("FORBIDDEN", "launch links work on the machine that Open Wrap runs on")
+        : answer(context, row, core, way),
+    );
   }
 }
 
-async function answer(context: Context, row: MethodRow, core: OpenedCore): Promise<Response> {
+async function answer(context: Context, row: MethodRow, core: OpenedCore, way: Way): Promise<Response> {
   // Hono serves HEAD with GET handlers; a command or query is never meant by it.
   if (context.req.raw.method !== row.verb) return refuse("INVALID_ARGUMENTS", `use ${row.verb} here`);
-  const credentials = credentialsOf(context.req.raw.headers);
+  const credentials = credentialsOf(context.req.raw.headers, way);
   // Before the parameters are looked at, so that a stranger learns nothing about them.
   if (row.access !== "open" && !carriesEnough(credentials))
     return refuse("UNAUTHORIZED", "this browser is not signed in");
@@ -32,7 +39,7 @@ async function answer(context: Context, row: MethodRow, core: OpenedCore): Promi
   if (problem !== undefined) return refuse("INVALID_ARGUMENTS", `${row.name}: ${problem}`);
   const opened = await core();
   const answered = await opened.call(row.name, JSON.stringify(read.params), JSON.stringify(credentials));
-  return toResponse(answered, context.req.raw.headers);
+  return toResponse(answered, way);
 }
 
 type Read = { params: unknown } | { fault: Fault };
@@ -73,7 +80,7 @@ async function readBody(request: Request): Promise<Read> {
 const OK_PREFIX = '{"ok":';
 
 /** The core's result goes out as the bytes it came in, but for a cookie, which travels in its own header. */
-function toResponse(text: string, headers: Headers): Response {
+function toResponse(text: string, way: Way): Response {
   if (!text.startsWith(OK_PREFIX)) {
     const { error } = JSON.parse(text) as { error: Fault };
     return faultResponse(error);
@@ -84,6 +91,6 @@ function toResponse(text: string, headers: Headers): Response {
   // The word may also stand inside a list or a text of another result.
   if (typeof cookie !== "string") return new Response(body, { headers: JSON_HEADERS });
   return new Response(JSON.stringify(rest), {
-    headers: { ...JSON_HEADERS, "set-cookie": deviceCookie(cookie, headers) },
+    headers: { ...JSON_HEADERS, "set-cookie": deviceCookie(cookie, way) },
   });
 }

@@ -5,34 +5,41 @@ import { getRequestListener } from "@hono/node-server";
 import { Hono } from "hono";
 import { CoreFault } from "../core.ts";
 import { mountApi, type OpenedCore } from "./api.ts";
+import type { Way } from "./credentials.ts";
 import { mountDownload } from "./download.ts";
 import { faultResponse, refuse } from "./fault.ts";
-import { type GuardRules, guard } from "./guard.ts";
+import { type Door, guard, wayOf } from "./guard.ts";
 import { takesInput } from "./input.ts";
 import { mountLaunch } from "./launch.ts";
-import { mountPage } from "./page.ts";
+import { BuiltPage, mountPage } from "./page.ts";
+import { keepUnpaired, mountPairing } from "./pairing.ts";
 import { mountPictures } from "./pictures.ts";
 import { mountStream, type OpenStreams } from "./stream.ts";
+import { mountTrust, type TrustOf } from "./trust.ts";
 import { mountUpload } from "./upload.ts";
 
 export interface AppParts {
   core: OpenedCore;
-  rules: GuardRules;
+  /** Where these requests come in. */
+  door: Door;
   /** Folder of the built page. */
   page: string;
   streams: OpenStreams;
+  /** The authority that devices are asked to trust, when there is one. */
+  trust?: TrustOf;
 }
 
 export type Listener = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** Methods, stream, downloads and uploads: what page and command line share. */
-export function createApp({ core, streams }: Pick<AppParts, "core" | "streams">): Hono {
+export function createApp(parts: Pick<AppParts, "core" | "streams"> & { way?: Way }): Hono {
+  const { core, streams, way = "loopback" } = parts;
   const app = new Hono();
-  mountApi(app, core);
-  mountStream(app, core, streams);
-  mountPictures(app, core, streams.pictures);
-  mountDownload(app, core);
-  mountUpload(app, core);
+  mountApi(app, core, way);
+  mountStream(app, core, streams, way);
+  mountPictures(app, core, streams.pictures, way);
+  mountDownload(app, core, way);
+  mountUpload(app, core, way);
   app.notFound(() => refuse("NOT_FOUND", "there is no such route"));
   app.onError((error) => {
     if (error instanceof CoreFault) return faultResponse(error.fault);
@@ -42,13 +49,19 @@ export function createApp({ core, streams }: Pick<AppParts, "core" | "streams">)
   return app;
 }
 
-export function createListener({ core, rules, page, streams }: AppParts): Listener {
-  const app = createApp({ core, streams });
-  mountLaunch(app, core);
-  mountPage(app, page);
+export function createListener({ core, door, page, streams, trust }: AppParts): Listener {
+  const way = wayOf(door);
+  const app = createApp({ core, streams, way });
+  const built = new BuiltPage(page);
+  if (trust) mountTrust(app, trust);
+  if (way === "beyond") {
+    mountPairing(app, built);
+    keepUnpaired(app, core);
+  } else mountLaunch(app, core);
+  mountPage(app, built);
   const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   return (request, response) => {
-    if (!guard(request, response, rules) || takesInput(core, request, response)) return;
+    if (!guard(request, response, door) || takesInput(core, request, response, way)) return;
     void listener(request, response);
   };
 }

@@ -3,7 +3,7 @@
 import type { Hono } from "hono";
 import { CoreFault } from "../core.ts";
 import type { OpenedCore } from "./api.ts";
-import { carriesEnough, credentialsOf } from "./credentials.ts";
+import { carriesEnough, credentialsOf, type Way } from "./credentials.ts";
 import { faultResponse, refuse } from "./fault.ts";
 
 const FILE_NAME_CHARS_MAX = 200;
@@ -20,10 +20,10 @@ function disposition(path: string): string {
   return `attachment; filename="${plain}"; filename*=UTF-8''${full}`;
 }
 
-export function mountDownload(app: Hono, core: OpenedCore): void {
+export function mountDownload(app: Hono, core: OpenedCore, way: Way): void {
   app.get("/api/files/content", async (context) => {
     if (context.req.raw.method !== "GET") return refuse("INVALID_ARGUMENTS", "use GET here");
-    const credentials = credentialsOf(context.req.raw.headers);
+    const credentials = credentialsOf(context.req.raw.headers, way);
     if (!carriesEnough(credentials)) return refuse("UNAUTHORIZED", "this browser is not signed in");
     const { projectId, path, runId, taskId, delivered } = context.req.query();
     if (!projectId || !path) return refuse("INVALID_ARGUMENTS", "projectId and path are needed");

@@ -13,9 +13,9 @@ import { LIMITS } from "@openwrap/contracts/limits";
 import type { WebSocket, WebSocketServer } from "ws";
 import { type Core, CoreFault, type Subscription } from "../core.ts";
 import type { OpenedCore } from "./api.ts";
-import { type Credentials, carriesEnough, credentialsOf } from "./credentials.ts";
+import { type Credentials, carriesEnough, credentialsOf, type Way } from "./credentials.ts";
 import { faultBody, statusOf } from "./fault.ts";
-import { type GuardRules, inspect, SECURITY_HEADERS } from "./guard.ts";
+import { type Door, inspect, SECURITY_HEADERS, wayOf } from "./guard.ts";
 import type { OpenStreams } from "./stream.ts";
 
 const PATH = "/api/sessions/drive";
@@ -59,9 +59,9 @@ function refuse(socket: Duplex, code: ErrorCode, message: string): void {
   socket.end(head + body);
 }
 
-function credentialsOn(request: IncomingMessage): Credentials {
+function credentialsOn(request: IncomingMessage, way: Way): Credentials {
   const { headers } = request;
-  const credentials = credentialsOf({ get: (name) => (headers[name] as string | undefined) ?? null });
+  const credentials = credentialsOf({ get: (name) => (headers[name] as string | undefined) ?? null }, way);
   const offered = (headers["sec-websocket-protocol"] ?? "")
     .split(",")
     .map((name) => TAB_PROTOCOL.exec(name.trim())?.[1]);
@@ -167,7 +167,7 @@ function socketServer(): Promise<WebSocketServer> {
 }
 
 /** Upgrades requests for this socket; refuses all others. */
-export function driveListener(core: OpenedCore, rules: GuardRules, streams: OpenStreams): UpgradeListener {
+export function driveListener(core: OpenedCore, rules: Door, streams: OpenStreams): UpgradeListener {
   const drive = async (upgraded: WebSocket, credentials: Credentials, sessionId: string): Promise<void> => {
     streams.sockets.add(upgraded);
     // Also before there is a driver: what nobody hears of would end the server.
@@ -186,7 +186,7 @@ export function driveListener(core: OpenedCore, rules: GuardRules, streams: Open
     const url = new URL(request.url ?? "", "http://localhost");
     const sessionId = url.searchParams.get("sessionId") ?? "";
     if (url.pathname !== PATH) return refuse(socket, "NOT_FOUND", "there is no such socket");
-    const credentials = credentialsOn(request);
+    const credentials = credentialsOn(request, wayOf(rules));
     if (!carriesEnough(credentials)) return refuse(socket, "UNAUTHORIZED", "this browser is not signed in");
     if (!/^\w{1,64}$/.test(sessionId)) return refuse(socket, "INVALID_ARGUMENTS", "sessionId must name a session");
     if (streams.sockets.count >= LIMITS.STREAMS_MAX)

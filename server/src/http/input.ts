@@ -7,7 +7,7 @@ import { LIMITS } from "@openwrap/contracts/limits";
 import { METHODS } from "@openwrap/contracts/methods";
 import { CoreFault } from "../core.ts";
 import type { OpenedCore } from "./api.ts";
-import { carriesEnough, credentialsOf } from "./credentials.ts";
+import { carriesEnough, credentialsOf, type Way } from "./credentials.ts";
 import { faultBody, JSON_HEADERS, statusOf } from "./fault.ts";
 
 const METHOD = "session.input";
@@ -46,9 +46,9 @@ function bodyOf(request: IncomingMessage): Promise<string | Fault> {
   });
 }
 
-async function answer(core: OpenedCore, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(core: OpenedCore, request: IncomingMessage, response: ServerResponse, way: Way): Promise<void> {
   const { headers } = request;
-  const credentials = credentialsOf({ get: (name) => (headers[name] as string | undefined) ?? null });
+  const credentials = credentialsOf({ get: (name) => (headers[name] as string | undefined) ?? null }, way);
   if (!carriesEnough(credentials)) {
     return refuse(response, faultBody("UNAUTHORIZED", "this browser is not signed in"));
   }
@@ -60,9 +60,9 @@ async function answer(core: OpenedCore, request: IncomingMessage, response: Serv
 }
 
 /** Answers when the request is one; else returns false. The guard has let it through. */
-export function takesInput(core: OpenedCore, request: IncomingMessage, response: ServerResponse): boolean {
+export function takesInput(core: OpenedCore, request: IncomingMessage, response: ServerResponse, way: Way): boolean {
   if (request.url !== PATH || request.method !== "POST") return false;
-  answer(core, request, response).catch((error: unknown) => {
+  answer(core, request, response, way).catch((error: unknown) => {
     if (response.headersSent) response.destroy();
     else if (error instanceof CoreFault) refuse(response, error.fault);
     else refuse(response, faultBody("INTERNAL", "the server could not answer; its output says more"));

@@ -28,7 +28,7 @@ export function mountLaunch(app: Hono, core: OpenedCore): void {
       status: 303,
       headers: {
         location: `/#tab=${ok.tabSecret}&device=${ok.deviceId}`,
-        "set-cookie": deviceCookie(ok.cookie, request.headers),
+        "set-cookie": deviceCookie(ok.cookie, "loopback"),
         "cache-control": "no-store",
       },
     });

@@ -32,32 +32,42 @@ function listFolder(folder: string): Map<string, string> {
   return files;
 }
 
-export function mountPage(app: Hono, folder: string): void {
-  let files: Map<string, string> | undefined;
-  app.get("*", async (context) => {
-    try {
-      files ??= listFolder(folder);
-    } catch {
-      return plainPage(503, "The page is not built. Run: npm run build");
-    }
-    const request = context.req.raw;
-    const path = new URL(request.url).pathname;
-    if (path.startsWith("/api/")) return refuse("NOT_FOUND", "there is no such route");
-    const wantsDocument = (request.headers.get("accept") ?? "").includes("text/html");
-    // The page finds its own way; addresses inside it all start at the same document.
-    const name =
-      path === "/" || (!files.has(path) && wantsDocument && !/\.[a-z0-9]+$/i.test(path)) ? "/index.html" : path;
-    const file = name.endsWith(".br") ? undefined : files.get(name);
-    if (file === undefined) return refuse("NOT_FOUND", "there is no such file");
-    const compressed = /\bbr\b/.test(request.headers.get("accept-encoding") ?? "")
-      ? files.get(`${name}.br`)
-      : undefined;
+/** The folder of the built page. */
+export class BuiltPage {
+  private readonly folder: string;
+  private listed: Map<string, string> | undefined;
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  /** Throws while it is not built. */
+  private files(): Map<string, string> {
+    this.listed ??= listFolder(this.folder);
+    return this.listed;
+  }
+
+  has(path: string): boolean {
+    return this.files().has(path);
+  }
+
+  async text(path: string): Promise<string> {
+    return await readFile(this.files().get(path) ?? "", "utf8");
+  }
+
+  /** A file by its path under the origin; nothing when there is none. */
+  async serve(path: string, request: Request): Promise<Response | undefined> {
+    const files = this.files();
+    const file = path.endsWith(".br") ? undefined : files.get(path);
+    if (file === undefined) return undefined;
+    const takesCompressed = /\bbr\b/.test(request.headers.get("accept-encoding") ?? "");
+    const compressed = takesCompressed ? files.get(`${path}.br`) : undefined;
     const headers = new Headers({
-      "content-type": MEDIA_TYPES[name.split(".").pop() ?? ""] ?? "application/octet-stream",
+      "content-type": MEDIA_TYPES[path.split(".").pop() ?? ""] ?? "application/octet-stream",
       // Names below /assets/ carry the hash of their content.
-      "cache-control": name.startsWith("/assets/")
+      "cache-control": path.startsWith("/assets/")
         ? "public, max-age=31536000, immutable"
-        : name === "/index.html"
+        : path.endsWith(".html")
           ? "no-store"
           : "no-cache",
       vary: "accept-encoding",
@@ -66,5 +76,22 @@ export function mountPage(app: Hono, folder: string): void {
     const bytes = await readFile(compressed ?? file);
     headers.set("content-length", String(bytes.byteLength));
     return new Response(request.method === "HEAD" ? null : new Uint8Array(bytes), { headers });
+  }
+}
+
+export function mountPage(app: Hono, page: BuiltPage): void {
+  app.get("*", async (context) => {
+    const request = context.req.raw;
+    const path = new URL(request.url).pathname;
+    if (path.startsWith("/api/")) return refuse("NOT_FOUND", "there is no such route");
+    try {
+      const wantsDocument = (request.headers.get("accept") ?? "").includes("text/html");
+      // The page finds its own way; addresses inside it all start at the same document.
+      const start = path === "/" || (!page.has(path) && wantsDocument && !/\.[a-z0-9]+$/i.test(path));
+      const served = await page.serve(start ? "/index.html" : path, request);
+      return served ?? refuse("NOT_FOUND", "there is no such file");
+    } catch {
+      return plainPage(503, "The page is not built. Run: npm run build");
+    }
   });
 }

@@ -4,7 +4,7 @@ import { LIMITS } from "@openwrap/contracts/limits";
 import type { Hono } from "hono";
 import { type Core, CoreFault } from "../core.ts";
 import type { OpenedCore } from "./api.ts";
-import { carriesEnough, credentialsOf } from "./credentials.ts";
+import { carriesEnough, credentialsOf, type Way } from "./credentials.ts";
 import { faultResponse, refuse } from "./fault.ts";
 
 /** One frame waits for the network; further ones give way to newer ones before they are written. */
@@ -90,10 +90,10 @@ class PictureReader {
   }
 }
 
-export function mountPictures(app: Hono, core: OpenedCore, pictures: OpenPictures): void {
+export function mountPictures(app: Hono, core: OpenedCore, pictures: OpenPictures, way: Way): void {
   app.get("/api/sessions/pictures", async (context) => {
     if (context.req.raw.method !== "GET") return refuse("INVALID_ARGUMENTS", "use GET here");
-    const credentials = credentialsOf(context.req.raw.headers);
+    const credentials = credentialsOf(context.req.raw.headers, way);
     if (!carriesEnough(credentials)) return refuse("UNAUTHORIZED", "this browser is not signed in");
     const sessionId = context.req.query("sessionId") ?? "";
     if (!/^\w{1,64}$/.test(sessionId)) return refuse("INVALID_ARGUMENTS", "sessionId must name a session");

@@ -4,7 +4,7 @@ import { LIMITS } from "@openwrap/contracts/limits";
 import type { Hono } from "hono";
 import { type Core, CoreFault, type Subscription } from "../core.ts";
 import type { OpenedCore } from "./api.ts";
-import { carriesEnough, credentialsOf } from "./credentials.ts";
+import { carriesEnough, credentialsOf, type Way } from "./credentials.ts";
 import { OpenSockets } from "./drive.ts";
 import { faultResponse, refuse } from "./fault.ts";
 import { OpenPictures } from "./pictures.ts";
@@ -129,10 +129,10 @@ export class EventStream {
   }
 }
 
-export function mountStream(app: Hono, core: OpenedCore, streams: OpenStreams): void {
+export function mountStream(app: Hono, core: OpenedCore, streams: OpenStreams, way: Way): void {
   app.get("/api/stream", async (context) => {
     if (context.req.raw.method !== "GET") return refuse("INVALID_ARGUMENTS", "use GET here");
-    const credentials = credentialsOf(context.req.raw.headers);
+    const credentials = credentialsOf(context.req.raw.headers, way);
     if (!carriesEnough(credentials)) return refuse("UNAUTHORIZED", "this browser is not signed in");
     const after = context.req.query("after") ?? "0";
     if (!/^\d{1,10}$/.test(after)) return refuse("INVALID_ARGUMENTS", "after must be a sequence");

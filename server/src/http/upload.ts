@@ -5,17 +5,17 @@ import { LIMITS } from "@openwrap/contracts/limits";
 import type { Hono } from "hono";
 import { CoreFault } from "../core.ts";
 import type { OpenedCore } from "./api.ts";
-import { carriesEnough, credentialsOf } from "./credentials.ts";
+import { carriesEnough, credentialsOf, type Way } from "./credentials.ts";
 import { faultResponse, JSON_HEADERS, refuse } from "./fault.ts";
 import { UPLOAD_PATH } from "./guard.ts";
 
 /** Uploads whose bytes are held at once. */
 const UPLOADS_MAX = 4;
 
-export function mountUpload(app: Hono, core: OpenedCore): void {
+export function mountUpload(app: Hono, core: OpenedCore, way: Way): void {
   let underWay = 0;
   app.post(UPLOAD_PATH, async (context) => {
-    const credentials = credentialsOf(context.req.raw.headers);
+    const credentials = credentialsOf(context.req.raw.headers, way);
     if (!carriesEnough(credentials)) return refuse("UNAUTHORIZED", "this browser is not signed in");
     const { projectId, path } = context.req.query();
     if (!projectId || !path) return refuse("INVALID_ARGUMENTS", "projectId and path are needed");
