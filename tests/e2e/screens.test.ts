@@ -1,19 +1,17 @@
 // What is on the screens: pictures in both themes and two widths, judged by axe, silent in the console, and the keyboard.
 // `OPENWRAP_SCREENS=DIR` keeps the pictures.
 
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { AxeResults } from "axe-core";
 import type { Browser } from "playwright";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { axeProblems, overflowOf } from "../kit/accessibility.ts";
 import { type ModelServer, startModelServer } from "../kit/model-server.ts";
 import { AppPage, startBrowser, type Theme } from "../kit/page.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
 import { addScripted, GOAL } from "./attended-run.ts";
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const THEMES: readonly Theme[] = ["paper", "ink"];
 const WIDTHS = [1440, 820] as const;
 const HEIGHT = 900;
@@ -48,28 +46,14 @@ afterAll(async () => {
   if (!process.env.OPENWRAP_SCREENS) rmSync(folder, { recursive: true, force: true });
 });
 
-/** What axe calls serious or critical, a line each. */
-async function problems(): Promise<string[]> {
-  // In the page's own world, past its content policy: as a person with a developer's console would.
-  const found = (await app.page.evaluate(`${AXE}; axe.run(document, { resultTypes: ["violations"] })`)) as AxeResults;
-  return found.violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html.slice(0, 160)} ${node.failureSummary ?? ""}`));
-}
-
-/** Nothing reaches out of the window at the side. */
-async function overflow(): Promise<number> {
-  return await app.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-}
-
 /** Every theme in every width when the pictures are kept; else each theme once and each width once. */
 async function look(name: string, every = process.env.OPENWRAP_SCREENS !== undefined): Promise<void> {
   for (const [place, theme] of THEMES.entries()) {
     for (const width of every ? WIDTHS : [WIDTHS[place] ?? WIDTHS[0]]) {
       await app.page.setViewportSize({ width, height: HEIGHT });
       await app.screenshot(folder, name, theme, width);
-      expect.soft(await overflow(), `${name} ${theme} ${width}`).toBe(0);
-      expect.soft(await problems(), `${name} ${theme} ${width}`).toEqual([]);
+      expect.soft(await overflowOf(app.page), `${name} ${theme} ${width}`).toBe(0);
+      expect.soft(await axeProblems(app.page), `${name} ${theme} ${width}`).toEqual([]);
     }
   }
   await app.page.setViewportSize({ width: 1440, height: HEIGHT });

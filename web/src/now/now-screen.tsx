@@ -1,7 +1,7 @@
 // The start: say a goal; what waits, what runs, what has settled.
 
 import type { PendingApproval, RunSummary } from "@openwrap/contracts";
-import { createMemo, For, type JSX, lazy, Show, untrack } from "solid-js";
+import { createMemo, For, type JSX, lazy, Show, Suspense, untrack } from "solid-js";
 import { useApp } from "../app/app.ts";
 import { useNow } from "../app/clock.ts";
 import { approvalPath, runPath } from "../app/router.ts";
@@ -17,11 +17,12 @@ import { Inert, Sentence } from "../parts/inert.tsx";
 import { RehearsalTag } from "../parts/rehearsal-tag.tsx";
 import { SmallLine } from "../parts/small-line.tsx";
 import { useFeed } from "../run/run-screen.tsx";
-import { progressWords, summaryWords } from "../run/run-view.ts";
+import { openSessions, progressWords, summaryWords } from "../run/run-view.ts";
 import { firstWords } from "../words/first-words.ts";
 import { amount, clock, counted, day, duration, sequenceText } from "../words/format.ts";
 import { Composer } from "./composer.tsx";
 
+const LiveThumbnail = lazy(() => import("./live-thumbnail.tsx"));
 const FirstRun = lazy(() => import("../first-run/first-run.tsx"));
 
 const WAITING_SHOWN = 4;
@@ -179,6 +180,10 @@ function RunningRow(props: { runId: string }): JSX.Element {
     const state = feed().state();
     return state && state.order.length > 0 ? state : undefined;
   });
+  const browser = createMemo(() => {
+    const state = feed().state();
+    return state ? openSessions(state).findLast((session) => session.kind === "browser")?.sessionId : undefined;
+  });
   const words = (summary: RunSummary): string => {
     const state = planned();
     return summary.phase === "working" && state ? progressWords(state) : summaryWords(summary);
@@ -186,7 +191,7 @@ function RunningRow(props: { runId: string }): JSX.Element {
   return (
     <Show when={run()}>
       {(summary) => (
-        <a class="running-row" href={runPath(props.runId)}>
+        <a class="running-row" classList={{ "with-picture": browser() !== undefined }} href={runPath(props.runId)}>
           <span class="quiet number">{summary().number}</span>
           <span class="running-words">
             <span class="say-4">
@@ -196,6 +201,13 @@ function RunningRow(props: { runId: string }): JSX.Element {
               {words(summary())} <RehearsalTag model={summary().model} />
             </span>
           </span>
+          <Show when={browser()} keyed>
+            {(sessionId) => (
+              <Suspense fallback={<span class="live-thumbnail" />}>
+                <LiveThumbnail sessionId={sessionId} />
+              </Suspense>
+            )}
+          </Show>
           <span class="running-line">
             <Show when={planned()}>{(state) => <SmallLine run={state()} />}</Show>
           </span>
