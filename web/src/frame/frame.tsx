@@ -7,7 +7,8 @@ import { useNow } from "../app/clock.ts";
 import type { Place, RunPart } from "../app/router.ts";
 import { ApprovalsScreen } from "../approvals/approvals-screen.tsx";
 import { NowScreen } from "../now/now-screen.tsx";
-import { isOver, projectOf, runOf } from "../overview/overview-state.ts";
+import { added, isOver, NOTHING_SPENT, projectOf, runOf } from "../overview/overview-state.ts";
+import { CostMeter } from "../parts/cost-meter.tsx";
 import { FaultNotice, Skeleton } from "../parts/fault-notice.tsx";
 import { Diamond } from "../parts/glyph.tsx";
 import { Icon, Mark } from "../parts/icon.tsx";
@@ -246,6 +247,8 @@ function TopBar(props: { commands: Commands }): JSX.Element {
       whose: run ? `Run ${run.number}` : "Today",
       input: counted.reduce((sum, one) => sum + one.inputTokens, 0),
       output: counted.reduce((sum, one) => sum + one.outputTokens, 0),
+      spending: counted.map((one) => one.spending ?? NOTHING_SPENT).reduce(added, NOTHING_SPENT),
+      budget: run?.budget,
     };
   });
   return (
@@ -274,8 +277,13 @@ function TopBar(props: { commands: Commands }): JSX.Element {
       </button>
       <span class="top-tokens">
         <span class="quiet">{tokens().whose}</span>
-        <TokenMeter input={tokens().input} output={tokens().output} />
+        <Show when={!tokens().budget}>
+          <TokenMeter input={tokens().input} output={tokens().output} />
+        </Show>
         <span class="fact">{amount(tokens().input + tokens().output)}</span> <span class="quiet">tokens</span>
+        <Show when={tokens().budget || tokens().spending.costMicroUsd > 0}>
+          <CostMeter spending={tokens().spending} budget={tokens().budget} />
+        </Show>
       </span>
       <ConnectionDot />
       <StopAll commands={props.commands} />

@@ -19,7 +19,7 @@ import { SmallLine } from "../parts/small-line.tsx";
 import { useFeed } from "../run/run-screen.tsx";
 import { openSessions, progressWords, summaryWords } from "../run/run-view.ts";
 import { firstWords } from "../words/first-words.ts";
-import { amount, clock, counted, day, duration, sequenceText } from "../words/format.ts";
+import { amount, clock, counted, day, dollars, duration, sequenceText } from "../words/format.ts";
 import { Composer } from "./composer.tsx";
 
 const LiveThumbnail = lazy(() => import("./live-thumbnail.tsx"));
@@ -201,6 +201,16 @@ function RunningRow(props: { runId: string }): JSX.Element {
               {words(summary())} <RehearsalTag model={summary().model} />
             </span>
           </span>
+          <span class="running-line">
+            <Show when={planned()}>{(state) => <SmallLine run={state()} />}</Show>
+          </span>
+          <span class="running-figures fact quiet">
+            <span>{duration(now() - summary().createdAt)}</span>
+            <span>{amount(summary().inputTokens + summary().outputTokens)} tokens</span>
+            <Show when={(summary().spending?.costMicroUsd ?? 0) > 0}>
+              <span>{dollars(summary().spending?.costMicroUsd ?? 0)}</span>
+            </Show>
+          </span>
           <Show when={browser()} keyed>
             {(sessionId) => (
               <Suspense fallback={<span class="live-thumbnail" />}>
@@ -208,13 +218,6 @@ function RunningRow(props: { runId: string }): JSX.Element {
               </Suspense>
             )}
           </Show>
-          <span class="running-line">
-            <Show when={planned()}>{(state) => <SmallLine run={state()} />}</Show>
-          </span>
-          <span class="running-figures fact quiet">
-            <span>{duration(now() - summary().createdAt)}</span>
-            <span>{amount(summary().inputTokens + summary().outputTokens)} tokens</span>
-          </span>
         </a>
       )}
     </Show>

@@ -155,7 +155,18 @@ function runAfter(run: RunSummary, event: Event): RunSummary {
   }
 }
 
-const NOTHING: Spending = {
+/** Of several runs together. */
+export function added(a: Spending, b: Spending): Spending {
+  return {
+    costMicroUsd: a.costMicroUsd + b.costMicroUsd,
+    tokens: a.tokens + b.tokens,
+    unpricedTokens: a.unpricedTokens + b.unpricedTokens,
+    reservedMicroUsd: a.reservedMicroUsd + b.reservedMicroUsd,
+    reservedTokens: a.reservedTokens + b.reservedTokens,
+  };
+}
+
+export const NOTHING_SPENT: Spending = {
   costMicroUsd: 0,
   tokens: 0,
   unpricedTokens: 0,
@@ -165,7 +176,7 @@ const NOTHING: Spending = {
 
 /** A call is over. What others have reserved is not followed here: it is a figure of the moment, read on demand. */
 function booked(spending: Spending | undefined, spend: Spend): Spending {
-  const before = spending ?? NOTHING;
+  const before = spending ?? NOTHING_SPENT;
   const cost = spend.costMicroUsd;
   return {
     ...before,
@@ -194,7 +205,7 @@ function created(state: OverviewState, sequence: number, event: RunCreatedEvent,
     firstSequence: sequence,
     undone: false,
     budget: event.budget ?? null,
-    spending: NOTHING,
+    spending: NOTHING_SPENT,
     playbook: event.playbook?.name ?? null,
   };
 }

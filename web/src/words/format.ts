@@ -70,6 +70,11 @@ export function roleTitle(role: string): string {
 export function money(spent: { costMicroUsd: number; unpricedTokens: number; tokens: number }): string {
   const { costMicroUsd: cost, unpricedTokens, tokens } = spent;
   if (unpricedTokens > 0 && unpricedTokens === tokens) return "no price known";
-  const sum = cost === 0 ? "$0" : cost < 10_000 ? "under $0.01" : `$${(cost / 1_000_000).toFixed(2)}`;
-  return unpricedTokens > 0 ? `${sum} and unpriced` : sum;
+  return unpricedTokens > 0 ? `${dollars(cost)} and unpriced` : dollars(cost);
+}
+
+/** Millionths of a US dollar. */
+export function dollars(cost: number): string {
+  if (cost === 0) return "$0";
+  return cost < 10_000 ? "under $0.01" : `$${(cost / 1_000_000).toFixed(2)}`;
 }
