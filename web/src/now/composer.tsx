@@ -1,10 +1,11 @@
 // Where a goal is said: what, in which folder, with which model, and who answers its questions.
 
-import type { ApprovePolicy } from "@openwrap/contracts";
+import type { ApprovePolicy, Budget } from "@openwrap/contracts";
 import { createEffect, createMemo, createSignal, createUniqueId, For, type JSX, Show, untrack } from "solid-js";
 import { type Action, createAction, requestId } from "../app/action.ts";
 import { type App, useApp } from "../app/app.ts";
 import { runPath } from "../app/router.ts";
+import { amountOf, budgetOf } from "../models/amounts.ts";
 import { FaultNotice } from "../parts/fault-notice.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { isRehearsal } from "../parts/rehearsal-tag.tsx";
@@ -56,6 +57,9 @@ export function GoalForm(props: { choices: Choices; chosen?: boolean; suggested?
   const choices = props.choices;
   const [goal, setGoal] = createSignal("");
   const [opening, setOpening] = createSignal(false);
+  const [most, setMost] = createSignal("");
+  const budget = (): Budget | undefined => (isRehearsal(choices.model()) ? undefined : budgetOf(most(), ""));
+  const wrong = (): boolean => most().trim() !== "" && amountOf(most()) === undefined;
   const id = createUniqueId();
   const create = createAction(async () => {
     const { runId } = await app.api.run.create({
@@ -65,6 +69,7 @@ export function GoalForm(props: { choices: Choices; chosen?: boolean; suggested?
       model: choices.model(),
       approve: choices.policy(),
       allow: [],
+      ...(budget() ? { budget: budget() as Budget } : {}),
     });
     app.router.go(runPath(runId));
   });
@@ -78,7 +83,8 @@ export function GoalForm(props: { choices: Choices; chosen?: boolean; suggested?
     if (suggested && untrack(goal).trim() === "") setGoal(suggested);
   });
   const uploads = createUploads(choices.project);
-  const ready = (): boolean => goal().trim() !== "" && choices.project() !== "" && !create.busy() && !app.readOnly();
+  const ready = (): boolean =>
+    goal().trim() !== "" && choices.project() !== "" && !wrong() && !create.busy() && !app.readOnly();
   const submit = (event: Event): void => {
     event.preventDefault();
     if (ready()) void create.run();
@@ -105,6 +111,8 @@ export function GoalForm(props: { choices: Choices; chosen?: boolean; suggested?
         ready={ready()}
         choices={choices}
         chosen={props.chosen ?? false}
+        most={most()}
+        limit={setMost}
         uploads={uploads}
         sample={sample}
         opening={opening()}
@@ -143,6 +151,8 @@ function ComposerBox(props: {
   ready: boolean;
   choices: Choices;
   chosen: boolean;
+  most: string;
+  limit: (most: string) => void;
   uploads: Uploads;
   sample: Action<[]>;
   opening: boolean;
@@ -191,6 +201,19 @@ function ComposerBox(props: {
             choose={props.choices.setModel}
             options={props.choices.models()}
           />
+        </Show>
+        <Show when={!isRehearsal(props.choices.model())}>
+          <label class="picker">
+            up to $<span class="unseen">Dollars at most</span>
+            <input
+              class="limit-field fact"
+              inputMode="decimal"
+              autocomplete="off"
+              placeholder="no limit"
+              value={props.most}
+              onInput={(event) => props.limit(event.currentTarget.value)}
+            />
+          </label>
         </Show>
         <Show when={props.choices.project() !== ""}>
           <AddFiles uploads={props.uploads} words="Add files" />

@@ -7,6 +7,7 @@ import { Inert } from "../parts/inert.tsx";
 import { PreviewLink } from "../parts/preview-link.tsx";
 import { amount } from "../words/format.ts";
 import { Calls } from "./live-column.tsx";
+import { RunBudget } from "./run-budget.tsx";
 import type { RunState } from "./run-state.ts";
 import { granted, numberOf, openSessions, reach, taskView, workers } from "./run-view.ts";
 import { SessionLinks } from "./session-links.tsx";
@@ -181,7 +182,6 @@ function ReachList(props: { run: RunState }): JSX.Element {
   );
 }
 
-/** No price is known here, so tokens are what is counted. */
 function Tokens(props: { run: RunState }): JSX.Element {
   return (
     <section class="side-part" aria-label="Tokens of this run">
@@ -191,6 +191,7 @@ function Tokens(props: { run: RunState }): JSX.Element {
         <span>{amount(props.run.inputTokens)} read</span>
         <span>{amount(props.run.outputTokens)} written</span>
       </p>
+      <RunBudget runId={props.run.runId} />
     </section>
   );
 }

@@ -1,0 +1,64 @@
+// What this run has cost and may cost; the limit can be set while it runs.
+
+import { createSignal, type JSX, Show } from "solid-js";
+import { createAction, requestId } from "../app/action.ts";
+import { useApp } from "../app/app.ts";
+import { amountOf, budgetOf, MICRO } from "../models/amounts.ts";
+import { isOver, NOTHING_SPENT, runOf } from "../overview/overview-state.ts";
+import { CostMeter } from "../parts/cost-meter.tsx";
+import { FaultNotice } from "../parts/fault-notice.tsx";
+import { Field } from "../parts/field.tsx";
+
+export function RunBudget(props: { runId: string }): JSX.Element {
+  const app = useApp();
+  const [setting, setSetting] = createSignal(false);
+  const summary = () => runOf(app.overview(), props.runId);
+  return (
+    <Show when={summary()}>
+      {(run) => (
+        <div class="run-budget">
+          <CostMeter spending={run().spending ?? NOTHING_SPENT} budget={run().budget} />
+          <Show when={!isOver(run())}>
+            <button
+              type="button"
+              class="button small"
+              aria-expanded={setting()}
+              disabled={app.readOnly()}
+              onClick={() => setSetting(!setting())}
+            >
+              {run().budget ? "Change the limit" : "Set a limit"}
+            </button>
+            <Show when={setting()}>
+              <Limit runId={props.runId} dollars={run().budget?.costMicroUsd} done={() => setSetting(false)} />
+            </Show>
+          </Show>
+        </div>
+      )}
+    </Show>
+  );
+}
+
+function Limit(props: { runId: string; dollars: number | null | undefined; done: () => void }): JSX.Element {
+  const app = useApp();
+  const [text, setText] = createSignal(props.dollars == null ? "" : String(props.dollars / MICRO));
+  const set = createAction(async () => {
+    const budget = budgetOf(text(), "");
+    await app.api.run.budget({ requestId: requestId(), runId: props.runId, ...(budget ? { budget } : {}) });
+    props.done();
+  });
+  const wrong = (): boolean => text().trim() !== "" && amountOf(text()) === undefined;
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        void set.run();
+      }}
+    >
+      <Field label="Dollars at most" fact inputMode="decimal" placeholder="no limit" value={text()} write={setText} />
+      <button type="submit" class="button small" disabled={wrong() || set.busy() || app.readOnly()}>
+        Set
+      </button>
+      <Show when={set.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={set.clear} />}</Show>
+    </form>
+  );
+}
