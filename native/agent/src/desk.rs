@@ -39,6 +39,8 @@ pub struct Desk {
     steps: Arc<Steps>,
     /// One answer at a time: of two that come together the second finds the question answered.
     answering: tokio::sync::Mutex<()>,
+    /// One question at a time: of two equal ones that come together the second finds the first.
+    asking: tokio::sync::Mutex<()>,
 }
 
 struct Waiter {
@@ -72,6 +74,7 @@ impl Desk {
             waiters: Mutex::new(HashMap::new()),
             steps: Arc::default(),
             answering: tokio::sync::Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
         })
     }
 
@@ -131,11 +134,9 @@ impl Desk {
     /// `INVALID_STATE` when the run is ending; as the ledger's `append`.
     pub async fn set_budget(&self, budget: Option<Budget>, actor: Actor) -> Outcome<()> {
         let _one = self.answering.lock().await;
-        let decision = Decision {
-            allow: true,
-            scope: Scope::Run,
-            reason: None,
-        };
+        // What is being asked just now is known before the budget changes.
+        let _asking = self.asking.lock().await;
+        let decision = raised_already();
         let (open, ending) = {
             let state = self.journal.state();
             let asked = |approval: &ApprovalState| approval.question.kind == QuestionKind::Budget && is_open(approval);
@@ -317,12 +318,17 @@ impl Desk {
     async fn settle(&self, step: &StepRef, question: Question, cancel: &CancellationToken) -> Outcome<Decision> {
         // Planner, answer and commits hold no slot: only a worker's question gives one back.
         let scheduled = question.kind != QuestionKind::Conflict && step.task_id != PLANNER && step.task_id != ANSWER;
+        let asking = self.asking.lock().await;
         let known = known_answer(&self.journal.state(), step, &question);
         let approval_id = match known {
-            Known::Answered(decision) => return self.settled(step, decision, scheduled, cancel).await,
+            Known::Answered(decision) => {
+                drop(asking);
+                return self.settled(step, decision, scheduled, cancel).await;
+            }
             Known::Pending(approval_id) => approval_id,
             Known::New => self.question_id(step, question).await?,
         };
+        drop(asking);
         let answer = self.wait_for(&approval_id, step);
         // Answered between the look and the wait: the fold knows.
         let answered = self
@@ -398,6 +404,9 @@ fn is_open(approval: &ApprovalState) -> bool {
 
 /// An answer this step had before a crash, one that stands for the task or run, or an equal question that waits.
 fn known_answer(state: &RunState, step: &StepRef, question: &Question) -> Known {
+    if question.kind == QuestionKind::Budget && !is_of_now(state, question) {
+        return Known::Answered(raised_already());
+    }
     let mut pending = None;
     for (id, approval) in &state.approvals {
         // The hash binds: what was approved is what runs. The labels are part of what a person judged.
@@ -421,6 +430,19 @@ fn known_answer(state: &RunState, step: &StepRef, question: &Question) -> Known 
         }
     }
     pending.map_or(Known::New, Known::Pending)
+}
+
+/// Whether a question is about the budget as it is: one that was set anew meanwhile is not asked about any more.
+fn is_of_now(state: &RunState, question: &Question) -> bool {
+    budget::budget_hash(state).is_ok_and(|hash| question.arguments_hash.as_ref() == Some(&hash))
+}
+
+fn raised_already() -> Decision {
+    Decision {
+        allow: true,
+        scope: Scope::Run,
+        reason: None,
+    }
 }
 
 /// A "no" for the task or run goes on answering the same need; a "yes" is a grant already.
@@ -455,7 +477,12 @@ impl Approver for Desk {
     }
 
     fn grants(&self, step: &StepRef) -> Vec<Grant> {
-        grants_for(&self.journal.state(), step)
+        let state = self.journal.state();
+        let mut grants = grants_for(&state, step);
+        if self.rules.policy == ApprovePolicy::All {
+            grants.extend(opened_before(&state, step, self.journal.run_id()));
+        }
+        grants
     }
 
     fn policy(&self) -> ApprovePolicy {
@@ -477,6 +504,23 @@ impl Approver for Desk {
     fn ledger(&self) -> Arc<dyn Ledger> {
         Arc::clone(&self.journal) as Arc<dyn Ledger>
     }
+}
+
+/// Where nobody is asked, a page the attempt opened is one it may go on in.
+fn opened_before(state: &RunState, step: &StepRef, run_id: &str) -> Vec<Grant> {
+    let grant = |capability: String| Grant {
+        grant_id: format!("opened-{}", step.task_id),
+        capability,
+        holder: Holder::Task {
+            run_id: run_id.to_owned(),
+            task_id: step.task_id.clone(),
+        },
+        issued_at: 0,
+        expires_at: None,
+        approval_id: None,
+    };
+    let permitted = state.permitted(&step.task_id, step.attempt).into_iter();
+    permitted.filter(|need| need.starts_with("browser:")).map(grant).collect()
 }
 
 /// Grants a step may use.

@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(dead_code))]
 
 mod crossing;
+mod fabric;
 mod gateway;
 mod persistence;
 mod runtime;

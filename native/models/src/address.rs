@@ -11,6 +11,11 @@ pub fn question_url(provider: &ProviderConfig) -> String {
     format!("{}/{path}", root(provider))
 }
 
+/// Where a recording is written down.
+pub fn transcription_url(provider: &ProviderConfig) -> String {
+    format!("{}/audio/transcriptions", root(provider))
+}
+
 /// Where a provider lists its models.
 pub fn models_url(provider: &ProviderConfig) -> String {
     format!("{}/models", root(provider))

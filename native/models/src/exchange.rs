@@ -10,12 +10,13 @@ use openwrap_contracts::ports::{CancellationToken, Dialer, HttpRequest, HttpResp
 use openwrap_contracts::{ErrorCode, Fault};
 use serde_json::Value;
 
-use crate::address::{models_url, place, question_url};
+use crate::address::{models_url, place, question_url, transcription_url};
 use crate::assembly::{Assembly, malformed, too_large};
 use crate::redaction::Redactor;
 use crate::refusal::{Refused, is_page, no_server_hint};
 use crate::retry::Failure;
 use crate::stream::EventDecoder;
+use crate::transcription::{self, Form};
 use crate::wire::{self, Reader};
 
 /// Most of an error body that is read.
@@ -29,6 +30,8 @@ const WIRE_FACTOR: usize = 16;
 pub struct Exchange<'a> {
     pub dialer: &'a dyn Dialer,
     pub provider: &'a ProviderConfig,
+    /// On whose account, where a person has several.
+    pub organization: Option<&'a str>,
     pub model: &'a str,
     pub key: Option<&'a Secret>,
     /// As egress knows it.
@@ -65,6 +68,30 @@ impl Exchange<'_> {
         outcome.map_err(|failure| clean(failure, &redactor))
     }
 
+    /// Has a recording written down once.
+    pub async fn listen(&self, form: &Form, limit: usize) -> Result<(String, Usage, Option<u64>), Failure> {
+        let redactor = Redactor::new(self.key);
+        let outcome = self.listen_with(form, limit).await;
+        let clean_text = |(text, usage, seconds)| (redactor.clean(text), usage, seconds);
+        outcome.map(clean_text).map_err(|failure| clean(failure, &redactor))
+    }
+
+    async fn listen_with(&self, form: &Form, limit: usize) -> Result<(String, Usage, Option<u64>), Failure> {
+        let url = transcription_url(self.provider);
+        let mut request = self.request("POST", url, form.body.clone(), "application/json");
+        let kind = format!("multipart/form-data; boundary={}", form.boundary);
+        request.headers.retain(|(name, _)| name != "content-type");
+        request
+            .headers
+            .push(("content-type".to_owned(), Secret::new(kind.into_bytes())));
+        let mut response = self.send(request).await?;
+        let (body, whole) = self.whole_body(&mut response, limit).await?;
+        if !whole {
+            return Err(Failure::of_answer(too_large()));
+        }
+        transcription::read(&body)
+    }
+
     async fn models_with(&self, limit: usize) -> Result<Vec<u8>, Failure> {
         let request = self.request("GET", models_url(self.provider), Bytes::new(), "application/json");
         let mut response = self.send(request).await?;
@@ -92,7 +119,7 @@ impl Exchange<'_> {
         HttpRequest {
             method,
             url,
-            headers: wire::headers(self.provider.kind, self.key, accept),
+            headers: wire::headers(self.provider.kind, self.key, self.organization, accept),
             body,
             purpose: self.purpose.clone(),
             run_id: self.run_id.map(str::to_owned),

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use openwrap_contracts::limits::{MODEL_IDLE_MS_MAX, MODEL_TRIES_MAX, MODEL_WALL_MS_MAX};
-use openwrap_contracts::model::{ModelAnswer, ModelCall, ModelReply, ProviderConfig, ProviderKind, Usage};
+use openwrap_contracts::model::{
+    ModelAnswer, ModelCall, ModelReply, ProviderConfig, ProviderKind, TranscriptionCall, TranscriptionReply, Usage,
+};
 use openwrap_contracts::ports::{CancellationToken, Dialer, Models, Secret, Task, TextSink, Vault};
 use openwrap_contracts::spend::ModelPrice;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
@@ -38,6 +40,17 @@ impl Default for Times {
     }
 }
 
+/// What one provider is asked by, where it is not asked as all are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// All tries of a call together, in milliseconds.
+    pub wall_ms: Option<u64>,
+    /// Tries of a call, first included.
+    pub tries: Option<usize>,
+    /// Sent as `openai-organization`.
+    pub organization: Option<String>,
+}
+
 /// Every model call goes through here.
 pub struct ModelFabric {
     dialer: Arc<dyn Dialer>,
@@ -46,6 +59,8 @@ pub struct ModelFabric {
     providers: RwLock<BTreeMap<String, ProviderConfig>>,
     /// Of those that asked for others than usual, by provider.
     manners: RwLock<BTreeMap<String, Manners>>,
+    /// By provider.
+    terms: RwLock<BTreeMap<String, Terms>>,
 }
 
 impl ModelFabric {
@@ -63,6 +78,7 @@ impl ModelFabric {
             times,
             providers: RwLock::new(BTreeMap::new()),
             manners: RwLock::new(BTreeMap::new()),
+            terms: RwLock::new(BTreeMap::new()),
         })
     }
 
@@ -74,6 +90,16 @@ impl ModelFabric {
             .collect();
         self.manners.write().unwrap_or_else(PoisonError::into_inner).clear();
         *self.providers.write().unwrap_or_else(PoisonError::into_inner) = table;
+    }
+
+    /// Replaces what is particular to providers, by id.
+    pub fn set_terms(&self, terms: BTreeMap<String, Terms>) {
+        *self.terms.write().unwrap_or_else(PoisonError::into_inner) = terms;
+    }
+
+    fn terms_of(&self, provider: &ProviderConfig) -> Terms {
+        let terms = self.terms.read().unwrap_or_else(PoisonError::into_inner);
+        terms.get(&provider.provider_id).cloned().unwrap_or_default()
     }
 
     /// Provider and model of a route `provider/model`; without a model the provider's default.
@@ -104,6 +130,10 @@ impl ModelFabric {
         Ok((provider.clone(), model))
     }
 
+    pub(crate) fn times(&self) -> Times {
+        self.times
+    }
+
     pub(crate) fn dialer(&self) -> &dyn Dialer {
         self.dialer.as_ref()
     }
@@ -121,10 +151,11 @@ impl ModelFabric {
         let (provider, model) = self.route(&call.request.route)?;
         let started = Instant::now();
         let text = StepText::new(&call, &*deltas);
+        let wall_ms = self.terms_of(&provider).wall_ms.unwrap_or(self.times.wall_ms);
         let work = self.ask_until_answered(&provider, &model, &call, &text, &cancel);
         let (answer, usage, tries) = tokio::select! {
             () = cancel.cancelled() => return Err(Fault::canceled()),
-            outcome = tokio::time::timeout(Duration::from_millis(self.times.wall_ms), work) => {
+            outcome = tokio::time::timeout(Duration::from_millis(wall_ms), work) => {
                 outcome.unwrap_or_else(|_| Err(silent("the answer took too long")))?
             }
         };
@@ -147,6 +178,7 @@ impl ModelFabric {
         let started = Instant::now();
         let mut manners = self.manners_of(provider);
         let mut body = wire::body(&call.request, model, provider.kind, manners)?;
+        let tries_max = self.terms_of(provider).tries.unwrap_or(MODEL_TRIES_MAX);
         let mut tries = 0;
         loop {
             tries += 1;
@@ -154,7 +186,7 @@ impl ModelFabric {
                 Ok((answer, usage)) => return Ok((answer, usage, tries)),
                 Err(failure) => failure,
             };
-            if tries as usize >= MODEL_TRIES_MAX {
+            if tries as usize >= tries_max {
                 return Err(failure.fault);
             }
             let others = manners.after(&failure.fault);
@@ -204,9 +236,11 @@ impl ModelFabric {
             Some(name) => Some(trimmed(&self.vault.open(name).await.map_err(Failure::last)?)),
             None => None,
         };
+        let terms = self.terms_of(provider);
         let exchange = Exchange {
             dialer: self.dialer(),
             provider,
+            organization: terms.organization.as_deref(),
             model,
             key: key.as_ref(),
             purpose: format!("model:{}", provider.provider_id),
@@ -264,6 +298,10 @@ impl Models for ModelFabric {
         cancel: CancellationToken,
     ) -> Task<'_, Outcome<ModelReply>> {
         Box::pin(self.complete_route(call, deltas, cancel))
+    }
+
+    fn transcribe(&self, call: TranscriptionCall, cancel: CancellationToken) -> Task<'_, Outcome<TranscriptionReply>> {
+        Box::pin(self.transcribe_route(call, cancel))
     }
 
     fn price(&self, route: &str) -> Option<ModelPrice> {

@@ -17,10 +17,11 @@ mod redaction;
 mod refusal;
 mod retry;
 mod stream;
+mod transcription;
 mod trial;
 mod wire;
 
-pub use fabric::{ModelFabric, Times};
-pub use price::{PRICES_AS_OF, known_prices};
+pub use fabric::{ModelFabric, Terms, Times};
 pub use local::{LOCAL_PORTS, LOCAL_PURPOSE, LocalPort, find_local};
+pub use price::{PRICES_AS_OF, known_prices};
 pub use trial::TRIAL_PURPOSE;

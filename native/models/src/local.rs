@@ -75,7 +75,7 @@ async fn look_at(dialer: &dyn Dialer, port: LocalPort, cancel: CancellationToken
     let request = HttpRequest {
         method: "GET",
         url: format!("{base_url}/models"),
-        headers: wire::headers(ProviderKind::Local, None, "application/json"),
+        headers: wire::headers(ProviderKind::Local, None, None, "application/json"),
         body: Bytes::new(),
         purpose: LOCAL_PURPOSE.to_owned(),
         run_id: None,

@@ -60,6 +60,7 @@ impl ModelFabric {
         let mut exchange = Exchange {
             dialer: self.dialer(),
             provider,
+            organization: None,
             model: "",
             key,
             purpose: TRIAL_PURPOSE.to_owned(),

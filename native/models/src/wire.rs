@@ -25,7 +25,12 @@ pub fn body(request: &ModelRequest, model: &str, kind: ProviderKind, manners: Ma
 }
 
 /// Headers of any request to a provider.
-pub fn headers(kind: ProviderKind, key: Option<&Secret>, accept: &str) -> Vec<(String, Secret)> {
+pub fn headers(
+    kind: ProviderKind,
+    key: Option<&Secret>,
+    organization: Option<&str>,
+    accept: &str,
+) -> Vec<(String, Secret)> {
     let plain = |name: &str, value: &str| (name.to_owned(), Secret::new(value.as_bytes().to_vec()));
     let mut headers = vec![
         plain("content-type", "application/json"),
@@ -35,6 +40,9 @@ pub fn headers(kind: ProviderKind, key: Option<&Secret>, accept: &str) -> Vec<(S
     ];
     if kind == ProviderKind::Anthropic {
         headers.push(plain("anthropic-version", messages::VERSION));
+    }
+    if let Some(organization) = organization {
+        headers.push(plain("openai-organization", organization));
     }
     if let Some(key) = key {
         headers.push(match kind {

@@ -18,6 +18,7 @@ use openwrap_views::{ViewConfig, ViewStore};
 
 use crate::core::{CoreConfig, Tools};
 use crate::folders;
+use crate::hearing::ModelHearing;
 use crate::live::LiveEngines;
 use crate::mcp::McpParts;
 use crate::networks::GrantedNetworks;
@@ -161,9 +162,13 @@ impl Ground {
         let vision = ModelVision {
             engines: Arc::clone(&self.engines),
         };
+        let hearing = ModelHearing {
+            engines: Arc::clone(&self.engines),
+        };
         let mut tools = openwrap_toolbox::tools_with_terminals(Arc::clone(&self.spawner), toolbox, shells);
         tools.extend(openwrap_toolbox::reaching_tools(
             Arc::new(vision),
+            Arc::new(hearing),
             Arc::clone(previews) as _,
         ));
         tools.push(Arc::new(openwrap_script::CodeRun::new(self.scripts.clone())));

@@ -14,6 +14,7 @@ mod files;
 mod folders;
 mod following;
 mod ground;
+mod hearing;
 mod inspect;
 mod labelled;
 mod library;

@@ -70,7 +70,7 @@ fn is_id(id: &str) -> bool {
     !id.is_empty() && id.len() <= 32 && id.chars().all(inner) && !id.starts_with('-')
 }
 
-fn check(provider: &ProviderConfig) -> Outcome<Endpoint> {
+pub(crate) fn check(provider: &ProviderConfig) -> Outcome<Endpoint> {
     if !is_id(&provider.provider_id) || provider.provider_id == crate::rehearsal::REHEARSAL {
         return Err(Fault::invalid(format!(
             "providerId `{}` must match [a-z0-9][a-z0-9-]{{0,31}} and not be `rehearsal`",
@@ -152,7 +152,7 @@ impl Core {
     }
 }
 
-fn rule_for(provider: &ProviderConfig, purpose: &str) -> Outcome<AllowRule> {
+pub(crate) fn rule_for(provider: &ProviderConfig, purpose: &str) -> Outcome<AllowRule> {
     let endpoint = endpoint(&provider.base_url)?;
     Ok(AllowRule {
         purpose: purpose.to_owned(),

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use openwrap_contracts::canonical::sha256_hex;
 use openwrap_contracts::limits::PROCESS_MEMORY_BYTES_MAX;
-use openwrap_contracts::model::{ModelCall, ModelReply, ProviderConfig, ProviderKind};
+use openwrap_contracts::model::{
+    ModelCall, ModelReply, ProviderConfig, ProviderKind, TranscriptionCall, TranscriptionReply,
+};
 use openwrap_contracts::ports::{CancellationToken, Models, Task, TextSink};
-use openwrap_contracts::spend::ModelPrice;
 use openwrap_contracts::spawn::{ChildControl, SpawnLabel, SpawnLimits, Spawner};
+use openwrap_contracts::spend::ModelPrice;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use openwrap_egress::{AllowRule, Egress};
 use openwrap_models::ModelFabric;
@@ -207,6 +209,17 @@ impl Models for ModelsWithRehearsal {
                 rehearsal.ensure().await?;
             }
             self.fabric.complete(call, deltas, cancel).await
+        })
+    }
+
+    fn transcribe(&self, call: TranscriptionCall, cancel: CancellationToken) -> Task<'_, Outcome<TranscriptionReply>> {
+        Box::pin(async move {
+            if let Some(rehearsal) = &self.rehearsal
+                && call.route.split('/').next() == Some(REHEARSAL)
+            {
+                rehearsal.ensure().await?;
+            }
+            self.fabric.transcribe(call, cancel).await
         })
     }
 

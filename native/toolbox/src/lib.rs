@@ -1,9 +1,10 @@
 //! Tools written in Rust: `file.read file.write file.append file.list note.create note.append note.list shell.exec shell.input shell.stop shell.view excel.create
-//! table.read media.analyzeImage web.deploy`.
+//! table.read media.analyzeAudio media.analyzeImage web.deploy`.
 //!
 //! Each works inside the view it is given and nowhere else. A path is taken as it is written: a symbolic link on the way
 //! is not followed silently but answered with the path it stands for, so that what was permitted is what is touched.
 
+mod audio;
 mod deploy;
 mod excel;
 mod file_list;
@@ -21,7 +22,7 @@ mod table_read;
 use std::sync::Arc;
 
 use openwrap_contracts::fault::Fault;
-use openwrap_contracts::media::{Previews, Vision};
+use openwrap_contracts::media::{Hearing, Previews, Vision};
 use openwrap_contracts::ports::Tool;
 use openwrap_contracts::spawn::Spawner;
 use openwrap_contracts::{ErrorCode, Outcome};
@@ -74,10 +75,15 @@ pub fn folder_tools(config: ToolboxConfig) -> Vec<Arc<dyn Tool>> {
 
 /// The tools that reach beyond their view: to a model, and to a page served on this machine.
 #[must_use]
-pub fn reaching_tools(vision: Arc<dyn Vision>, previews: Arc<dyn Previews>) -> Vec<Arc<dyn Tool>> {
+pub fn reaching_tools(
+    vision: Arc<dyn Vision>,
+    hearing: Arc<dyn Hearing>,
+    previews: Arc<dyn Previews>,
+) -> Vec<Arc<dyn Tool>> {
     vec![
         Arc::new(image::AnalyzeImage::new(vision)),
         Arc::new(deploy::WebDeploy::new(previews)),
+        Arc::new(audio::AnalyzeAudio::new(hearing)),
     ]
 }
 

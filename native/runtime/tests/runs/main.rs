@@ -2,10 +2,12 @@
 //! the core is linked once.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
+mod budgets;
 mod determinism;
 mod files;
 mod person;
 mod planted;
+mod playbooks;
 mod servers;
 mod steering;
 mod undo;

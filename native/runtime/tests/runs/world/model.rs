@@ -49,6 +49,17 @@ impl Reply {
     }
 }
 
+/// What a provider counts, and whether it breaks off in the middle.
+#[derive(Debug, Clone, Copy)]
+pub struct Bill {
+    /// Tokens read and written; none: it does not tell.
+    pub usage: Option<(u32, u32)>,
+    pub cut: bool,
+}
+
+/// Counts a request by its body.
+pub type Counter = Arc<dyn Fn(&str) -> Bill + Send + Sync>;
+
 pub type Script = Arc<dyn Fn(&Asked) -> Reply + Send + Sync>;
 
 pub struct Model {
@@ -60,6 +71,8 @@ pub struct Model {
     pub script: Arc<Mutex<Script>>,
     /// Role, task or `task.turn` whose answers are kept back; empty: nobody's.
     pub hold: Arc<Mutex<String>>,
+    /// Without one, every request is ten tokens read and five written.
+    pub counter: Arc<Mutex<Option<Counter>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -76,6 +89,7 @@ struct Stage {
     seed: Arc<AtomicU64>,
     script: Arc<Mutex<Script>>,
     hold: Arc<Mutex<String>>,
+    counter: Arc<Mutex<Option<Counter>>>,
 }
 
 impl Model {
@@ -88,6 +102,7 @@ impl Model {
             seed: Arc::new(AtomicU64::new(1)),
             script: Arc::new(Mutex::new(script)),
             hold: Arc::default(),
+            counter: Arc::default(),
         };
         let playing = stage.clone();
         let task = tokio::spawn(async move {
@@ -102,6 +117,7 @@ impl Model {
             seed: stage.seed,
             script: stage.script,
             hold: stage.hold,
+            counter: stage.counter,
             task,
         }
     }
@@ -139,12 +155,19 @@ async fn serve(socket: TcpStream, stage: Stage) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         let script = Arc::clone(&stage.script.lock().unwrap());
-        let answer = stream_of(&script(&asked));
+        let counter = stage.counter.lock().unwrap().clone();
+        let bill = counter.map(|counter| counter(&String::from_utf8_lossy(&body)));
+        let mut answer = stream_of(&script(&asked), bill);
+        let length = answer.len();
+        if bill.is_some_and(|bill| bill.cut) {
+            answer.truncate(answer.find("\n\n").unwrap_or(0));
+        }
         let head = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {}\r\n\r\n",
-            answer.len()
+            length
         );
-        if socket.write_all(format!("{head}{answer}").as_bytes()).await.is_err() {
+        let cut = answer.len() < length;
+        if socket.write_all(format!("{head}{answer}").as_bytes()).await.is_err() || cut {
             return;
         }
     }
@@ -198,7 +221,7 @@ fn read_request(request: &Value) -> Asked {
     }
 }
 
-fn stream_of(reply: &Reply) -> String {
+fn stream_of(reply: &Reply, bill: Option<Bill>) -> String {
     let mut events = Vec::new();
     let chunk = |delta: Value| json!({ "choices": [{ "index": 0, "delta": delta, "finish_reason": null }] });
     if !reply.text.is_empty() {
@@ -213,7 +236,10 @@ fn stream_of(reply: &Reply) -> String {
     }
     let why = if reply.calls.is_empty() { "stop" } else { "tool_calls" };
     events.push(json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": why }] }));
-    events.push(json!({ "choices": [], "usage": { "prompt_tokens": 10, "completion_tokens": 5 } }));
+    let usage = bill.map_or(Some((10, 5)), |bill| bill.usage);
+    if let Some((read, written)) = usage {
+        events.push(json!({ "choices": [], "usage": { "prompt_tokens": read, "completion_tokens": written } }));
+    }
     let mut text: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
     text.push_str("data: [DONE]\n\n");
     text
