@@ -34,7 +34,8 @@ function firstLoadBudget(): Plugin {
           for (const next of chunk.imports) visit(next);
         };
         for (const output of Object.values(bundle)) {
-          if (output.type === "chunk" && output.isEntry) visit(output.fileName);
+          // The page of who is not paired has an entry of its own.
+          if (output.type === "chunk" && output.isEntry && output.name === "index") visit(output.fileName);
         }
         const total = (names: Iterable<string>) => [...names].reduce((sum, name) => sum + (size.get(name) ?? 0), 0);
         const styles = total([...size.keys()].filter((name) => name.endsWith(".css")));
@@ -63,6 +64,11 @@ export default defineConfig({
     // An inlined asset would need `data:` in the content security policy.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rolldownOptions: {
+      input: Object.fromEntries(
+        ["index", "pair"].map((name) => [name, fileURLToPath(new URL(`web/${name}.html`, import.meta.url))]),
+      ),
+    },
     reportCompressedSize: false,
   },
 });

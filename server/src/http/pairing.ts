@@ -9,15 +9,23 @@ import { plainPage } from "./plain-page.ts";
 
 const DOCUMENT = "/pair.html";
 
-/** Script, style and icon the document names. */
-function partsOf(html: string): Set<string> {
-  return new Set([...html.matchAll(/(?:src|href)="(\/[\w./-]+)"/g)].map(([, path = ""]) => path));
+/** Script, style and icon the document names, and the fonts its styles name. */
+async function partsOf(page: BuiltPage): Promise<ReadonlySet<string>> {
+  const html = await page.text(DOCUMENT);
+  const named = [...html.matchAll(/(?:src|href)="(\/[\w./-]+)"/g)].map(([, path = ""]) => path);
+  const styles = named.filter((path) => path.endsWith(".css"));
+  const fonts = await Promise.all(
+    styles.map(async (path) =>
+      [...(await page.text(path)).matchAll(/url\((\/[\w./-]+)\)/g)].map(([, font = ""]) => font),
+    ),
+  );
+  return new Set([...named, ...fonts.flat()]);
 }
 
 export function mountPairing(app: Hono, page: BuiltPage): void {
   let read: Promise<ReadonlySet<string>> | undefined;
   const parts = async (): Promise<ReadonlySet<string>> => {
-    read ??= page.text(DOCUMENT).then(partsOf);
+    read ??= partsOf(page);
     return await read.catch(() => {
       read = undefined;
       return new Set<string>();

@@ -4,7 +4,7 @@ import type { Event } from "@openwrap/contracts";
 import { type Accessor, createSignal } from "solid-js";
 
 /** `project`: its files; `views`: those of tasks that work; `library`: what runs delivered; `models`: routes. */
-export type Pulse = "tools" | "project" | "views" | "library" | "models";
+export type Pulse = "tools" | "project" | "views" | "library" | "models" | "devices";
 
 const OF: Partial<Record<Event["type"], Pulse>> = {
   mcp_server_added: "tools",
@@ -19,6 +19,10 @@ const OF: Partial<Record<Event["type"], Pulse>> = {
   undo_finished: "project",
   file_uploaded: "project",
   run_finished: "library",
+  signed_in: "devices",
+  device_paired: "devices",
+  device_role_changed: "devices",
+  device_revoked: "devices",
   route_set: "models",
   route_removed: "models",
 };
@@ -47,7 +51,7 @@ export function createPulses(): Pulses {
     };
     return { count, beat };
   };
-  const made = { tools: make(), project: make(), views: make(), library: make(), models: make() };
+  const made = { tools: make(), project: make(), views: make(), library: make(), models: make(), devices: make() };
   return {
     at: {
       tools: made.tools.count,
@@ -55,6 +59,7 @@ export function createPulses(): Pulses {
       views: made.views.count,
       library: made.library.count,
       models: made.models.count,
+      devices: made.devices.count,
     },
     hear: (type) => {
       const pulse = OF[type];

@@ -16,6 +16,7 @@ export type Place =
   | { screen: "library"; entry: string | undefined }
   | { screen: "models"; providerId: string | undefined }
   | { screen: "audit" }
+  | { screen: "devices" }
   | { screen: "settings" }
   | { screen: "nowhere" };
 
@@ -35,7 +36,7 @@ export function placeOf(path: string): Place {
   if (first === "models") return { screen: "models", providerId: detail };
   if (second !== "") return NOWHERE;
   if (first === "") return { screen: "now" };
-  if (first === "work" || first === "settings" || first === "audit") return { screen: first };
+  if (first === "work" || first === "settings" || first === "audit" || first === "devices") return { screen: first };
   return NOWHERE;
 }
 

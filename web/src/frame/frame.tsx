@@ -33,6 +33,7 @@ const ProjectFilesScreen = lazy(() => import("../files/project-files-screen.tsx"
 const LibraryScreen = lazy(() => import("../library/library-screen.tsx"));
 const ModelsScreen = lazy(() => import("../models/models-screen.tsx"));
 const AuditScreen = lazy(() => import("../audit/audit-screen.tsx"));
+const DevicesScreen = lazy(() => import("../devices/devices-screen.tsx"));
 const ToolsScreen = lazy(() => import("../tools/tools-screen.tsx"));
 
 /** After the first screen has come to rest. */
@@ -126,6 +127,9 @@ function Screen(props: { place: Place }): JSX.Element {
       <Match when={as("tools")}>{(tools) => <ToolsScreen serverId={tools().serverId} />}</Match>
       <Match when={as("library")}>{(library) => <LibraryScreen entry={library().entry} />}</Match>
       <Match when={as("models")}>{(models) => <ModelsScreen providerId={models().providerId} />}</Match>
+      <Match when={props.place.screen === "devices"}>
+        <DevicesScreen />
+      </Match>
       <Match when={props.place.screen === "audit"}>
         <AuditScreen />
       </Match>
@@ -150,6 +154,7 @@ const TITLES: Record<Place["screen"], string> = {
   library: "Library",
   models: "Models",
   audit: "Audit",
+  devices: "Devices",
   settings: "Settings",
   nowhere: "Nothing here",
 };

@@ -48,6 +48,7 @@ export const RAIL: readonly RailPlace[] = [
       { path: "/settings", words: "Appearance", screens: ["settings"] },
       { path: "/models", words: "Models", screens: ["models"] },
       { path: "/tools", words: "Tools", screens: ["tools"] },
+      { path: "/devices", words: "Devices", screens: ["devices"] },
       { path: "/audit", words: "Audit", screens: ["audit"] },
     ],
   },

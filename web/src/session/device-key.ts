@@ -66,7 +66,11 @@ export async function keepKey(key: DeviceKey): Promise<void> {
   await inStore("readwrite", (store) => store.put(key, ENTRY)).catch(() => undefined);
 }
 
-export async function sign(key: DeviceKey, nonce: string): Promise<string> {
-  const text = new TextEncoder().encode(CONTEXT + nonce);
-  return base64url(new Uint8Array(await crypto.subtle.sign({ name: "Ed25519" }, key.privateKey, text)));
+export function sign(key: DeviceKey, nonce: string): Promise<string> {
+  return signText(key, CONTEXT + nonce);
+}
+
+export async function signText(key: DeviceKey, text: string): Promise<string> {
+  const bytes = new TextEncoder().encode(text);
+  return base64url(new Uint8Array(await crypto.subtle.sign({ name: "Ed25519" }, key.privateKey, bytes)));
 }

@@ -3,11 +3,10 @@
 
 import { ApiFault, createClient } from "@openwrap/contracts/client";
 import { dropKey, freshKey, keepKey, keptKey, sign } from "./device-key.ts";
+import { dropTabSecret, isTabSecret, keepTabSecret, keptTabSecret } from "./tab-secret.ts";
 
 const TAB_HEADER = "x-openwrap-tab";
-const SECRET_KEY = "openwrap.tab";
 const CHANNEL = "openwrap/session";
-const SECRET = /^[A-Za-z0-9_-]{16,256}$/;
 const DEVICE = /^[A-Za-z0-9_-]{1,128}$/;
 /** An open tab answers within a few milliseconds. */
 const TAB_WAIT_MS = 200;
@@ -30,7 +29,7 @@ export function readFragment(fragment: string): { secret: string; deviceId: stri
   const values = new URLSearchParams(fragment.replace(/^#/, ""));
   const secret = values.get("tab") ?? "";
   const device = values.get("device") ?? "";
-  if (!SECRET.test(secret)) return undefined;
+  if (!isTabSecret(secret)) return undefined;
   return { secret, deviceId: DEVICE.test(device) ? device : undefined };
 }
 
@@ -59,8 +58,8 @@ export class Session {
       if (given.deviceId !== undefined) void this.registerKey(given.deviceId, given.secret);
       return true;
     }
-    const kept = sessionStorage.getItem(SECRET_KEY);
-    if (kept !== null && SECRET.test(kept)) {
+    const kept = keptTabSecret();
+    if (kept !== undefined) {
       this.secret = kept;
       return true;
     }
@@ -112,7 +111,7 @@ export class Session {
   private keep(secret: string): void {
     this.secret = secret;
     this.taken = false;
-    sessionStorage.setItem(SECRET_KEY, secret);
+    keepTabSecret(secret);
   }
 
   /** One attempt at a time; true when there is a new secret. */
@@ -128,7 +127,7 @@ export class Session {
     const secret = (await this.prove()) ?? (await this.askTabs(stale));
     if (secret === undefined) {
       this.secret = undefined;
-      sessionStorage.removeItem(SECRET_KEY);
+      dropTabSecret();
       this.signedOut();
       return false;
     }
@@ -168,7 +167,7 @@ export class Session {
 
   private hear(message: Message): void {
     if (message.type === "give") {
-      if (SECRET.test(message.secret)) this.asked.get(message.id)?.(message.secret);
+      if (isTabSecret(message.secret)) this.asked.get(message.id)?.(message.secret);
     } else if (this.secret !== undefined && this.taken && !this.recovering) {
       this.channel.postMessage({ type: "give", id: message.id, secret: this.secret } satisfies Message);
     }

@@ -44,6 +44,10 @@ export function SignInScreen(): JSX.Element {
         </div>
       </form>
       <Show when={enter.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={enter.clear} />}</Show>
+      <p class="quiet">
+        Away from that machine, a device comes in by a pairing link and its code: Settings, Devices on one that is let
+        in.
+      </p>
       <p class="quiet">Another tab of this browser that is signed in lets this one in too: reload after opening it.</p>
     </main>
   );

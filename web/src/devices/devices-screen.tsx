@@ -1,0 +1,186 @@
+// Devices: which browsers are let in, what each may do, and how one more comes in.
+
+import "../styles/devices.css";
+import type { DeviceEntry, DeviceList, DeviceRole, RemoteDoor } from "@openwrap/contracts";
+import { createEffect, createMemo, createSignal, For, type JSX, Match, on, Show, Switch } from "solid-js";
+import { createAction, requestId } from "../app/action.ts";
+import { useApp } from "../app/app.ts";
+import { useNow } from "../app/clock.ts";
+import { createRead } from "../app/read.ts";
+import { Choices } from "../parts/choices.tsx";
+import { FaultNotice, Skeleton } from "../parts/fault-notice.tsx";
+import { Inert } from "../parts/inert.tsx";
+import { day } from "../words/format.ts";
+import { PairOffer } from "./pair-offer.tsx";
+import { MAY, nameOf, ROLES, since } from "./words.ts";
+
+const LISTEN = "openwrap serve --listen [::]:8642";
+
+export default function DevicesScreen(): JSX.Element {
+  const app = useApp();
+  const list = createRead(
+    () => "all",
+    () => app.api.device.list(),
+  );
+  createEffect(on(app.pulses.at.devices, () => list.again(), { defer: true }));
+  const own = createMemo(() => list.value()?.devices.find((device) => device.own));
+  const drives = (): boolean => own()?.role === "drive";
+  return (
+    <main class="page devices" id="main">
+      <h1 class="say-6" tabIndex={-1}>
+        Devices
+      </h1>
+      <p class="quiet">Browsers that are let in. What changes here holds at once, also for what a device has open.</p>
+      <Switch fallback={<Skeleton rows={4} label="The devices are being read" />}>
+        <Match when={list.fault()}>{(fault) => <FaultNotice fault={fault()} retry={list.again} />}</Match>
+        <Match when={list.value()}>
+          {(known) => (
+            <>
+              <Rows list={known()} drives={drives()} again={list.again} />
+              <section aria-labelledby="pair-head">
+                <h2 id="pair-head">Let one more in</h2>
+                <LetIn remote={known().remote ?? undefined} drives={drives()} />
+              </section>
+            </>
+          )}
+        </Match>
+      </Switch>
+    </main>
+  );
+}
+
+function Rows(props: { list: DeviceList; drives: boolean; again: () => void }): JSX.Element {
+  return (
+    <section aria-labelledby="in-head">
+      <h2 id="in-head">Let in</h2>
+      <ul class="plain-list device-list">
+        <For each={props.list.devices} fallback={<li class="quiet">No browser is signed in.</li>}>
+          {(device) => <Row device={device} drives={props.drives} again={props.again} />}
+        </For>
+      </ul>
+    </section>
+  );
+}
+
+function Row(props: { device: DeviceEntry; drives: boolean; again: () => void }): JSX.Element {
+  const app = useApp();
+  const now = useNow();
+  const [asks, setAsks] = createSignal(false);
+  const change = createAction(async (role: DeviceRole) => {
+    await app.api.device.setRole({ requestId: requestId(), deviceId: props.device.deviceId, role });
+    props.again();
+  });
+  const revoke = createAction(async () => {
+    await app.api.device.revoke({ requestId: requestId(), deviceId: props.device.deviceId });
+    props.again();
+  });
+  const changeable = (): boolean => props.drives && !props.device.own;
+  return (
+    <li class="device-row" data-device-id={props.device.deviceId} data-role={props.device.role}>
+      <div class="device-words">
+        <p class="strong">
+          <Inert text={nameOf(props.device)} />
+          <Show when={props.device.own}>
+            <span class="device-own">this device</span>
+          </Show>
+        </p>
+        <p class="quiet">
+          Seen {since(props.device.lastSeenAt, now())}, let in {day(props.device.createdAt, now())}
+        </p>
+      </div>
+      <Show
+        when={changeable()}
+        fallback={<span class="device-role">{ROLES.find(([role]) => role === props.device.role)?.[1]}</span>}
+      >
+        <Choices
+          name={`role-${props.device.deviceId}`}
+          legend={`What ${nameOf(props.device)} may do`}
+          value={props.device.role}
+          choose={(role) => void change.run(role)}
+          options={ROLES}
+        />
+        <Show
+          when={asks()}
+          fallback={
+            <button type="button" class="button" onClick={() => setAsks(true)}>
+              Sign out
+            </button>
+          }
+        >
+          <div class="row device-sure" role="group" aria-label={`Sign out ${nameOf(props.device)} for good`}>
+            <span class="quiet">For good?</span>
+            <button type="button" class="button" disabled={revoke.busy()} onClick={() => void revoke.run()}>
+              Yes, sign out
+            </button>
+            <button type="button" class="button plain" onClick={() => setAsks(false)}>
+              No
+            </button>
+          </div>
+        </Show>
+      </Show>
+      <Show when={change.fault() ?? revoke.fault()}>
+        {(fault) => (
+          <FaultNotice
+            fault={fault()}
+            dismiss={() => {
+              change.clear();
+              revoke.clear();
+            }}
+          />
+        )}
+      </Show>
+    </li>
+  );
+}
+
+function LetIn(props: { remote: RemoteDoor | undefined; drives: boolean }): JSX.Element {
+  return (
+    <Switch>
+      <Match when={!props.remote}>
+        <p class="say-4">Open Wrap listens on this machine only.</p>
+        <p class="quiet">
+          To reach it from a tablet or another computer, start it with an address that they reach. It then speaks HTTPS
+          there and lets in only what was paired.
+        </p>
+        <p class="exact">{LISTEN}</p>
+      </Match>
+      <Match when={!props.drives}>
+        <p class="say-4">A device that may drive lets others in.</p>
+      </Match>
+      <Match when={props.remote}>{(remote) => <Pair remote={remote()} />}</Match>
+    </Switch>
+  );
+}
+
+function Pair(props: { remote: RemoteDoor }): JSX.Element {
+  const app = useApp();
+  const [role, setRole] = createSignal<DeviceRole>("watch");
+  const offer = createAction(async () => {
+    const made = await app.api.pairing.offer({ role: role() });
+    setMade(made);
+  });
+  const [made, setMade] = createSignal<Awaited<ReturnType<typeof app.api.pairing.offer>>>();
+  const withdraw = createAction(async () => {
+    const offered = made();
+    setMade(undefined);
+    // One that was used or has expired is over already.
+    if (offered) await app.api.pairing.withdraw({ pairingId: offered.pairingId }).catch(() => undefined);
+  });
+  return (
+    <Show
+      when={made()}
+      fallback={
+        <div class="pair-form">
+          <Choices name="new-role" legend="It may" value={role()} choose={setRole} options={ROLES} />
+          <p class="quiet">It {MAY[role()]}.</p>
+          <button type="button" class="button primary" disabled={offer.busy()} onClick={() => void offer.run()}>
+            Make a link and a code
+          </button>
+          <Show when={offer.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={offer.clear} />}</Show>
+        </div>
+      }
+    >
+      {(offered) => <PairOffer offer={offered()} remote={props.remote} done={() => void withdraw.run()} />}
+    </Show>
+  );
+}
