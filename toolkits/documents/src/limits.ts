@@ -45,6 +45,11 @@ export const LIMITS = {
     /** Elements of one file in HTML and XML. */
     elementsMax: 6_000_000,
     attributesMax: 256,
+    /** Of the style sheets in one HTML file; what is beyond is not applied, and the notes say so. */
+    styleCharactersMax: 1024 * 1024,
+    styleSelectorsMax: 20_000,
+    /** Of an element against a part of a selector, over the file. */
+    styleChecksMax: 5_000_000,
     sheetsMax: 256,
     /** Rows of one table that are shown; the rest is counted. */
     tableRowsMax: 2_000,

@@ -5,6 +5,7 @@ import { Parser } from "htmlparser2";
 import { LIMITS } from "../limits.ts";
 import { addressOf, Inline, imageOf, MarkdownWriter, type Marks } from "./markdown.ts";
 import { decoded, type Source, seen } from "./source.ts";
+import { type StyledElement, StyleSheet } from "./style-sheet.ts";
 
 const { depthMax, elementsMax, attributesMax, tableColumnsMax, tableRowsMax } = LIMITS.convert;
 
@@ -29,6 +30,10 @@ const MARKS = new Map<string, Marks>([
 const HEADING = /^h[1-6]$/;
 const DECLARED = /<meta[^>]{0,200}?charset\s*=\s*["']?([\w.:-]{1,40})/i;
 
+/** Styles in them are not the page's. */
+const UNSTYLED = new Set(["template", "noscript", "iframe"]);
+const HIDDEN = "Hidden text was left out.";
+
 type Attributes = Record<string, string>;
 
 interface Table {
@@ -41,7 +46,8 @@ interface Table {
 
 export function htmlToMarkdown(source: Source): string {
   const beginning = new TextDecoder("latin1").decode(source.bytes.subarray(0, 4_096));
-  const reader = new HtmlReader(source);
+  const text = decoded(source, DECLARED.exec(beginning)?.[1]).replace(/^\ufeff/, "");
+  const reader = new HtmlReader(source, styleSheetOf(text));
   const parser = new Parser(
     {
       onopentag: (name, attributes) => reader.open(name, attributes),
@@ -51,8 +57,38 @@ export function htmlToMarkdown(source: Source): string {
     },
     { decodeEntities: true },
   );
-  parser.end(decoded(source, DECLARED.exec(beginning)?.[1]).replace(/^\ufeff/, ""));
+  parser.end(text);
   return reader.end();
+}
+
+/** A style may stand behind what it hides, so all are read first. */
+function styleSheetOf(html: string): StyleSheet {
+  const sheet = new StyleSheet();
+  if (!/<(?:style|link)\b/i.test(html)) return sheet;
+  let skipped = 0;
+  let style: { text: string; media: string } | undefined;
+  const parser = new Parser(
+    {
+      onopentag: (name, { media = "", rel = "" }) => {
+        if (UNSTYLED.has(name)) skipped += 1;
+        if (skipped > 0) return;
+        if (name === "style") style = { text: "", media };
+        if (name === "link" && /\bstylesheet\b/i.test(rel)) sheet.isPartly = true;
+      },
+      ontext: (text) => {
+        if (style !== undefined) style.text += text;
+      },
+      onclosetag: (name) => {
+        if (UNSTYLED.has(name)) skipped -= 1;
+        if (name !== "style" || style === undefined) return;
+        sheet.add(style.text, style.media);
+        style = undefined;
+      },
+    },
+    { decodeEntities: true },
+  );
+  parser.end(html);
+  return sheet;
 }
 
 class HtmlReader {
@@ -72,9 +108,13 @@ class HtmlReader {
   private preformatted: { depth: number; text: string; language: string } | undefined;
   /** Headings that are open; blocks in them are part of them. */
   private headings = 0;
+  private readonly sheet: StyleSheet;
+  /** Elements that are open, and how the text right in them looks. */
+  private readonly around: { element: StyledElement; isInvisible: boolean; isSizeless: boolean }[] = [];
 
-  constructor(source: Source) {
+  constructor(source: Source, sheet: StyleSheet) {
     this.source = source;
+    this.sheet = sheet;
     this.writer = new MarkdownWriter(source);
   }
 
@@ -91,7 +131,7 @@ class HtmlReader {
     if (this.depth > depthMax) throw this.source.tooMuch(`has elements more than ${depthMax} levels deep`);
     if (this.elements > elementsMax) throw this.source.tooMuch(`has more than ${elementsMax} elements`);
     if (this.dropped !== undefined) return;
-    if (this.isLeftOut(name, attributes)) {
+    if (this.isLeftOut(name, attributes) || this.isStyledAway(name, attributes)) {
       this.dropped = this.depth;
       return;
     }
@@ -104,7 +144,7 @@ class HtmlReader {
   }
 
   text(text: string): void {
-    if (this.dropped !== undefined) return;
+    if (this.dropped !== undefined || this.isUnseen(text)) return;
     const clean = seen(text, this.source);
     if (this.preformatted !== undefined) {
       this.preformatted.text += clean.replace(/\r\n?/g, "\n");
@@ -121,6 +161,7 @@ class HtmlReader {
       if (this.dropped === depth) this.dropped = undefined;
       return;
     }
+    this.around.pop();
     if (this.preformatted !== undefined) {
       if (this.preformatted.depth === depth) this.endPreformatted();
       return;
@@ -130,6 +171,10 @@ class HtmlReader {
 
   end(): string {
     this.flush();
+    if (this.sheet.isPartly)
+      this.source.warn(
+        "Style sheets in other files, or that ask for more than tags, classes, ids and the width of a screen, were not applied: what they hide is shown.",
+      );
     return this.writer.end();
   }
 
@@ -140,10 +185,43 @@ class HtmlReader {
 
   private isLeftOut(name: string, attributes: Attributes): boolean {
     if (DROPPED.has(name)) return true;
-    const isHidden =
-      "hidden" in attributes || isUnseen(attributes.style ?? "") || (name === "dialog" && !("open" in attributes));
-    if (isHidden) this.source.warn("Hidden text was left out.");
+    const isHidden = "hidden" in attributes || (name === "dialog" && !("open" in attributes));
+    if (isHidden) this.source.warn(HIDDEN);
     return isHidden;
+  }
+
+  /** By its own style or a style sheet; what is not, is among the elements that are open. */
+  private isStyledAway(name: string, attributes: Attributes): boolean {
+    const outer = this.around.at(-1);
+    const element = {
+      name,
+      id: attributes.id ?? "",
+      classes: new Set((attributes.class ?? "").split(/\s+/).filter(Boolean)),
+      attributes,
+      within: outer?.element,
+    };
+    const looks = this.sheet.looks(element, attributes.style ?? "");
+    // A page that hides itself is shown by a program; so are its words here.
+    const isPage = name === "html" || name === "body";
+    if (isPage && (looks.isGone || looks.isInvisible || looks.isSizeless)) this.sheet.isPartly = true;
+    if (looks.isGone && !isPage) {
+      this.source.warn(HIDDEN);
+      return true;
+    }
+    this.around.push({
+      element,
+      isInvisible: !isPage && (looks.isInvisible ?? outer?.isInvisible ?? false),
+      isSizeless: !isPage && (looks.isSizeless ?? outer?.isSizeless ?? false),
+    });
+    return false;
+  }
+
+  /** Whether what stands right in the innermost element is hidden. */
+  private isUnseen(text: string): boolean {
+    const own = this.around.at(-1);
+    if (own === undefined || !(own.isInvisible || own.isSizeless)) return false;
+    if (text.trim() !== "") this.source.warn(HIDDEN);
+    return true;
   }
 
   private begin(name: string, attributes: Attributes): void {
@@ -276,7 +354,7 @@ class HtmlReader {
 
   private image(attributes: Attributes): void {
     const altText = seen(attributes.alt ?? "", this.source);
-    if (altText.trim() === "") return;
+    if (altText.trim() === "" || this.around.at(-1)?.isInvisible) return;
     this.inline.addRaw(imageOf(altText, addressOf(attributes.src ?? "")), this.current.link);
   }
 
@@ -289,21 +367,6 @@ class HtmlReader {
     if (!this.inline.isEmpty) this.writer.paragraph(this.inline.take());
     else this.inline = new Inline();
   }
-}
-
-/** By an element's own style; what a style sheet hides is not known here. */
-function isUnseen(style: string): boolean {
-  return style.split(";").some((declaration) => {
-    const colon = declaration.indexOf(":");
-    const name = declaration.slice(0, Math.max(0, colon)).trim().toLowerCase();
-    const value = declaration
-      .slice(colon + 1)
-      .trim()
-      .toLowerCase();
-    if (name === "display") return value.startsWith("none");
-    if (name === "visibility") return /^(?:hidden|collapse)/.test(value);
-    return (name === "opacity" || name === "font-size") && Number.parseFloat(value) === 0;
-  });
 }
 
 function linkOf(href: string | undefined): Marks {
