@@ -12,6 +12,8 @@ use crate::place::Place;
 const CREATED: (u16, u8, u8) = (2000, 1, 1);
 /// Rows looked at for the width of columns.
 const MEASURED_ROWS: usize = 2_000;
+/// The format's number for A4.
+const PAPER_A4: u8 = 9;
 const WIDTH_MIN: usize = 6;
 const WIDTH_MAX: usize = 60;
 
@@ -138,10 +140,21 @@ impl Writing<'_> {
                 put(self.worksheet, row, column, cell, format).map_err(writer_fault)?;
             }
         }
+        self.page();
         self.widths(table)
     }
 
-    /// Bold, frozen, filterable.
+    /// On paper: every column on one page, the sheet and the page's number at the foot; charts stand beside the cells.
+    fn page(&mut self) {
+        self.worksheet.set_paper_size(PAPER_A4);
+        self.worksheet.set_print_fit_to_pages(1, 0);
+        self.worksheet.set_footer("&L&A&R&P / &N");
+        if !self.sheet.charts.is_empty() {
+            self.worksheet.set_landscape();
+        }
+    }
+
+    /// Bold, frozen, filterable, on each printed page.
     fn headers(&mut self, headers: &[String], rows: usize) -> Outcome<()> {
         let bold = Format::new().set_bold();
         for (column, header) in (0_u16..).zip(headers) {
@@ -150,6 +163,7 @@ impl Writing<'_> {
                 .map_err(writer_fault)?;
         }
         self.worksheet.set_freeze_panes(1, 0).map_err(writer_fault)?;
+        self.worksheet.set_repeat_rows(0, 0).map_err(writer_fault)?;
         let last_row = u32::try_from(rows).map_err(|_| Fault::new(ErrorCode::LimitExceeded, "too many rows"))?;
         if let Some(last) = headers.len().checked_sub(1)
             && rows > 0
