@@ -57,6 +57,13 @@ export const COMMANDS: CommandRow[] = [
           "who answers questions: you in this terminal, the plan's own bundle of permissions, or yes to all but protected names (default: ask)",
       },
       SLOTS,
+      {
+        name: "budget",
+        value: "USD|TOKENSt",
+        multiple: true,
+        about:
+          "most it may spend, such as 2.50 or 200000t: at the limit it pauses and asks, without a terminal it stops",
+      },
       allow("read", "PATH", "let the run read these paths of the project (comma-separated)"),
       allow("write", "PATH", "let it change these paths of the project"),
       allow("run", "PROGRAM", "let it start these programs"),
@@ -82,6 +89,13 @@ export const COMMANDS: CommandRow[] = [
         about: "such as https://api.openai.com/v1 or https://api.anthropic.com (needed)",
       },
       { name: "model", value: "ID", multiple: true, about: "a model it has; the first is the default (needed)" },
+      {
+        name: "price",
+        value: "ID=IN/OUT",
+        multiple: true,
+        about:
+          "dollars a million tokens of a model, read and written, such as m=3/15; else list prices count where known",
+      },
       { name: "key-stdin", about: "read the key from standard input" },
     ],
     load: () => import("./provider-add.ts"),
@@ -99,6 +113,44 @@ export const COMMANDS: CommandRow[] = [
     about: "Remove a provider and its key.",
     options: [],
     load: () => import("./provider-remove.ts"),
+  },
+  {
+    name: "provider test",
+    args: ["ID"],
+    about: "Ask a provider one short question; what is wrong is told with what to do about it.",
+    options: [{ name: "model", value: "ID", about: "the model to ask (default: its default)" }, JSON_OUT],
+    load: () => import("./provider-test.ts"),
+  },
+  {
+    name: "provider find",
+    args: [],
+    about: "Look for model servers at their usual ports of this machine.",
+    options: [JSON_OUT],
+    load: () => import("./provider-find.ts"),
+  },
+  {
+    name: "route list",
+    args: [],
+    about: "Show which models serve which roles, in the order the rules are tried.",
+    options: [JSON_OUT],
+    load: () => import("./route-list.ts"),
+  },
+  {
+    name: "route set",
+    args: ["ROLE", "PROVIDER/MODEL"],
+    about: "Let a role use this model in new runs; `vision` and `audio` stand for pictures and sound.",
+    options: [
+      { name: "fallback", value: "PROVIDER/MODEL", multiple: true, about: "asked when the one before gives no answer" },
+      { name: "priority", value: "N", about: "higher goes first (default: 0)" },
+    ],
+    load: () => import("./route-set.ts"),
+  },
+  {
+    name: "route remove",
+    args: ["RULE"],
+    about: "Remove a rule.",
+    options: [],
+    load: () => import("./route-remove.ts"),
   },
   {
     name: "mcp add",

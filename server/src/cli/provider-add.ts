@@ -1,6 +1,7 @@
 // `openwrap provider add`: a provider, and its key sealed to the core.
 
 import type { ProviderConfig, ProviderKind } from "@openwrap/contracts";
+import { microUsd } from "./budget.ts";
 import { type CommandCall, UsageError } from "./command.ts";
 import { connect } from "./connection.ts";
 import { readSecret } from "./secret-input.ts";
@@ -20,8 +21,20 @@ function readProvider(call: CommandCall): ProviderConfig {
     baseUrl: call.needed("base-url"),
     modelIds,
     defaultModelId,
+    ...pricesOf(call.list("price"), modelIds),
   };
   return call.has("key-stdin") ? { ...provider, authRef: secretName(providerId) } : provider;
+}
+
+function pricesOf(values: string[], modelIds: string[]): Pick<ProviderConfig, "prices"> {
+  const prices = values.map((value) => {
+    const [, modelId = "", read = "", written = ""] = /^(.+)=([^/=]+)\/([^/=]+)$/.exec(value) ?? [];
+    const [inputMicroUsd, outputMicroUsd] = [microUsd(read), microUsd(written)];
+    if (!modelIds.includes(modelId) || inputMicroUsd === undefined || outputMicroUsd === undefined)
+      throw new UsageError(`--price ${JSON.stringify(value)} is none: give a model of this provider, as in m=3/15`);
+    return { modelId, inputMicroUsd, outputMicroUsd };
+  });
+  return prices.length === 0 ? {} : { prices };
 }
 
 /** Name of a provider's key in the vault. */

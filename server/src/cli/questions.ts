@@ -121,6 +121,8 @@ export function readDecision(typed: string, { scopes }: Pick<Question, "scopes">
 /** What the core asks although the run was started without a person: acts of unknown outcome, conflicts. */
 function standing({ kind, scopes }: Question, approve: "bundle" | "all"): Decision {
   const scope = scopes[0] ?? "once";
+  // A budget is a limit, not a permission: without a person it holds.
+  if (kind === "budget") return { allow: false, scope };
   if (approve === "all" || kind === "plan") return { allow: true, scope };
   return { allow: false, scope, reason: "this run was started with --approve bundle, and nobody is asked" };
 }

@@ -1,6 +1,7 @@
 // A run as lines for a person. Everything that came from a model, a tool or a file is shown inert.
 
 import type { Event, EventOf, RunSummary } from "@openwrap/contracts";
+import { budgetWords } from "./budget.ts";
 import type { Terminal } from "./terminal.ts";
 import { block, line, short } from "./visible.ts";
 
@@ -77,6 +78,10 @@ export class RunLog {
         return event.error
           ? `error   ${this.title(event)}: ${event.error.code} ${cut(event.error.message)}`
           : undefined;
+      case "model_fell_back":
+        return `other   ${this.title(event)}: ${cut(`${event.from} gave no answer (${event.error.code}), ${event.to} is asked`)}`;
+      case "budget_set":
+        return `budget  ${event.budget ? budgetWords(event.budget) : "none"}`;
       case "task_completed":
         return `done    ${this.title(event)}`;
       case "task_failed":

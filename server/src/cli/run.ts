@@ -3,8 +3,9 @@
 import { randomUUID } from "node:crypto";
 import { realpathSync, statSync } from "node:fs";
 import { resolve } from "node:path";
-import type { ApprovePolicy, EventOf, RunSummary } from "@openwrap/contracts";
+import type { ApprovePolicy, Budget, EventOf, RunSummary } from "@openwrap/contracts";
 import { CoreFault } from "../core.ts";
+import { readBudget } from "./budget.ts";
 import { type CommandCall, UsageError } from "./command.ts";
 import { type Connection, connect, type Sequenced } from "./connection.ts";
 import { Questions } from "./questions.ts";
@@ -24,6 +25,7 @@ interface Wanted {
   approve: ApprovePolicy;
   slots: number | undefined;
   allow: string[];
+  budget: Budget | undefined;
 }
 
 function readWanted(call: CommandCall): Wanted {
@@ -41,6 +43,7 @@ function readWanted(call: CommandCall): Wanted {
     approve,
     slots: call.whole("slots", 1, SLOTS_MAX),
     allow,
+    budget: readBudget(call.list("budget")),
   };
 }
 
@@ -89,6 +92,7 @@ export async function run(call: CommandCall): Promise<number> {
       approve: wanted.approve,
       ...(wanted.slots === undefined ? {} : { slots: wanted.slots }),
       allow: wanted.allow,
+      ...(wanted.budget === undefined ? {} : { budget: wanted.budget }),
     });
     return await watch(call, connection, created, wanted.approve);
   } finally {
