@@ -51,6 +51,28 @@ export declare class CoreHandle {
   get contractsHash(): string
 }
 
+/**
+ * Thin face over the Rust fabric: same rules, no second implementation. Errors are thrown with the JSON text of a fault as their
+ * message.
+ */
+export declare class ModelFabric {
+  /** `readSecret` is asked with a provider's `authRef` for each request to it, and resolves to the key. */
+  constructor(readSecret: (authRef: string) => Promise<string>)
+  /** Takes the JSON of `ProviderConfigRecord[]`. */
+  loadProviders(recordsJson: string): void
+  /** Takes the JSON of `RouteRule[]`. */
+  loadRoutes(rulesJson: string): void
+  /** Takes the JSON of `FabricRequest` and of `FabricContext`, resolves to the JSON of `FabricAnswer`. */
+  complete(requestJson: string, contextJson?: string | undefined | null): Promise<string>
+  /** As `complete`; `onText` gets the JSON of `{ offset, text }` as words come. An offset of 0 again means that they start over. */
+  stream(requestJson: string, contextJson: string | undefined | null, onText: (pieceJson: string) => void): Promise<string>
+  /** Answers the JSON of `ModelFabricSnapshot`. */
+  getSnapshot(): string
+  /** Answers the JSON of `ModelUsageEvent[]`. */
+  drainUsageEvents(after?: number | undefined | null, limit?: number | undefined | null): string
+  reset(): void
+}
+
 /** Thin face over the Rust store. Errors are thrown with the JSON text of a fault as their message. */
 export declare class PersistenceStore {
   /** Takes the JSON of `PersistenceConfig`. */
