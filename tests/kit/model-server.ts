@@ -18,6 +18,8 @@ export interface ModelServerOptions {
   /** Folder of further scenarios. */
   scenarios?: string;
   seed?: string;
+  /** The words of every recording. */
+  transcript?: string;
   chunkBytes?: number;
 }
 
@@ -61,6 +63,7 @@ function argumentsOf(options: ModelServerOptions, folder: string): string[] {
   }
   add("scenarios", options.scenarios);
   add("seed", options.seed);
+  add("transcript", options.transcript);
   add("chunk-bytes", options.chunkBytes);
   return args;
 }

@@ -8,7 +8,8 @@ import { readConversation } from "./conversation.ts";
 import { type Fault, FaultDesk, type FaultRule, shareOf } from "./faults.ts";
 import { Refusal } from "./refusal.ts";
 import { answerOf, type Scenario, scenarioOf } from "./scenario.ts";
-import { pause, transmit } from "./transmission.ts";
+import { readRecording, transcribed } from "./transcriptions.ts";
+import { FLUSH_MS, pause, transmit } from "./transmission.ts";
 import { type Wire, wireOf } from "./wires.ts";
 
 export interface ServerConfig {
@@ -24,6 +25,8 @@ export interface ServerConfig {
   apiKey?: string;
   /** Repeats the key of a request: in the error about it, or in the text of every answer. */
   echoKey?: "error" | "answer";
+  /** The words of every recording; without them the answer says that nobody has listened. */
+  transcript?: string;
   /** A file that gets one line of JSON a request. */
   record?: string;
   /** A file that gets every request as it came, keys aside: `{path, headers, body}`, a line each. */
@@ -32,7 +35,8 @@ export interface ServerConfig {
 
 type Env = { Bindings: HttpBindings; Variables: { body: Buffer; wire: Wire; requestId: string } };
 
-const BODY_BYTES_MAX = 16 * 1024 * 1024;
+/** A recording is larger than a conversation. */
+const BODY_BYTES_MAX = 32 * 1024 * 1024;
 
 export function createApp(config: ServerConfig): Hono<Env> {
   const app = new Hono<Env>();
@@ -82,7 +86,46 @@ export function createApp(config: ServerConfig): Hono<Env> {
       throw new Refusal(405, `Not allowed to ${c.req.method} on ${c.req.path} (HINT: Perhaps you meant to use POST?)`);
     });
   }
+  app.post("/v1/audio/transcriptions", async (c) => listen(c, config, desk, note));
   return app;
+}
+
+async function listen(
+  c: Context<Env>,
+  config: ServerConfig,
+  desk: FaultDesk,
+  note: (line: object) => void,
+): Promise<Response> {
+  const bytes = c.get("body");
+  const recording = await readRecording(c.req.header("content-type"), bytes, config.models);
+  const hash = createHash("sha256").update(recording.bytes).digest("hex");
+  const fault = desk.nextOf("audio", config.faults, hash);
+  note({
+    status: fault?.kind === "status" ? fault.status : 200,
+    hash,
+    role: "audio",
+    file: recording.name,
+    prompt: recording.prompt,
+    ...(fault ? { fault: fault.kind } : {}),
+  });
+  if (fault?.kind === "status") return refused(c, fault);
+  const key = c.get("wire").keyOf((name) => c.req.header(name));
+  const echo = config.echoKey === "answer" && key !== "" ? ` ${spellings(key).join(" ")}` : "";
+  const answer = JSON.stringify(
+    transcribed(recording, config.transcript === undefined ? undefined : config.transcript + echo),
+  );
+  await pause(config.latencyMs[0], c.req.raw.signal);
+  if (fault?.kind === "cut") {
+    const half = new ReadableStream<Uint8Array>({
+      start: async (controller) => {
+        controller.enqueue(Buffer.from(answer.slice(0, answer.length / 2)));
+        await pause(FLUSH_MS);
+        c.env.outgoing.destroy();
+      },
+    });
+    return c.body(half, 200, { "content-type": "application/json" });
+  }
+  return c.body(fault?.kind === "malformed" ? "{" : answer, 200, { "content-type": "application/json" });
 }
 
 function refuse(c: Context<Env>, refusal: Refusal): Response {

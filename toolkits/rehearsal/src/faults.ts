@@ -69,6 +69,18 @@ export class FaultDesk {
     return undefined;
   }
 
+  /** As `next`, for what is no conversation: only rules for this role. */
+  nextOf(role: string, rules: readonly FaultRule[], hash: string): Fault | undefined {
+    for (const [index, rule] of rules.entries()) {
+      const key = `${index} ${hash}`;
+      const given = this.#given.get(key) ?? 0;
+      if (rule.match?.role !== role || given >= (rule.times ?? 1)) continue;
+      this.#given.set(key, given + 1);
+      return rule.fault;
+    }
+    return undefined;
+  }
+
   #fits({ match = {} }: FaultRule, conversation: Conversation, hash: string, index: number): boolean {
     const { goal, role, task, turn, share } = match;
     return (

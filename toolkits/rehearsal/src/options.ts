@@ -23,6 +23,7 @@ export const USAGE = `rehearsal (--listen-fd N | --port N) [options]
   --chunk-bytes N      bytes of one write
   --api-key KEY        refuse requests with another key; "-" reads it from standard input
   --echo-key WHERE     repeat the key of a request in the "error" about it, or in every "answer"
+  --transcript TEXT    the words of every recording
   --record FILE        one line of JSON a request
   --requests FILE      every request as it came, keys aside, a line of JSON each`;
 
@@ -45,6 +46,7 @@ export async function readOptions(args: readonly string[]): Promise<Options> {
       "chunk-bytes": text,
       "api-key": text,
       "echo-key": text,
+      transcript: text,
       record: text,
       requests: text,
     },
@@ -69,6 +71,7 @@ export async function readOptions(args: readonly string[]): Promise<Options> {
       ...(chunkBytes === undefined ? {} : { chunkBytes }),
       ...(values["api-key"] === undefined ? {} : { apiKey: keyFrom(values["api-key"]) }),
       ...(echoKey === undefined ? {} : { echoKey }),
+      ...(values.transcript === undefined ? {} : { transcript: values.transcript }),
       ...(values.record === undefined ? {} : { record: values.record }),
       ...(values.requests === undefined ? {} : { requests: values.requests }),
     },

@@ -16,7 +16,7 @@ export interface Transmission {
 
 /** Part of the latency before the first chunk: thinking takes longer than talking. */
 const FIRST_PART = 0.4;
-const FLUSH_MS = 20;
+export const FLUSH_MS = 20;
 
 export function transmit(transmission: Transmission): ReadableStream<Uint8Array> {
   const stopped = new AbortController();
