@@ -3,19 +3,13 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Event } from "@openwrap/contracts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { filesWith, processesWith, spelledIn, spellingsOf } from "../kit/canary.ts";
 import type { Ended } from "../kit/child.ts";
-import { marked } from "../kit/marked.ts";
 import { type ModelServer, startModelServer } from "../kit/model-server.ts";
-import { processTree } from "../kit/processes.ts";
-import { runFacts } from "../kit/run-events.ts";
-import { blobText, writeScenario } from "../kit/scripted-run.ts";
+import { writeScenario } from "../kit/scripted-run.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
-
-const SAMPLE_MS = 15;
-const FILES_EVERY = 8;
+import { askedDirectly, CanaryWatch, PROGRAM, type Watched, WORKER } from "./canary-watch.ts";
 
 /** As providers make them; and one that reads differently in every spelling. */
 const KEYS = [
@@ -23,44 +17,15 @@ const KEYS = [
   `sk-"${randomBytes(9).toString("base64")}"\\<&>%+/=?~${randomBytes(9).toString("base64")}`,
 ] as const;
 
-/** What a worker runs: it keeps its whole environment, and stays long enough to be looked at. */
-const PROGRAM = `
-require("node:fs").writeFileSync("environment.txt", JSON.stringify(process.env));
-setTimeout(() => console.log(Object.keys(process.env).length), 250);`;
-/** Among the names of programs: the worker's own was seen. */
-const WORKER = "worker's program";
-
-/** What a run left, and what was seen while it ran. */
-interface Traces {
-  ended: Ended;
-  runId: string;
-  samples: number;
-  /** Names of the programs that were seen. */
-  seen: Set<string>;
-  hits: string[];
-}
-
 let server: TestServer;
 let project: string;
 let scenarios: string;
-/** Everything any program said. */
-const said: string[] = [];
-/** The whole event stream. */
-let streamed = "";
-const stream = new AbortController();
-let streaming: Promise<void>;
+let watch: CanaryWatch;
 
 function tasks() {
   const calls = [{ tool: "shell.exec", arguments: { command: ["node", "-e", PROGRAM] } }];
   const turns = [{ say: "Looking at what there is.", calls }, { say: "That was all." }];
   return [{ taskId: "look", needs: ["read:.", "run:node"], writes: ["environment.txt"], turns }];
-}
-
-async function listen(): Promise<void> {
-  const headers = { authorization: `Bearer ${server.token}` };
-  const response = await fetch(`${server.url}/api/stream?after=0`, { headers, signal: stream.signal });
-  const decoder = new TextDecoder();
-  for await (const part of response.body ?? []) streamed += decoder.decode(part as Uint8Array, { stream: true });
 }
 
 beforeAll(async () => {
@@ -70,130 +35,38 @@ beforeAll(async () => {
   mkdirSync(project, { mode: 0o755 });
   writeFileSync(join(project, "notes.txt"), "nothing secret\n");
   writeScenario(scenarios, "Look around", tasks());
-  streaming = listen().catch((error: unknown) => {
-    if (!stream.signal.aborted) throw error;
-  });
+  watch = new CanaryWatch(server, KEYS, [project]);
 });
 afterAll(async () => {
-  stream.abort();
-  await streaming;
+  await watch?.end();
   await server?.dispose();
 });
 
 /** Adds a provider with its key on standard input. */
 async function add(providerId: string, model: ModelServer, key: string, kind = "openai"): Promise<void> {
   const words = ["provider", "add", providerId, "--kind", kind, "--base-url", model.url, "--model", "rehearsal"];
-  const added = await watched(server.cli([...words, "--key-stdin"], { input: `${key}\n` }));
-  expect(added.ended.status, added.ended.stderr).toBe(0);
+  const added = await watched([...words, "--key-stdin"], `${key}\n`);
+  expect(added.value.status, added.value.stderr).toBe(0);
   expect(added.hits).toEqual([]);
 }
 
-function look(files: boolean): { hits: string[]; names: string[] } {
-  // The command line is a child of this process, as the server is; the model server has the key by right, on its standard input.
-  const tree = processTree(process.pid);
-  const pids = tree.map(({ pid }) => pid).filter((pid) => pid !== process.pid);
-  const { home, work } = server.folders;
-  return {
-    hits: [...processesWith(pids, KEYS), ...(files ? filesWith([home, work, project], KEYS).hits : [])],
-    names: tree.map(({ name }) => name),
-  };
+/** The command line, looked at all the time. */
+async function watched(words: string[], input?: string): Promise<Watched<Ended>> {
+  const found = await watch.during(server.cli(words, input === undefined ? {} : { input }));
+  watch.said.push(found.value.stdout, found.value.stderr);
+  return found;
 }
 
-/** Looks at processes and files all the time that something takes. */
-async function watched(work: Promise<Ended>): Promise<Omit<Traces, "runId">> {
-  const hits: string[] = [];
-  const seen = new Set<string>();
-  let done = false;
-  let samples = 0;
-  const watching = (async () => {
-    while (!done) {
-      const found = look(samples % FILES_EVERY === 0);
-      hits.push(...found.hits);
-      for (const name of found.names) seen.add(name);
-      if (marked(PROGRAM).length > 0) seen.add(WORKER);
-      samples += 1;
-      await new Promise((wait) => setTimeout(wait, SAMPLE_MS));
-    }
-  })();
-  const ended = await work.finally(() => {
-    done = true;
-  });
-  await watching;
-  said.push(ended.stdout, ended.stderr);
-  return { ended, samples, seen, hits };
+async function run(provider: string): Promise<Watched<Ended>> {
+  const model = `${provider}/rehearsal`;
+  return await watched(["run", "Look around", "--project", project, "--model", model, "--approve", "bundle", "--json"]);
 }
 
-async function run(provider: string): Promise<Traces> {
-  const words = [
-    "run",
-    "Look around",
-    "--project",
-    project,
-    "--model",
-    `${provider}/rehearsal`,
-    "--approve",
-    "bundle",
-    "--json",
-  ];
-  const traces = await watched(server.cli(words));
-  const runId = /"runId":"([^"]+)"/.exec(traces.ended.stdout)?.[1] ?? "";
-  return { ...traces, runId };
-}
-
-/** Live text by step, put together: what was cut into frames can be read again. */
-function liveTexts(): string[] {
-  const steps = new Map<string, string>();
-  for (const [, data = ""] of streamed.matchAll(/^event: text\ndata: (.*)$/gm)) {
-    const { runId, stepId, text } = JSON.parse(data) as { runId: string; stepId: string; text: string };
-    steps.set(`${runId} ${stepId}`, (steps.get(`${runId} ${stepId}`) ?? "") + text);
-  }
-  return [...steps.values()];
-}
-
-/** Every hash that an event names, wherever it stands. */
-function hashesIn(events: Event[]): string[] {
-  return [...new Set(JSON.stringify(events).match(/\b[0-9a-f]{64}\b/g) ?? [])];
-}
-
-/** All answers about a run, with every blob that there is. */
-async function answersAbout(runId: string): Promise<{ text: string; blobs: number }> {
-  const { client } = server;
-  const events = (await runFacts(server, runId)).map(({ event }) => event);
-  const blobs = await Promise.all(hashesIn(events).map((hash) => blobText(server, hash).catch(() => undefined)));
-  const { projectId = "" } = events.find((event) => event.type === "run_created") ?? {};
-  const others = [
-    await client.overview.get(),
-    await client.run.get({ runId }),
-    await client.run.record({ runId }).catch(String),
-    await client.project.files({ projectId: projectId ?? "" }),
-    await client.doctor.get(),
-    await client.health.get(),
-    await client.secret.publicKey(),
-    await client.audit.verify(),
-    (await server.cli(["provider", "list"])).stdout,
-    (await server.cli(["doctor"])).stdout,
-  ];
-  const there = blobs.filter((text) => text !== undefined);
-  return { text: JSON.stringify([events, others]) + there.join("\n"), blobs: there.length };
-}
-
-/** Everything there is at the end of a run: files, streams, answers, logs. */
-async function traces({ runId, hits }: Traces): Promise<{ hits: string[]; blobs: number; files: number }> {
-  const { text, blobs } = await answersAbout(runId);
-  const { home, work } = server.folders;
-  const { hits: inFiles, files } = filesWith([home, work, project], KEYS);
-  const { stdout, stderr } = server.child.said();
-  const texts = {
-    answers: text,
-    said: said.join(""),
-    streamed,
-    "live text": liveTexts().join("\n"),
-    "server's output": stdout + stderr,
-  };
-  const inTexts = Object.entries(texts).flatMap(([name, found]) =>
-    spelledIn(found, KEYS).map((how) => `${name}: ${how}`),
-  );
-  return { hits: [...hits, ...inFiles, ...inTexts], blobs, files };
+/** Everything there is at the end of a run, and what was seen while it ran. */
+async function traces({ value, hits }: Watched<Ended>): Promise<{ hits: string[]; blobs: number; files: number }> {
+  for (const words of [["provider", "list"], ["doctor"]]) watch.said.push((await server.cli(words)).stdout);
+  const found = await watch.traces(/"runId":"([^"]+)"/.exec(value.stdout)?.[1] ?? "");
+  return { ...found, hits: [...hits, ...found.hits] };
 }
 
 async function withModel<T>(options: Parameters<typeof startModelServer>[0], use: (model: ModelServer) => Promise<T>) {
@@ -203,16 +76,6 @@ async function withModel<T>(options: Parameters<typeof startModelServer>[0], use
   } finally {
     await model.stop();
   }
-}
-
-/** What the model server answers to somebody who has the key. */
-async function askedDirectly(model: ModelServer, key: string): Promise<string> {
-  const response = await fetch(`${model.url}/chat/completions`, {
-    method: "POST",
-    headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
-    body: JSON.stringify({ model: "rehearsal", messages: [{ role: "user", content: "Hello" }] }),
-  });
-  return await response.text();
 }
 
 describe("the search", () => {
@@ -249,7 +112,7 @@ describe.each([
     await withModel({ apiKey: key }, async (model) => {
       await add(`used-${kind}-${place}`, model, key, kind);
       const done = await run(`used-${kind}-${place}`);
-      expect(done.ended.status, done.ended.stdout.slice(-2000)).toBe(0);
+      expect(done.value.status, done.value.stdout.slice(-2000)).toBe(0);
       expect(model.requests<{ status: number }>().every(({ status }) => status === 200)).toBe(true);
       expect(done.samples).toBeGreaterThan(5);
       expect([...done.seen].sort()).toEqual(expect.arrayContaining(["node", "openwrap-spawne", WORKER]));
@@ -264,24 +127,24 @@ describe.each([
 
   it("is taken out of every answer of a provider that repeats it, however the answer is cut", async () => {
     await withModel({ apiKey: key, echoKey: "answer", chunkBytes: 11 }, async (model) => {
-      expect(spelledIn(await askedDirectly(model, key), [key]).length).toBeGreaterThanOrEqual(4);
+      expect(spelledIn(await askedDirectly(model.url, key), [key]).length).toBeGreaterThanOrEqual(4);
       await add(`answers-${kind}-${place}`, model, key, kind);
       const done = await run(`answers-${kind}-${place}`);
       expect(model.requests().length).toBeGreaterThan(0);
-      expect(liveTexts().some((text) => text.includes("[redacted]"))).toBe(true);
+      expect(watch.liveTexts().some((text) => text.includes("[redacted]"))).toBe(true);
       expect((await traces(done)).hits).toEqual([]);
-      expect(done.ended.status, done.ended.stdout.slice(-2000)).toBe(0);
+      expect(done.value.status, done.value.stdout.slice(-2000)).toBe(0);
     });
   });
 
   it("is taken out of the error of a provider that repeats it", async () => {
     await withModel({ apiKey: other, echoKey: "error" }, async (model) => {
-      expect(spelledIn(await askedDirectly(model, key), [key]).length).toBeGreaterThanOrEqual(4);
+      expect(spelledIn(await askedDirectly(model.url, key), [key]).length).toBeGreaterThanOrEqual(4);
       await add(`errors-${kind}-${place}`, model, key, kind);
       const done = await run(`errors-${kind}-${place}`);
-      expect(done.ended.status).toBe(1);
+      expect(done.value.status).toBe(1);
       // What is left of the provider's words is shown.
-      expect(done.ended.stdout).toMatch(/Incorrect API key|invalid x-api-key/);
+      expect(done.value.stdout).toMatch(/Incorrect API key|invalid x-api-key/);
       expect((await traces(done)).hits).toEqual([]);
     });
   });
@@ -289,13 +152,13 @@ describe.each([
   it("goes with its provider", async () => {
     await withModel({ apiKey: key }, async (model) => {
       await add(`gone-${kind}-${place}`, model, key, kind);
-      const removed = await watched(server.cli(["provider", "remove", `gone-${kind}-${place}`]));
-      expect(removed.ended.status).toBe(0);
+      const removed = await watched(["provider", "remove", `gone-${kind}-${place}`]);
+      expect(removed.value.status).toBe(0);
       expect(removed.hits).toEqual([]);
       expect(readFileSync(join(server.folders.home, "vault.json"), "utf8")).not.toContain(
         `provider:gone-${kind}-${place}`,
       );
-      expect(look(true).hits).toEqual([]);
+      expect(watch.look(true).hits).toEqual([]);
     });
   });
 });
@@ -306,10 +169,12 @@ it("the end of the server leaves no key behind either, nor does the command line
   await withModel({ apiKey: KEYS[1], echoKey: "answer" }, async (model) => {
     await add("alone", model, KEYS[1]);
     const done = await run("alone");
-    expect(done.ended.status, done.ended.stdout.slice(-2000)).toBe(0);
+    expect(done.value.status, done.value.stdout.slice(-2000)).toBe(0);
     expect(done.hits).toEqual([]);
   });
   const { home, work } = server.folders;
   expect(filesWith([home, work, project], KEYS).hits).toEqual([]);
-  expect(spelledIn(said.join("") + streamed + liveTexts().join("\n") + ended.stdout + ended.stderr, KEYS)).toEqual([]);
+  expect(
+    spelledIn(watch.said.join("") + watch.streamed + watch.liveTexts().join("\n") + ended.stdout + ended.stderr, KEYS),
+  ).toEqual([]);
 });
