@@ -6,6 +6,7 @@
 mod hostile;
 mod messages;
 mod provider;
+mod recordings;
 mod refusals;
 mod trials;
 

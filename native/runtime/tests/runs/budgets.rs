@@ -152,6 +152,7 @@ async fn carried_through(world: &World, number: u64, habit: Habit, budget: u64) 
     }
 }
 
+/// AS-040, AS-041, AS-044.
 #[tokio::test(flavor = "multi_thread")]
 async fn three_hundred_runs_of_eight_workers_never_go_over_by_more_than_one_reservation() {
     let (world, bills) = priced().await;
@@ -201,6 +202,7 @@ async fn three_hundred_runs_of_eight_workers_never_go_over_by_more_than_one_rese
     assert!(paused >= 100, "{paused} runs were paused and went on");
 }
 
+/// AS-043.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_is_an_input_with_its_place_and_the_replay_gives_the_same_digest() {
     let (world, _) = priced().await;
@@ -224,6 +226,7 @@ async fn a_pause_is_an_input_with_its_place_and_the_replay_gives_the_same_digest
     }
 }
 
+/// AS-042.
 #[tokio::test(flavor = "multi_thread")]
 async fn accounts_are_kept_over_a_restart_and_what_was_cut_off_is_spent() {
     let (world, _) = priced().await;
@@ -284,6 +287,7 @@ async fn a_no_stops_the_run_before_anybody_is_asked() {
     assert_eq!(world.model.calls.load(Ordering::Relaxed), calls, "nobody was asked");
 }
 
+/// AS-045.
 #[tokio::test(flavor = "multi_thread")]
 async fn budgets_that_cannot_hold_are_refused() {
     let world = World::new(script(), &[]).await;

@@ -5,6 +5,8 @@
 mod budgets;
 mod determinism;
 mod files;
+mod models;
+mod labels;
 mod person;
 mod planted;
 mod playbooks;

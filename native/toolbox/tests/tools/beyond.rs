@@ -217,6 +217,7 @@ async fn what_is_no_picture_never_reaches_a_model() {
     assert!(outside.questions.lock().unwrap().is_empty());
 }
 
+/// AS-053.
 #[tokio::test]
 async fn a_recording_goes_out_under_a_name_of_ours_and_its_words_are_from_outside() {
     let world = World::new();
