@@ -37,30 +37,32 @@ export function useAnswer(approvalId: () => string): Answer {
   );
 }
 
-/** `segments`: the scope is chosen first and renames the button; `buttons`: one button a scope. */
-export function AnswerButtons(props: { question: Question; layout: "segments" | "buttons" }): JSX.Element {
+/** What is chosen at a question's place, and how it is answered. */
+function createAnswering(approvalId: () => string) {
   const app = useApp();
-  const answer = useAnswer(() => props.question.approvalId);
+  const answer = useAnswer(approvalId);
   const [scope, setScope] = createSignal<Scope>("once");
   const [saying, setSaying] = createSignal(false);
   // The next question at the same place begins with nothing chosen.
-  createEffect(
-    on(
-      () => props.question.approvalId,
-      () => {
-        setScope("once");
-        setSaying(false);
-        answer.clear();
-      },
-      { defer: true },
-    ),
-  );
-  const settled = createSettled(() => props.question.approvalId);
+  const begin = (): void => {
+    setScope("once");
+    setSaying(false);
+    answer.clear();
+  };
+  createEffect(on(approvalId, begin, { defer: true }));
+  const settled = createSettled(approvalId);
   const off = (): boolean => answer.busy() || app.readOnly();
   // Not switched off until it has settled: what has the focus would lose it.
   const press = (allow: boolean, chosen: Scope): void => {
     if (settled()) void answer.run(allow, chosen);
   };
+  return { answer, scope, setScope, saying, setSaying, settled, off, press };
+}
+
+/** `segments`: the scope is chosen first and renames the button; `buttons`: one button a scope. */
+export function AnswerButtons(props: { question: Question; layout: "segments" | "buttons" }): JSX.Element {
+  const answering = createAnswering(() => props.question.approvalId);
+  const { answer, scope, setScope, saying, setSaying, settled, off, press } = answering;
   const yes = (chosen: Scope): string =>
     props.layout === "buttons" && props.question.kind === "tool" ? SHORT[chosen] : YES[props.question.kind][chosen];
   let root: HTMLDivElement | undefined;
@@ -70,6 +72,17 @@ export function AnswerButtons(props: { question: Question; layout: "segments" | 
     queueMicrotask(() => document.querySelector<HTMLElement>("h1[tabindex]")?.focus({ preventScroll: true }));
   });
   const offered = (): Scope[] => (props.layout === "buttons" ? props.question.scopes : [scope()]);
+  const choice = (words: () => string, primary: boolean, act: () => void): JSX.Element => (
+    <button
+      type="button"
+      class={primary ? "button primary" : "button"}
+      disabled={off()}
+      aria-disabled={settled() ? undefined : "true"}
+      onClick={act}
+    >
+      {words()}
+    </button>
+  );
   return (
     <div
       class="answer"
@@ -85,29 +98,21 @@ export function AnswerButtons(props: { question: Question; layout: "segments" | 
           </Show>
           <div class="answer-yes">
             <For each={offered()}>
-              {(chosen, place) => (
-                <button
-                  type="button"
-                  class={`button ${place() === 0 ? "primary" : ""}`}
-                  disabled={off()}
-                  aria-disabled={settled() ? undefined : "true"}
-                  onClick={() => press(true, chosen)}
-                >
-                  {yes(chosen)}
-                </button>
-              )}
+              {(chosen, place) =>
+                choice(
+                  () => yes(chosen),
+                  place() === 0,
+                  () => press(true, chosen),
+                )
+              }
             </For>
           </div>
           <div class="answer-no">
-            <button
-              type="button"
-              class="button"
-              disabled={off()}
-              aria-disabled={settled() ? undefined : "true"}
-              onClick={() => press(false, "once")}
-            >
-              {NO[props.question.kind]}
-            </button>
+            {choice(
+              () => NO[props.question.kind],
+              false,
+              () => press(false, "once"),
+            )}
             <button type="button" class="button" disabled={off()} onClick={() => setSaying(true)}>
               No, and say why
             </button>
