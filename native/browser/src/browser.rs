@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use openwrap_contracts::limits::{BROWSER_LOAD_MS_MAX, BROWSER_TABS_MAX};
+use openwrap_contracts::network::Broker;
 use openwrap_contracts::session::SurfaceFrame;
 use openwrap_contracts::spawn::ChildControl;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
@@ -36,6 +37,7 @@ const SETTLE: Duration = Duration::from_millis(80);
 pub struct Browser {
     pub(crate) devtools: Arc<DevTools>,
     pub(crate) reach: Arc<Reach>,
+    broker: Option<Arc<dyn Broker>>,
     pub(crate) state: Mutex<State>,
     /// Something in `state` changed.
     pub(crate) news: Notify,
@@ -142,10 +144,16 @@ impl State {
 }
 
 impl Browser {
-    pub fn new(devtools: Arc<DevTools>, reach: Arc<Reach>, place: Place, control: Box<dyn ChildControl>) -> Self {
+    pub fn new(
+        devtools: Arc<DevTools>,
+        (reach, broker): (Arc<Reach>, Option<Arc<dyn Broker>>),
+        place: Place,
+        control: Box<dyn ChildControl>,
+    ) -> Self {
         Self {
             devtools,
             reach,
+            broker,
             state: Mutex::new(State {
                 size: (WIDTH, HEIGHT),
                 ..State::default()
@@ -162,6 +170,15 @@ impl Browser {
 
     pub(crate) fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The worker acts: connections to what was opened for once end as well.
+    pub(crate) fn leave(&self) {
+        if self.reach.leave()
+            && let Some(broker) = &self.broker
+        {
+            broker.look_again();
+        }
     }
 
     /// Whether it can still be asked.
@@ -245,7 +262,7 @@ impl Browser {
     /// # Errors
     /// `EGRESS_DENIED` naming the host, `EGRESS_FAILED` with the browser's own words, `TIMEOUT`.
     pub(crate) async fn go(&self, tab: &TabHome, address: &Address) -> Outcome<()> {
-        if !self.reach.permits(&address.target) {
+        if !self.reach.leads(&address.target) {
             return Err(crate::address::refused(&address.target));
         }
         self.with(|state| {

@@ -140,6 +140,7 @@ impl Browsers {
         let folder = self.config.folder.join(name);
         let last = last_address(&folder);
         let place = Place::make(folder, self.config.tools_owner)?;
+        let broker = self.broker(key, &reach);
         let began = start(Start {
             spawner: &*self.ports.spawner,
             program,
@@ -148,13 +149,13 @@ impl Browsers {
                 run_id: key.0.clone(),
                 task_id: key.1.clone(),
             },
-            broker: self.broker(key, &reach),
+            broker: broker.clone(),
         });
         let Started { child, from, to } = began.await.inspect_err(|_| place.clear())?;
         let (devtools, events) = DevTools::over(from, to)?;
         let (stdout, stderr) = (child.stdout, child.stderr);
         tokio::spawn(async move { tokio::join!(stdout.collect(), stderr.collect()) });
-        let browser = Arc::new(Browser::new(devtools, reach, place, child.control));
+        let browser = Arc::new(Browser::new(devtools, (reach, broker), place, child.control));
         self.continue_refs(key, &browser);
         tokio::spawn(crate::events::follow(Arc::clone(&browser), events));
         if let Err(fault) = browser.begin().await {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use openwrap_contracts::limits::BROWSER_TABS_MAX;
+use openwrap_contracts::network::Target;
 use openwrap_contracts::session::SurfaceFrame;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -270,7 +271,20 @@ impl Browser {
             .iter()
             .any(|scheme| url.starts_with(scheme));
         let target = requested(url);
-        let fine = inline || target.as_ref().is_some_and(|target| self.reach.permits(target));
+        // A page that takes its tab elsewhere leads further than it may load from.
+        let leads = text(params, "resourceType") == "Document"
+            && self.with(|state| {
+                let tab = state.tab_of(session);
+                tab.is_some_and(|tab| tab.target == text(params, "frameId"))
+            });
+        let permits = |target: &Target| {
+            if leads {
+                self.reach.leads(target)
+            } else {
+                self.reach.permits(target)
+            }
+        };
+        let fine = inline || target.as_ref().is_some_and(permits);
         if fine {
             self.devtools
                 .post(Some(session), "Fetch.continueRequest", json!({ "requestId": id }));

@@ -63,6 +63,14 @@ impl Act {
         }
     }
 
+    /// Nothing that a worker says with it reaches the page.
+    pub fn only_reads(self) -> bool {
+        matches!(
+            self,
+            Self::ExtractTable | Self::Screenshot | Self::Snapshot | Self::Wait
+        )
+    }
+
     fn description(self) -> String {
         match self {
             Self::Click => "Clicks an element of the page by its ref from browser.snapshot. It is brought into view first; one \

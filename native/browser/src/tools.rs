@@ -159,6 +159,9 @@ impl BrowserTool {
         self.needs(&input.arguments)?;
         let browser = self.browsers.of(input).await?;
         let _turn = browser.turn.lock().await;
+        if !self.act.only_reads() {
+            browser.leave();
+        }
         if let Act::Screenshot = self.act {
             return self.screenshot(&browser, input).await;
         }
@@ -276,7 +279,7 @@ fn told(browser: &Browser, fault: Fault) -> Fault {
 }
 
 async fn visit(browser: &Browser, address: &Address, anew: bool) -> Outcome<Value> {
-    browser.reach.open(&address.target);
+    let _going = browser.reach.open(&address.target);
     let front = browser.front();
     let empty = browser.with(|state| state.front().is_some_and(|tab| tab.url == BLANK));
     let tab = match front {

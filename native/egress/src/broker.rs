@@ -11,7 +11,7 @@ use openwrap_contracts::network::{Broker, BrokerPurpose, Brokers, Reached, Targe
 use openwrap_contracts::ports::{CancellationToken, Task};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::address::{self, Reach};
 use crate::carry::{carry, stream_of};
@@ -51,6 +51,7 @@ impl Brokers for Maker {
                 allows,
                 places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
                 refused: Mutex::default(),
+                again: watch::Sender::new(()),
             }),
         })
     }
@@ -68,6 +69,8 @@ pub struct Shared {
     allows: Allows,
     places: Arc<Semaphore>,
     refused: Mutex<Refused>,
+    /// The grants changed.
+    again: watch::Sender<()>,
 }
 
 #[derive(Default)]
@@ -167,6 +170,16 @@ impl Shared {
             }
             Ok(Err(error)) => Err(unreached(ErrorCode::EgressFailed, &error.to_string())),
             Err(_) => Err(unreached(ErrorCode::Timeout, "no answer in time")),
+        }
+    }
+
+    /// Waits until the target is not granted any more.
+    pub async fn taken_back(&self, asked: &Target) {
+        let mut again = self.again.subscribe();
+        let refused = || spelled(asked).is_none_or(|target| (self.allows)(&target) == Reached::Refused);
+        while !refused() {
+            // The sender lives as long as `self`.
+            let _ = again.changed().await;
         }
     }
 
@@ -275,11 +288,18 @@ impl Broker for ProgramBroker {
             let end = stream_of(end).map_err(broken)?;
             let Dialed { stream, address, place } = dialed;
             tokio::spawn(async move {
-                carry(end, stream, cancel).await;
+                tokio::select! {
+                    () = shared.taken_back(&target) => {}
+                    () = carry(end, stream, cancel) => {}
+                }
                 drop(place);
             });
             Ok(address)
         })
+    }
+
+    fn look_again(&self) {
+        self.shared.again.send_replace(());
     }
 
     fn proxy(&self, end: OwnedFd, cancel: CancellationToken) -> Task<'_, ()> {

@@ -87,11 +87,19 @@ pub async fn serve(shared: &Shared, mut end: UnixStream, cancel: CancellationTok
         }
     };
     let Dialed { stream, place, .. } = dialed;
-    match request {
-        Request::Tunnel(_) => tunnel(end, stream, &rest, cancel).await,
-        Request::Plain {
-            body_bytes, head_only, ..
-        } => relay(end, stream, &rest, body_bytes, head_only).await,
+    let (Request::Tunnel(target) | Request::Plain { target, .. }) = &request;
+    let target = target.clone();
+    let carried = async {
+        match request {
+            Request::Tunnel(_) => tunnel(end, stream, &rest, cancel).await,
+            Request::Plain {
+                body_bytes, head_only, ..
+            } => relay(end, stream, &rest, body_bytes, head_only).await,
+        }
+    };
+    tokio::select! {
+        () = shared.taken_back(&target) => {}
+        () = carried => {}
     }
     drop(place);
 }

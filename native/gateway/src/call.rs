@@ -153,6 +153,7 @@ impl ToolGatewayCore {
                     permission,
                     approver,
                     cancel,
+                    over: Arc::default(),
                 };
                 effect.run(call).await
             }

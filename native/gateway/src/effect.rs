@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,6 +36,8 @@ pub(crate) struct Effect<'a> {
     pub permission: Permission,
     pub approver: Arc<dyn Approver>,
     pub cancel: CancellationToken,
+    /// Set when the tool has answered.
+    pub over: Arc<AtomicBool>,
 }
 
 /// What the finished event says.
@@ -168,12 +171,19 @@ impl Effect<'_> {
 
     fn network(&self, call: &ToolCall) -> Network {
         let networks = self.core.networks.as_ref();
-        let reach = |need: &&Capability| matches!(need, Capability::Net(_) | Capability::Browser(_));
-        let permitted = self.permission.needs.iter().filter(reach);
+        let needs = &self.permission.needs;
+        let runs = needs.iter().any(|need| matches!(need, Capability::Run(_)));
+        let of_kind = |wanted: fn(&Capability) -> bool| {
+            let needs = needs.iter().filter(|need| wanted(need));
+            needs.map(|need| self.for_this_call(call, need)).collect()
+        };
         let approver: Arc<dyn Approver> = Arc::new(Seen {
             approver: Arc::clone(&self.approver),
-            labelled: !call.labels.is_empty(),
-            permitted: permitted.map(|need| self.for_this_call(call, need)).collect(),
+            // A program may read the view's files before it reaches anything.
+            labelled: !call.labels.is_empty() || (runs && !call.file_labels.is_empty()),
+            permitted: of_kind(|need| matches!(need, Capability::Net(_))),
+            visits: of_kind(|need| matches!(need, Capability::Browser(_))),
+            over: Arc::clone(&self.over),
         });
         networks.map_or(Network::None, |networks| {
             networks.of_step(&call.run_id, &call.step, &call.tool, approver)
@@ -212,7 +222,7 @@ impl Effect<'_> {
             self.cancel.cancelled().await;
             tokio::time::sleep(CANCEL_GRACE).await;
         };
-        tokio::select! {
+        let done = tokio::select! {
             biased;
             done = work => done.unwrap_or_else(|_| {
                 Err(Fault::new(
@@ -221,7 +231,9 @@ impl Effect<'_> {
                 ))
             }),
             () = gave_up => Err(Fault::canceled()),
-        }
+        };
+        self.over.store(true, Ordering::Release);
+        done
     }
 
     async fn changes(&self, call: &ToolCall, writes: &Writes) -> Outcome<ChangeSet> {

@@ -1,6 +1,7 @@
 //! Labels: what a result carries, and what of the network a labelled step's programs keep.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use openwrap_contracts::Outcome;
 use openwrap_contracts::event::BaseNote;
@@ -42,8 +43,11 @@ pub struct Seen {
     pub approver: Arc<dyn Approver>,
     /// The context had labels when the call began.
     pub labelled: bool,
-    /// For this call alone.
+    /// For this call alone: a program it starts keeps them.
     pub permitted: Vec<Grant>,
+    /// Addresses it opens in the browser: they are reached until the call is over.
+    pub visits: Vec<Grant>,
+    pub over: Arc<AtomicBool>,
 }
 
 impl Approver for Seen {
@@ -62,6 +66,9 @@ impl Approver for Seen {
             grants = seen_reach(grants);
         }
         grants.extend(self.permitted.iter().cloned());
+        if !self.over.load(Ordering::Acquire) {
+            grants.extend(self.visits.iter().cloned());
+        }
         grants
     }
 

@@ -98,6 +98,9 @@ fn why(call: &ToolCall, missing: &[Capability], risk: Risk) -> String {
     if missing.iter().any(|need| matches!(need, Capability::Run(_))) {
         why.push_str(" Once started, a program is bounded by its files, network and limits only.");
     }
+    if missing.iter().any(|need| matches!(need, Capability::Browser(_))) {
+        why.push_str(" A yes for once is this page and what it loads; to go on from it needs a yes for the task.");
+    }
     why
 }
 

@@ -237,7 +237,7 @@ impl World {
             site: Site::open().await,
             tools: Vec::new(),
             own_port,
-            granted: false,
+            granted: true,
             egress: None,
         };
         world.start_anew();

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream as StdStream;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::parts::{Kit, RUN, Server, moved, ok};
 use openwrap_contracts::ErrorCode;
@@ -307,4 +307,45 @@ async fn a_program_has_so_many_connections_and_fills_no_disk() {
     }
     let refusals = kit.ledger.shown().iter().filter(|line| line.starts_with('-')).count();
     assert_eq!(refusals, 256);
+}
+
+/// What was granted for a while ends with it: also what stands already, by tunnel or of its own.
+#[tokio::test]
+async fn a_connection_ends_when_its_grant_does() {
+    let kit = Kit::new();
+    let server = Server::new(|_| ok("here")).await;
+    place(&kit, &server);
+    let granted = Arc::new(AtomicBool::new(true));
+    let asked = Arc::clone(&granted);
+    let broker = broker(&kit, move |target| {
+        match target.host == NAME && asked.load(Ordering::SeqCst) {
+            true => Reached::Public,
+            false => Reached::Refused,
+        }
+    });
+    let (mut own, far) = pair();
+    let connected = broker.connect(target(NAME, server.port), far, CancellationToken::new());
+    connected.await.unwrap();
+    let (mut tunnelled, far) = pair();
+    let serving = Arc::clone(&broker);
+    let served = tokio::spawn(async move { serving.proxy(far, CancellationToken::new()).await });
+    let request = format!("CONNECT {NAME}:{} HTTP/1.1\r\n\r\n", server.port);
+    tunnelled.write_all(request.as_bytes()).await.unwrap();
+    let mut head = [0; 12];
+    tunnelled.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200");
+    broker.look_again();
+    assert!(
+        tokio::time::timeout(std::time::Duration::from_millis(50), own.read(&mut [0; 1]))
+            .await
+            .is_err(),
+        "granted still"
+    );
+    granted.store(false, Ordering::SeqCst);
+    broker.look_again();
+    served.await.unwrap();
+    let mut rest = Vec::new();
+    own.read_to_end(&mut rest).await.unwrap();
+    tunnelled.read_to_end(&mut rest).await.unwrap();
+    assert_eq!(server.asked(), 0);
 }
