@@ -6,7 +6,7 @@
 
 mod acts;
 mod kinds;
-mod places;
+pub mod places;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};

@@ -1,6 +1,7 @@
 //! A whole core in temporary folders, with a model played over real HTTP. Each test file uses its own part of it.
 #![allow(dead_code)]
 
+mod kill;
 pub mod model;
 
 use std::path::{Path, PathBuf};
@@ -33,7 +34,9 @@ const READER_TOOLS: &[&str] = &[
     "browser.navigate",
     "browser.open",
     "browser.snapshot",
+    "browser.tabs",
     "browser.type",
+    "browser.wait",
     "excel.create",
     "file.list",
     "file.read",
@@ -52,7 +55,7 @@ pub fn workflow() -> Value {
         "version": 1,
         "roles": [
             role("answer", &[]),
-            role("developer", &["excel.create", "file.append", "file.list", "file.read", "file.write", "mcp:*", "media.analyzeImage", "shell.exec", "web.deploy"]),
+            role("developer", &["code.run", "excel.create", "file.append", "file.list", "file.read", "file.write", "mcp:*", "media.analyzeImage", "shell.exec", "web.deploy"]),
             role("document", &["excel.create", "file.list", "file.read", "file.write"]),
             role("planner", &[]),
             role("reader", READER_TOOLS),
