@@ -122,16 +122,32 @@ fn words(text: Option<&String>) -> Outcome<Option<String>> {
     }
 }
 
-/// One page of what fits.
-///
-/// # Errors
-/// `INVALID_ARGUMENTS` for too long a text.
-fn page(fold: &OverviewFold, params: &LibraryParams) -> Outcome<LibraryPage> {
-    let wanted = words(params.text.as_ref())?;
-    let limit = params
-        .limit
-        .map_or(LIBRARY_PAGE_MAX, |limit| limit as usize)
-        .clamp(1, LIBRARY_PAGE_MAX);
+/// What is looked for, its words in lower case.
+struct Wanted<'a> {
+    params: &'a LibraryParams,
+    text: Option<String>,
+}
+
+impl Wanted<'_> {
+    fn fits(&self, entry: &LibraryEntry) -> bool {
+        let params = self.params;
+        let same = |asked: &Option<String>, is: &str| asked.as_ref().is_none_or(|asked| asked == is);
+        let title = entry.task_title.as_deref().unwrap_or_default();
+        let has = |text: &String| {
+            let mut texts = [entry.path.as_str(), entry.goal.as_str(), title].into_iter();
+            texts.any(|own| own.to_lowercase().contains(text))
+        };
+        (params.versions || entry.version == entry.versions)
+            && same(&params.project_id, &entry.project_id)
+            && same(&params.run_id, &entry.run_id)
+            && same(&params.path, &entry.path)
+            && params.kind.is_none_or(|asked| asked == entry.kind)
+            && self.text.as_ref().is_none_or(has)
+    }
+}
+
+/// All entries, newest first, with their place among the versions of their file.
+fn entries(fold: &OverviewFold) -> impl Iterator<Item = LibraryEntry> {
     let mut seen: HashMap<(&str, &str), u32> = HashMap::new();
     let mut numbered = Vec::with_capacity(fold.library.entries.len());
     for entry in &fold.library.entries {
@@ -139,59 +155,61 @@ fn page(fold: &OverviewFold, params: &LibraryParams) -> Outcome<LibraryPage> {
         *version += 1;
         numbered.push((entry, *version));
     }
-    let same = |asked: &Option<String>, is: &str| asked.as_ref().is_none_or(|asked| asked == is);
-    let mut found = LibraryPage {
-        entries: Vec::new(),
-        total: 0,
-        next_before: None,
-    };
-    for (entry, version) in numbered.into_iter().rev() {
-        let path = entry.artifact.path.as_str();
-        let versions = seen.get(&(entry.project_id.as_str(), path)).copied().unwrap_or(version);
-        let kind = kind_of(path);
+    numbered.into_iter().rev().map(move |(entry, version)| {
+        let path = &entry.artifact.path;
         let run = fold.run(&entry.run_id);
-        let goal = run.map_or("", |run| run.goal.as_str());
-        let title = entry.task_title.as_deref().unwrap_or_default();
-        let has = |wanted: &String| {
-            [path, goal, title]
-                .iter()
-                .any(|text| text.to_lowercase().contains(wanted))
-        };
-        let fits = (params.versions || version == versions)
-            && same(&params.project_id, &entry.project_id)
-            && same(&params.run_id, &entry.run_id)
-            && same(&params.path, path)
-            && params.kind.is_none_or(|asked| asked == kind)
-            && wanted.as_ref().is_none_or(has);
-        if !fits {
-            continue;
-        }
-        found.total += 1;
-        if params.before.is_some_and(|before| entry.number >= before) {
-            continue;
-        }
-        if found.entries.len() == limit {
-            found.next_before = found.entries.last().map(|last: &LibraryEntry| last.number);
-            continue;
-        }
-        found.entries.push(LibraryEntry {
+        LibraryEntry {
             number: entry.number,
             project_id: entry.project_id.clone(),
             run_id: entry.run_id.clone(),
             run_number: run.map_or(0, |run| run.number),
-            goal: goal.to_owned(),
+            goal: run.map(|run| run.goal.clone()).unwrap_or_default(),
             task_id: entry.task_id.clone(),
             task_title: entry.task_title.clone(),
-            path: path.to_owned(),
-            kind,
+            path: path.clone(),
+            kind: kind_of(path),
             media_type: entry.artifact.media_type.clone(),
             size: entry.artifact.size,
             checksum: entry.artifact.checksum.clone(),
             delivered_at: entry.at,
             version,
-            versions,
+            versions: seen
+                .get(&(entry.project_id.as_str(), path.as_str()))
+                .copied()
+                .unwrap_or(version),
             undone: entry.undone,
-        });
+        }
+    })
+}
+
+/// One page of what fits.
+///
+/// # Errors
+/// `INVALID_ARGUMENTS` for too long a text.
+fn page(fold: &OverviewFold, params: &LibraryParams) -> Outcome<LibraryPage> {
+    let wanted = Wanted {
+        params,
+        text: words(params.text.as_ref())?,
+    };
+    let limit = params
+        .limit
+        .map_or(LIBRARY_PAGE_MAX, |limit| limit as usize)
+        .clamp(1, LIBRARY_PAGE_MAX);
+    let mut found = LibraryPage {
+        entries: Vec::new(),
+        total: 0,
+        next_before: None,
+    };
+    for entry in entries(fold).filter(|entry| wanted.fits(entry)) {
+        found.total += 1;
+        if params.before.is_some_and(|before| entry.number >= before) {
+            continue;
+        }
+        if found.entries.len() < limit {
+            found.entries.push(entry);
+        } else {
+            found.next_before = found.entries.last().map(|last| last.number);
+        }
     }
     Ok(found)
 }
@@ -224,5 +242,104 @@ impl Core {
             .into_iter()
             .map(|artifact| (artifact.path.clone(), node(artifact)))
             .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use openwrap_contracts::identity::Actor;
+    use openwrap_contracts::run::RunStatus;
+    use openwrap_contracts::tool::FileEntry;
+
+    use super::*;
+
+    fn event(run_id: &str, task_id: Option<&str>, fact: Fact) -> Event {
+        Event {
+            at: 7,
+            actor: Actor::core("test"),
+            project_id: Some("p".to_owned()),
+            run_id: Some(run_id.to_owned()),
+            task_id: task_id.map(str::to_owned),
+            attempt: None,
+            step: None,
+            fact,
+        }
+    }
+
+    fn delivers(fold: &mut OverviewFold, run_id: &str, paths: &[&str]) {
+        let file = |path: &&str| FileEntry {
+            path: (*path).to_owned(),
+            size: 1,
+        };
+        let retired = Fact::TaskRetired {
+            ordinal: 0,
+            tree_hash: String::new(),
+            files: paths.iter().map(file).collect(),
+        };
+        let artifact = |path: &&str| Artifact {
+            media_type: String::new(),
+            path: (*path).to_owned(),
+            size: 1,
+            checksum: format!("{run_id} {path}"),
+        };
+        let finished = Fact::RunFinished {
+            status: RunStatus::Completed,
+            run_digest: None,
+            record_hash: None,
+            answer_hash: None,
+            answer: None,
+            artifacts: paths.iter().map(artifact).collect(),
+            error: None,
+        };
+        fold.library.apply(&event(run_id, Some("write"), retired));
+        fold.library.apply(&event(run_id, None, finished));
+    }
+
+    fn found(fold: &OverviewFold, params: &str) -> Vec<(u32, String, u32)> {
+        let page = page(fold, &serde_json::from_str(params).unwrap()).unwrap();
+        let line = |entry: LibraryEntry| (entry.number, entry.path, entry.version);
+        page.entries.into_iter().map(line).collect()
+    }
+
+    #[test]
+    fn files_are_listed_newest_first_with_their_versions() {
+        let mut fold = OverviewFold::default();
+        delivers(&mut fold, "one", &["a.md", "b/Deck.PPTX"]);
+        delivers(&mut fold, "two", &["a.md"]);
+        let undone = Fact::UndoFinished {
+            tasks: Vec::new(),
+            reverted: vec!["a.md".to_owned()],
+            conflicts: Vec::new(),
+            tree_hash: String::new(),
+        };
+        fold.library.apply(&event("two", None, undone));
+        let entry = |number, path: &str, version| (number, path.to_owned(), version);
+        assert_eq!(found(&fold, "{}"), [entry(3, "a.md", 2), entry(2, "b/Deck.PPTX", 1)]);
+        let all = [entry(3, "a.md", 2), entry(2, "b/Deck.PPTX", 1), entry(1, "a.md", 1)];
+        assert_eq!(found(&fold, r#"{"versions":true}"#), all);
+        assert_eq!(found(&fold, r#"{"versions":true,"before":3,"limit":1}"#), all[1..2]);
+        assert_eq!(found(&fold, r#"{"kind":"slides"}"#), all[1..2]);
+        assert_eq!(found(&fold, r#"{"text":"deck"}"#), all[1..2]);
+        assert_eq!(found(&fold, r#"{"runId":"one","versions":true}"#), all[1..]);
+        assert_eq!(found(&fold, r#"{"projectId":"other"}"#), []);
+        let undone: Vec<bool> = fold.library.entries.iter().map(|entry| entry.undone).collect();
+        assert_eq!(undone, [false, false, true]);
+        assert_eq!(fold.library.entries[0].task_id.as_deref(), Some("write"));
+        assert!(fold.library.making.is_empty());
+        let long = serde_json::json!({ "text": "x".repeat(SEARCH_TEXT_CHARS_MAX + 1) });
+        assert!(page(&fold, &serde_json::from_value(long).unwrap()).is_err());
+    }
+
+    #[test]
+    fn the_list_is_bounded() {
+        let mut fold = OverviewFold::default();
+        let paths: Vec<String> = (0..LIBRARY_ENTRIES_MAX + 5).map(|at| format!("{at}")).collect();
+        delivers(&mut fold, "one", &paths.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(fold.library.entries.len(), LIBRARY_ENTRIES_MAX);
+        let page = page(&fold, &serde_json::from_str("{}").unwrap()).unwrap();
+        assert_eq!(page.entries.len(), LIBRARY_PAGE_MAX);
+        assert_eq!(page.total as usize, LIBRARY_ENTRIES_MAX);
+        assert_eq!(page.next_before, page.entries.last().map(|entry| entry.number));
     }
 }
