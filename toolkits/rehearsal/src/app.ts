@@ -35,8 +35,8 @@ export interface ServerConfig {
 
 type Env = { Bindings: HttpBindings; Variables: { body: Buffer; wire: Wire; requestId: string } };
 
-/** A recording is larger than a conversation. */
-const BODY_BYTES_MAX = 32 * 1024 * 1024;
+const BODY_BYTES_MAX = 16 * 1024 * 1024;
+const RECORDINGS = "/v1/audio/transcriptions";
 
 export function createApp(config: ServerConfig): Hono<Env> {
   const app = new Hono<Env>();
@@ -58,7 +58,7 @@ export function createApp(config: ServerConfig): Hono<Env> {
     c.set("requestId", "req_unread");
     if (c.req.path.startsWith("/v1/")) {
       // Read before anything is refused: a client that still sends would lose the answer.
-      c.set("body", await readBody(c.req.raw));
+      c.set("body", await readBody(c.req.raw, c.req.path === RECORDINGS ? 2 * BODY_BYTES_MAX : BODY_BYTES_MAX));
       c.set(
         "requestId",
         `req_${createHash("sha256").update(c.req.path).update(c.get("body")).digest("hex").slice(0, 24)}`,
@@ -86,7 +86,7 @@ export function createApp(config: ServerConfig): Hono<Env> {
       throw new Refusal(405, `Not allowed to ${c.req.method} on ${c.req.path} (HINT: Perhaps you meant to use POST?)`);
     });
   }
-  app.post("/v1/audio/transcriptions", async (c) => listen(c, config, desk, note));
+  app.post(RECORDINGS, async (c) => listen(c, config, desk, note));
   return app;
 }
 
@@ -186,13 +186,12 @@ function checkContentType(contentType: string | undefined): void {
   throw new Refusal(415, why);
 }
 
-/** At most `BODY_BYTES_MAX`. */
-async function readBody(request: Request): Promise<Buffer> {
+async function readBody(request: Request, bytesMax: number): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let total = 0;
   for await (const chunk of request.body ?? []) {
     total += chunk.length;
-    if (total > BODY_BYTES_MAX) throw new Refusal(413, `Request body is larger than ${BODY_BYTES_MAX} bytes.`);
+    if (total > bytesMax) throw new Refusal(413, `Request body is larger than ${bytesMax} bytes.`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
