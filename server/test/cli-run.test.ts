@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -189,5 +189,70 @@ describe("text of models", () => {
     const text = jsonLine({ hostile });
     expect(text).toMatch(/^[\x20-\x7e]*$/);
     expect(JSON.parse(text)).toEqual({ hostile });
+  });
+});
+
+describe("openwrap run --playbook", () => {
+  const playbook = {
+    name: "report",
+    title: "Report",
+    about: "",
+    origin: "product",
+    sourceHash: "",
+    inputs: [
+      { name: "table", title: "Table", kind: "file", extensions: ["csv"] },
+      { name: "copies", title: "Copies", kind: "number" },
+      { name: "short", title: "Short", kind: "yes_no" },
+    ],
+  };
+  const play = (...options: string[]): Promise<number> =>
+    main(["run", "--playbook", "report", "--project", join(folder, "project"), ...options], terminal);
+  const given = () => server.core.calls.find((call) => call.method === "playbook.run")?.params;
+
+  beforeEach(() => {
+    server.core.handlers.set("playbook.get", () => ({ playbook, files: [] }));
+    server.core.handlers.set("playbook.run", () => SUMMARY);
+    writeFileSync(join(folder, "sales.csv"), "a\n1\n");
+  });
+
+  it("takes a file into the project, values by name, and what is allowed and denied", async () => {
+    running = play(
+      ...["--input", join(folder, "sales.csv"), "--input", "copies=2", "--input", "short=true", "--approve", "bundle"],
+      ...["--allow-net", "--allow-read=a,b", "--deny-run", "--deny-write=out"],
+    );
+    await expect.poll(() => server.core.readers.size).toBe(1);
+    expect(given()).toMatchObject({
+      name: "report",
+      inputs: { table: "sales.csv", copies: 2, short: true },
+      allow: ["read:a", "read:b", "net:*"],
+      deny: ["write:out", "run:*"],
+    });
+    expect(readFileSync(join(folder, "project", "sales.csv"), "utf8")).toBe("a\n1\n");
+    say(7, FINISHED);
+    expect(await running).toBe(0);
+  });
+
+  it("reads all inputs from a JSON file; never writes over a file of the project", async () => {
+    writeFileSync(join(folder, "project", "sales.csv"), "mine");
+    writeFileSync(join(folder, "inputs.json"), JSON.stringify({ table: join(folder, "sales.csv") }));
+    expect(await play("--input", join(folder, "inputs.json"), "--approve", "bundle")).toBe(1);
+    expect(terminal.errors.join("\n")).toContain("ALREADY_EXISTS");
+    expect(readFileSync(join(folder, "project", "sales.csv"), "utf8")).toBe("mine");
+    expect(given()).toBeUndefined();
+  });
+
+  it("says what is wrong before anything starts", async () => {
+    for (const [options, why] of [
+      [["--input", "copies=x"], "copies: a number is needed"],
+      [["--input", "short=1"], "true or false"],
+      [["--input", join(folder, "none.csv")], "there is no file"],
+      [["--model", "rehearsal"], "no model takes part"],
+    ] as const) {
+      expect(await play(...options, "--approve", "bundle")).not.toBe(0);
+      expect(terminal.errors.join("\n")).toContain(why);
+    }
+    expect(await main(["run", "--project", folder, "--approve", "all"], terminal)).toBe(2);
+    expect(await main(["run", "x", "--playbook", "y", "--project", folder, "--approve", "all"], terminal)).toBe(2);
+    expect(given()).toBeUndefined();
   });
 });

@@ -61,7 +61,7 @@ describe("help", () => {
   it.each([
     [["nonsense"], "there is no command"],
     [["provider"], "provider add, provider list, provider remove"],
-    [["run"], "takes GOAL"],
+    [["run"], "give either a GOAL"],
     [["run", "a", "b"], "not 2 arguments"],
     [["run", "goal"], "--approve ask needs a terminal"],
     [["run", "goal", "--approve", "all"], "--project is needed"],

@@ -10,7 +10,7 @@ export default async (job) => {
   if (job.part === "task") {
     const tasks = playbook.tasks ?? {};
     if (!Object.hasOwn(tasks, job.task)) throw new Error(`the playbook has no task \`${job.task}\``);
-    return await tasks[job.task](job);
+    return await tasks[job.task]({ ...job, tools: globalThis.tools });
   }
   if (playbook.answer !== undefined) return await playbook.answer(job);
   const told = job.results.filter((one) => typeof one.result === "string" && one.result !== "");

@@ -9,6 +9,8 @@ export interface OptionRow {
   value?: string;
   /** May stand more than once. */
   multiple?: true;
+  /** What it means without a value, where it may stand so. */
+  bare?: string;
   about: string;
 }
 
@@ -17,6 +19,8 @@ export interface CommandRow {
   name: string;
   /** Words for its arguments, as the help shows them. */
   args: string[];
+  /** The last of them may be left out. */
+  optional?: true;
   /** Word for what follows after `--`: one argument at least, taken as it is. */
   rest?: string;
   about: string;

@@ -12,8 +12,13 @@ export const COMMON: OptionRow[] = [
   { name: "help", about: "show this help" },
 ];
 
-function allow(kind: string, value: string, about: string): OptionRow {
-  return { name: `allow-${kind}`, value, multiple: true, about };
+/** Permissions as Deno spells them; without a value, everything of the kind. */
+function allow(kind: string, value: string, about: string, bare?: string): OptionRow {
+  return { name: `allow-${kind}`, value, multiple: true, about, ...(bare === undefined ? {} : { bare }) };
+}
+
+function deny(kind: string, value: string, about: string, bare?: string): OptionRow {
+  return { ...allow(kind, value, about, bare), name: `deny-${kind}` };
 }
 
 export const COMMANDS: CommandRow[] = [
@@ -42,8 +47,17 @@ export const COMMANDS: CommandRow[] = [
   {
     name: "run",
     args: ["GOAL"],
-    about: "Carry a goal out in a folder and wait for its end. The exit status is 0 when it is completed.",
+    optional: true,
+    about:
+      "Carry a goal out in a folder, or a playbook, and wait for its end. The exit status is 0 when it is completed.",
     options: [
+      { name: "playbook", value: "NAME", about: "run this playbook instead of a goal; no model takes part" },
+      {
+        name: "input",
+        value: "FILE|NAME=VALUE",
+        multiple: true,
+        about: "what the playbook asks for: a file, one value, or a .json file with all of it",
+      },
       { name: "project", value: "DIR", about: "folder to work in (needed)" },
       {
         name: "model",
@@ -64,11 +78,16 @@ export const COMMANDS: CommandRow[] = [
         about:
           "most it may spend, such as 2.50 or 200000t: at the limit it pauses and asks, without a terminal it stops",
       },
-      allow("read", "PATH", "let the run read these paths of the project (comma-separated)"),
-      allow("write", "PATH", "let it change these paths of the project"),
-      allow("run", "PROGRAM", "let it start these programs"),
-      allow("net", "HOST[:PORT]", "let it reach these hosts"),
+      allow("read", "PATH", "let the run read these paths of the project (comma-separated; alone: all)", "."),
+      allow("write", "PATH", "let it change these paths of the project", "."),
+      allow("run", "PROGRAM", "let it start these programs", "*"),
+      allow("net", "HOST[:PORT]", "let it reach these hosts", "*"),
       allow("env", "NAME", "let its programs see these variables"),
+      deny("read", "PATH", "never these paths, whatever is allowed or answered", "."),
+      deny("write", "PATH", "never change these paths", "."),
+      deny("run", "PROGRAM", "never start these programs", "*"),
+      deny("net", "HOST[:PORT]", "never reach these hosts", "*"),
+      deny("env", "NAME", "never show these variables"),
       { name: "json", about: "print every event as a line of JSON; the last is run_finished" },
     ],
     load: () => import("./run.ts"),

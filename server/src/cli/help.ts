@@ -12,13 +12,17 @@ function table(rows: [string, string][]): string {
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join("\n");
 }
 
+function argsOf({ args, optional }: CommandRow): string[] {
+  return args.map((arg, at) => (optional && at === args.length - 1 ? `[${arg}]` : arg));
+}
+
 function restOf({ rest }: CommandRow): string[] {
   return rest === undefined ? [] : ["--", rest, "…"];
 }
 
 export function usageOf(row: CommandRow): string {
   const options = row.options.map((option) => `[${spelled(option)}${option.multiple ? " …" : ""}]`);
-  return ["openwrap", row.name, ...row.args, ...options, ...restOf(row)].join(" ");
+  return ["openwrap", row.name, ...argsOf(row), ...options, ...restOf(row)].join(" ");
 }
 
 export function commandHelp(row: CommandRow): string {
@@ -27,7 +31,10 @@ export function commandHelp(row: CommandRow): string {
 }
 
 export function generalHelp(): string {
-  const rows = COMMANDS.map((row): [string, string] => [[row.name, ...row.args, ...restOf(row)].join(" "), row.about]);
+  const rows = COMMANDS.map((row): [string, string] => [
+    [row.name, ...argsOf(row), ...restOf(row)].join(" "),
+    row.about,
+  ]);
   const further: [string, string][] = [
     ["--help", "show this help, or a command's with: openwrap COMMAND --help"],
     ["--version", "show the version"],

@@ -27,6 +27,15 @@ function unknown(argv: string[]): UsageError {
   return new UsageError(`${what}; there are: ${known.join(", ")}`);
 }
 
+/** `--allow-net` alone means what its row says. */
+function withBare(row: CommandRow, rest: string[]): string[] {
+  return rest.map((arg, at) => {
+    const next = rest[at + 1];
+    const option = row.options.find(({ name, bare }) => bare !== undefined && arg === `--${name}`);
+    return option && (next === undefined || next.startsWith("-")) ? `${arg}=${option.bare}` : arg;
+  });
+}
+
 function readCall(row: CommandRow, rest: string[], terminal: Terminal, openCore?: OpenCore): CommandCall {
   const options = Object.fromEntries(
     [...row.options, ...COMMON].map(({ name, value, multiple = false }) => [
@@ -35,9 +44,15 @@ function readCall(row: CommandRow, rest: string[], terminal: Terminal, openCore?
     ]),
   );
   try {
-    const { values, positionals } = parseArgs({ args: rest, options, allowPositionals: true, strict: true });
+    const { values, positionals } = parseArgs({
+      args: withBare(row, rest),
+      options,
+      allowPositionals: true,
+      strict: true,
+    });
     const more = positionals.length - row.args.length;
-    const fits = row.rest === undefined ? more === 0 : more > 0;
+    const least = row.optional ? -1 : 0;
+    const fits = row.rest === undefined ? more <= 0 && more >= least : more > 0;
     if (values.help !== true && !fits) {
       const words = row.rest === undefined ? row.args : [...row.args, "--", row.rest, "…"];
       const wanted = words.length === 0 ? "no argument" : words.join(" ");

@@ -8,41 +8,52 @@ import { CoreFault } from "../core.ts";
 import { readBudget } from "./budget.ts";
 import { type CommandCall, UsageError } from "./command.ts";
 import { type Connection, connect, type Sequenced } from "./connection.ts";
+import { readInputs } from "./playbook-inputs.ts";
 import { Questions } from "./questions.ts";
 import { RunLog } from "./run-log.ts";
 import { jsonLine } from "./visible.ts";
 
 const SLOTS_MAX = 64;
-const ALLOW_KINDS = ["read", "write", "run", "net", "env"];
+const KINDS = ["read", "write", "run", "net", "env"];
 /** Tries to take a stream up again that broke off, and the wait between two. */
 const RESUME_TRIES = 5;
 const RESUME_WAIT_MS = 500;
 const INTERRUPTED = { SIGINT: 130, SIGTERM: 143 };
 
 interface Wanted {
-  goal: string;
+  goal: string | undefined;
+  playbook: string | undefined;
   project: string;
   approve: ApprovePolicy;
   slots: number | undefined;
   allow: string[];
+  deny: string[];
   budget: Budget | undefined;
 }
 
 function readWanted(call: CommandCall): Wanted {
+  const [goal, playbook] = [call.args[0], call.value("playbook")];
+  if ((goal === undefined) === (playbook === undefined)) throw new UsageError("give either a GOAL or --playbook NAME");
+  if (playbook === undefined && call.list("input").length > 0) throw new UsageError("--input is for a playbook");
+  if (playbook !== undefined && (call.value("model") !== undefined || call.list("budget").length > 0))
+    throw new UsageError("no model takes part in a playbook: --model and --budget say nothing to it");
   const approve = call.value("approve") ?? "ask";
   if (approve !== "ask" && approve !== "bundle" && approve !== "all")
     throw new UsageError("--approve must be one of: ask, bundle, all");
   if (approve === "ask" && !call.terminal.interactive)
     throw new UsageError("--approve ask needs a terminal to ask in; give --approve bundle or --approve all");
-  const allow = ALLOW_KINDS.flatMap((kind) =>
-    call.list(`allow-${kind}`).flatMap((values) => values.split(",").map((value) => `${kind}:${value.trim()}`)),
-  );
+  const rules = (word: string): string[] =>
+    KINDS.flatMap((kind) =>
+      call.list(`${word}-${kind}`).flatMap((values) => values.split(",").map((value) => `${kind}:${value.trim()}`)),
+    );
   return {
-    goal: call.args[0] ?? "",
+    goal,
+    playbook,
     project: folderOf(call.needed("project")),
     approve,
     slots: call.whole("slots", 1, SLOTS_MAX),
-    allow,
+    allow: rules("allow"),
+    deny: rules("deny"),
     budget: readBudget(call.list("budget")),
   };
 }
@@ -81,23 +92,35 @@ export async function run(call: CommandCall): Promise<number> {
   const wanted = readWanted(call);
   const connection = await connect(call);
   try {
-    const { client } = connection;
-    const model = await modelOf(call, connection);
-    const { projectId } = await client.project.open({ path: wanted.project });
-    const created = await client.run.create({
-      requestId: randomUUID(),
-      projectId,
-      goal: wanted.goal,
-      model,
-      approve: wanted.approve,
-      ...(wanted.slots === undefined ? {} : { slots: wanted.slots }),
-      allow: wanted.allow,
-      ...(wanted.budget === undefined ? {} : { budget: wanted.budget }),
-    });
-    return await watch(call, connection, created, wanted.approve);
+    return await watch(call, connection, await begin(call, connection, wanted), wanted.approve);
   } finally {
     await connection.close();
   }
+}
+
+async function begin(call: CommandCall, connection: Connection, wanted: Wanted): Promise<RunSummary> {
+  const { client } = connection;
+  const { approve, slots, allow, deny, budget, playbook, goal, project } = wanted;
+  // Said before anything is opened: what it is missing is no reason to keep a project.
+  const asked = playbook === undefined ? undefined : (await client.playbook.get({ name: playbook })).playbook;
+  const model = asked === undefined ? await modelOf(call, connection) : undefined;
+  const inputs = asked === undefined ? {} : readInputs(asked, call.list("input"), project);
+  const { projectId } = await client.project.open({ path: project });
+  const shared = {
+    requestId: randomUUID(),
+    projectId,
+    approve,
+    ...(slots === undefined ? {} : { slots }),
+    allow,
+    ...(deny.length === 0 ? {} : { deny }),
+  };
+  if (asked !== undefined) return await client.playbook.run({ ...shared, name: asked.name, inputs });
+  return await client.run.create({
+    ...shared,
+    goal: goal ?? "",
+    model: model ?? "",
+    ...(budget === undefined ? {} : { budget }),
+  });
 }
 
 async function watch(
