@@ -61,13 +61,18 @@ export async function addScriptedModel(server: TestServer, baseUrl: string): Pro
 }
 
 /** A run whose plan is approved with its bundle, and that is refused all else. */
-export async function startRun(server: TestServer, project: string, goal: string): Promise<RunSummary> {
+export async function startRun(
+  server: TestServer,
+  project: string,
+  goal: string,
+  model: string = SCRIPTED,
+): Promise<RunSummary> {
   const { projectId } = await server.client.project.open({ path: project });
   return await server.client.run.create({
     requestId: randomUUID(),
     projectId,
     goal,
-    model: SCRIPTED,
+    model,
     approve: "bundle",
     allow: [],
   });
