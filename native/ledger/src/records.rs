@@ -171,7 +171,9 @@ impl Records {
                 result_hash,
                 ..
             } => self.tool((row, event.at), run_id, tool, (arguments_hash, result_hash), 0),
-            Fact::ModelFinished { route, usage, .. } => {
+            Fact::ModelFinished {
+                route, usage, booked, ..
+            } => {
                 let (provider_id, model_id) = route.split_once('/').unwrap_or((route.as_str(), route.as_str()));
                 let call = ModelEvent {
                     event_id: product_id(row),
@@ -181,7 +183,7 @@ impl Records {
                     input_tokens: usage.input_tokens,
                     output_tokens: usage.output_tokens,
                     total_tokens: usage.input_tokens.saturating_add(usage.output_tokens),
-                    cost_usd: None,
+                    cost_usd: booked.and_then(|spend| spend.cost_micro_usd).map(dollars),
                     created_at: event.at,
                 };
                 self.models.push(&product_id(row), call);
@@ -317,4 +319,9 @@ fn workspace_kind(fact: &Fact) -> Option<(String, WorkspaceEventKind)> {
         Fact::ApprovalResolved { approval_id, .. } => (approval_id.clone(), WorkspaceEventKind::ApprovalResolved),
         _ => return None,
     })
+}
+/// Beyond 2⁵³ millionths the sum is no price any more.
+#[allow(clippy::cast_precision_loss)]
+fn dollars(micro_usd: u64) -> f64 {
+    micro_usd as f64 / 1_000_000.0
 }

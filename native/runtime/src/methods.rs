@@ -67,36 +67,9 @@ pub(crate) async fn dispatch(core: &Arc<Core>, name: &str, params: &str, credent
         "project.open" => crate::projects::open(&call).await,
         "project.sample" => crate::projects::sample(&call).await,
         "project.files" => crate::projects::files(&call).await,
-        "run.create" => crate::commands::create(&call).await,
-        "run.get" => crate::commands::get(&call).await,
-        "run.events" => crate::inspect::run_events(&call).await,
-        "run.pause" => crate::commands::pause(&call).await,
-        "run.resume" => crate::commands::resume(&call).await,
-        "run.stop" => crate::commands::stop(&call).await,
-        "run.stop_all" => crate::steering::stop_all(&call).await,
-        "run.steer" => crate::steering::steer(&call).await,
-        "run.undo" => crate::commands::undo(&call).await,
-        "run.replay" => crate::commands::replay(&call).await,
-        "run.budget" => crate::budgets::set_for_run(&call).await,
-        "run.cost" => crate::budgets::cost(&call).await,
-        "run.record" => crate::inspect::record(&call).await,
-        "run.changes" => crate::changes::list(&call).await,
-        "run.diff" => crate::changes::diff(&call).await,
         "file.list" => crate::files::list(&call).await,
         "file.preview" => crate::files::preview(&call).await,
         "approval.resolve" => crate::commands::resolve(&call).await,
-        "provider.add" => crate::providers::add(&call).await,
-        "provider.remove" => crate::providers::remove(&call).await,
-        "provider.test" => crate::providers::test(&call).await,
-        "provider.find" => crate::providers::find(&call).await,
-        "route.list" => crate::routes::list(&call).await,
-        "route.put" => crate::routes::put(&call).await,
-        "route.remove" => crate::routes::remove(&call).await,
-        "route.order" => crate::routes::order(&call).await,
-        "budget.set" => crate::budgets::set_default(&call).await,
-        "price.list" => crate::routes::prices(&call),
-        "secret.public_key" => crate::providers::public_key(&call),
-        "secret.store" => crate::providers::store(&call).await,
         "playbook.list" => crate::playbooks::list(&call).await,
         "playbook.get" => crate::playbooks::get(&call).await,
         "playbook.run" => crate::playbooks::run(&call).await,
@@ -118,8 +91,53 @@ pub(crate) async fn dispatch(core: &Arc<Core>, name: &str, params: &str, credent
         "audit.export" => crate::inspect::export(&call).await,
         "blob.get" => crate::inspect::blob(&call).await,
         "doctor.get" => crate::inspect::doctor(&call).await,
-        _ => Err(Fault::internal(format!("method `{name}` is listed but does nothing"))),
+        _ if name.starts_with("run.") => run_method(&call, name).await,
+        _ => model_method(&call, name).await,
     }
+}
+
+async fn run_method(call: &Call<'_>, name: &str) -> Outcome<Value> {
+    match name {
+        "run.create" => crate::commands::create(call).await,
+        "run.get" => crate::commands::get(call).await,
+        "run.events" => crate::inspect::run_events(call).await,
+        "run.pause" => crate::commands::pause(call).await,
+        "run.resume" => crate::commands::resume(call).await,
+        "run.stop" => crate::commands::stop(call).await,
+        "run.stop_all" => crate::steering::stop_all(call).await,
+        "run.steer" => crate::steering::steer(call).await,
+        "run.undo" => crate::commands::undo(call).await,
+        "run.replay" => crate::commands::replay(call).await,
+        "run.budget" => crate::budgets::set_for_run(call).await,
+        "run.cost" => crate::budgets::cost(call).await,
+        "run.record" => crate::inspect::record(call).await,
+        "run.changes" => crate::changes::list(call).await,
+        "run.diff" => crate::changes::diff(call).await,
+        _ => Err(unserved(name)),
+    }
+}
+
+/// Providers, routes, budgets and secrets.
+async fn model_method(call: &Call<'_>, name: &str) -> Outcome<Value> {
+    match name {
+        "provider.add" => crate::providers::add(call).await,
+        "provider.remove" => crate::providers::remove(call).await,
+        "provider.test" => crate::providers::test(call).await,
+        "provider.find" => crate::providers::find(call).await,
+        "route.list" => crate::routes::list(call).await,
+        "route.put" => crate::routes::put(call).await,
+        "route.remove" => crate::routes::remove(call).await,
+        "route.order" => crate::routes::order(call).await,
+        "budget.set" => crate::budgets::set_default(call).await,
+        "price.list" => crate::routes::prices(call),
+        "secret.public_key" => crate::providers::public_key(call),
+        "secret.store" => crate::providers::store(call).await,
+        _ => Err(unserved(name)),
+    }
+}
+
+fn unserved(name: &str) -> Fault {
+    Fault::internal(format!("method `{name}` is listed but does nothing"))
 }
 
 /// Features each method needs, by prefix of its name.

@@ -190,20 +190,11 @@ impl OverviewFold {
     fn apply_run(&mut self, sequence: u64, event: &Event) {
         let Some(run_id) = &event.run_id else { return };
         self.apply_approval(sequence, event, run_id);
+        self.apply_spending(event, run_id);
         let Some(run) = self.numbers.get(run_id).and_then(|number| self.runs.get_mut(number)) else {
             return;
         };
-        let counted = matches!(
-            event.fact,
-            Fact::ModelRequested { .. } | Fact::ModelFinished { .. } | Fact::RunFinished { .. }
-        );
-        if counted {
-            let fold = self.spending.entry(run_id.clone()).or_default();
-            fold.apply(event);
-            run.spending = fold.total;
-        }
         match &event.fact {
-            Fact::BudgetSet { budget } => run.budget = *budget,
             Fact::PlanProposed { plan, .. } => {
                 run.phase = RunPhase::Review;
                 if run.tasks_total == 0 {
@@ -243,7 +234,6 @@ impl OverviewFold {
                 run.status = *status;
                 run.phase = RunPhase::Finished;
                 run.ended_at = Some(event.at);
-                self.spending.remove(run_id);
                 run.run_digest.clone_from(run_digest);
                 run.answer.clone_from(answer);
                 run.artifacts.clone_from(artifacts);
@@ -261,18 +251,24 @@ impl OverviewFold {
             }
             _ => {}
         }
-        // What goes on behind a pause (a question answered, an answer come back) shows when it ends.
-        if let Some(behind) = self.paused.get_mut(run_id) {
-            match run.phase {
-                RunPhase::Stopping | RunPhase::Finished => {
-                    self.paused.remove(run_id);
-                }
-                RunPhase::Paused => {}
-                phase => {
-                    *behind = phase;
-                    run.phase = RunPhase::Paused;
-                }
+        show_pause(&mut self.paused, run_id, run);
+    }
+
+    fn apply_spending(&mut self, event: &Event, run_id: &str) {
+        let Some(run) = self.numbers.get(run_id).and_then(|number| self.runs.get_mut(number)) else {
+            return;
+        };
+        match &event.fact {
+            Fact::BudgetSet { budget } => run.budget = *budget,
+            Fact::ModelRequested { .. } | Fact::ModelFinished { .. } | Fact::RunFinished { .. } => {
+                let fold = self.spending.entry(run_id.to_owned()).or_default();
+                fold.apply(event);
+                run.spending = fold.total;
             }
+            _ => {}
+        }
+        if let Fact::RunFinished { .. } = &event.fact {
+            self.spending.remove(run_id);
         }
     }
 
@@ -340,6 +336,21 @@ impl OverviewFold {
             default_budget: self.default_budget,
             sandbox: self.sandbox.clone().unwrap_or_else(unprobed),
             disabled,
+        }
+    }
+}
+
+/// What goes on behind a pause (a question answered, an answer come back) shows when it ends.
+fn show_pause(paused: &mut BTreeMap<String, RunPhase>, run_id: &str, run: &mut RunSummary) {
+    let Some(behind) = paused.get_mut(run_id) else { return };
+    match run.phase {
+        RunPhase::Stopping | RunPhase::Finished => {
+            paused.remove(run_id);
+        }
+        RunPhase::Paused => {}
+        phase => {
+            *behind = phase;
+            run.phase = RunPhase::Paused;
         }
     }
 }

@@ -58,12 +58,10 @@ impl RouteTable {
                 worker_id: None,
                 task_type: Some(role.clone()),
             };
-            let mut matching = rules.iter().filter(|rule| rule.matches(&context));
-            let rule = matching.find(|rule| there(&&rule.model_id))?;
             // A rule for everybody is for those that speak: sound needs one of its own.
-            if role == AUDIO && rule.task_type.is_none() {
-                return None;
-            }
+            let meant = |rule: &&RouteRule| role != AUDIO || rule.task_type.is_some();
+            let mut matching = rules.iter().filter(|rule| rule.matches(&context)).filter(meant);
+            let rule = matching.find(|rule| there(&&rule.model_id))?;
             let fallbacks = rule.fallback_model_ids.iter().flatten().filter(there);
             Some(FixedRoute {
                 role: role.clone(),
