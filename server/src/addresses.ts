@@ -44,9 +44,9 @@ export function reachOf(beyond: BeyondSettings, port: number): Reach {
     const shown = withPort || beyond.proxies.length > 0 || port === 443 ? host : `${host}:${port}`;
     origins.push(`https://${shown}`);
     hosts.add(shown);
-    // A port that is published elsewhere, or the one browsers leave out.
-    if (!withPort) hosts.add(host).add(`${host}:${port}`);
+    // A name may be published at the port that browsers leave out.
+    if (!withPort && beyond.hosts.includes(host)) hosts.add(host).add(`${host}:${port}`);
   }
-  const names = named.map((host) => host.replace(/^\[(.*)\]$/, "$1").replace(/^(\[[^\]]*\]|[^:]+):\d+$/, "$1"));
-  return { addresses, names: [...new Set(names.map((name) => name.replace(/^\[(.*)\]$/, "$1")))], hosts, origins };
+  const names = named.map((host) => host.replace(/^(\[[^\]]*\]|[^:]+):\d+$/, "$1").replace(/^\[(.*)\]$/, "$1"));
+  return { addresses, names: [...new Set(names)], hosts, origins };
 }

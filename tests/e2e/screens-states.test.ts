@@ -303,7 +303,7 @@ describe("with something", () => {
     await expect.poll(order).toEqual(["planner"]);
     await page.getByLabel("Dollars").fill("2.50");
     await page.getByRole("button", { name: "Set" }).click();
-    await page.getByText("A run stops and asks at $2.5.").waitFor();
+    await page.getByText("A run stops and asks at $2.50.").waitFor();
     await page.getByRole("button", { name: "By model" }).first().click();
     await page.getByText("model scripted/rehearsal").waitFor();
     await page

@@ -15,9 +15,9 @@ const FLAGS = [
 
 export type Theme = "paper" | "ink";
 
-/** One browser for a test file; each page gets a context (cookies, storage) of its own. */
-export async function startBrowser(): Promise<Browser> {
-  const executablePath = findChromium();
+/** One browser for a test file; each page gets a context (cookies, storage) of its own. `program`: another way to start it. */
+export async function startBrowser(program = findChromium()): Promise<Browser> {
+  const executablePath = program;
   if (!executablePath) throw new Error("no Chromium: run `npm test`, or install one");
   const asRoot = process.getuid?.() === 0;
   return await chromium.launch({ executablePath, args: [...FLAGS, ...(asRoot ? ["--no-sandbox"] : [])] });

@@ -11,7 +11,7 @@ import { runOf } from "../overview/overview-state.ts";
 import { FaultNotice, Skeleton } from "../parts/fault-notice.tsx";
 import { Exact, Inert } from "../parts/inert.tsx";
 import { clock, counted, day, sequenceText } from "../words/format.ts";
-import { aboutOf, GROUPS, type Group, typesOf, typeWords } from "./event-words.ts";
+import { aboutOf, GROUPS, type Group, isFact, typesOf, typeWords } from "./event-words.ts";
 
 interface Filter {
   text: string;
@@ -186,7 +186,7 @@ function Row(props: { entry: AuditEntry }): JSX.Element {
           </span>
           <span class="audit-what">
             <span class="strong">{typeWords(event.type)}</span>{" "}
-            <span class="audit-about">
+            <span class="audit-about" classList={{ fact: isFact(event.type) }}>
               <Inert text={about} />
             </span>
           </span>

@@ -92,6 +92,13 @@ export function typesOf(group: Group | ""): string[] {
   return group === "" ? [] : Object.entries(GROUP_OF).flatMap(([type, of]) => (of === group ? [type] : []));
 }
 
+const FACTS: readonly Group[] = ["tool", "connection", "door", "setting"];
+
+/** Whether what it is about is a machine's word: a command, path, host or id. */
+export function isFact(type: Event["type"]): boolean {
+  return FACTS.includes(GROUP_OF[type]);
+}
+
 /** "Tool requested" from `tool_requested`. */
 export function typeWords(type: string): string {
   const words = type.replaceAll("_", " ");

@@ -163,7 +163,7 @@ function Places(props: {
   taken: readonly string[];
 }): JSX.Element {
   return (
-    <div class="labeled-row">
+    <div class="labeled-row provider-places">
       <Field
         label="Address"
         fact

@@ -6,6 +6,7 @@ import { createAction } from "../app/action.ts";
 import { useApp } from "../app/app.ts";
 import { createRead } from "../app/read.ts";
 import { runPath } from "../app/router.ts";
+import { budgetWords } from "../parts/cost-meter.tsx";
 import { FaultNotice } from "../parts/fault-notice.tsx";
 import { Field } from "../parts/field.tsx";
 import { Inert } from "../parts/inert.tsx";
@@ -139,12 +140,7 @@ function DefaultBudget(): JSX.Element {
   });
   const words = (): string => {
     const budget = kept();
-    if (!budget) return "Runs spend as much as they take.";
-    const parts = [
-      ...(budget.costMicroUsd == null ? [] : [`$${shown(budget.costMicroUsd, MICRO)}`]),
-      ...(budget.tokens == null ? [] : [`${amount(budget.tokens)} tokens`]),
-    ];
-    return `A run stops and asks at ${parts.join(" or ")}.`;
+    return budget ? `A run stops and asks at ${budgetWords(budget)}.` : "Runs spend as much as they take.";
   };
   const wrong = (text: string): boolean => text.trim() !== "" && amountOf(text) === undefined;
   return (

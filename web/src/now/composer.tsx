@@ -128,7 +128,7 @@ export function GoalForm(props: { choices: Choices; chosen?: boolean; suggested?
           }}
         />
       </Show>
-      <Show when={isRehearsal(choices.model())}>
+      <Show when={isRehearsal(choices.model()) && !props.chosen}>
         <p class="quiet composer-note">
           <span class="tag">Rehearsal</span> A script answers instead of a model. It can plan an analysis of a table;
           tools, files and figures are real.
@@ -285,13 +285,14 @@ function ProjectChoice(props: {
         type="button"
         class="button plain"
         aria-expanded={props.opening}
+        aria-label="Open a folder"
+        title="Open a folder"
         disabled={app.readOnly()}
         onClick={() => props.open()}
       >
-        <Show when={options().length === 0}>
-          <Icon name="folder" />
+        <Show when={options().length === 0} fallback={<Icon name="add" />}>
+          <Icon name="folder" /> Open a folder
         </Show>
-        Open a folder
       </button>
       <Show when={options().length === 0}>
         <button

@@ -15,10 +15,11 @@ import { Markdown } from "./markdown.tsx";
 const TEXT = /\.(md|txt|csv|tsv|json|log|yaml|yml|toml|xml|html|css|js|mjs|ts|py|sh|sql)$/i;
 const LOOK_BYTES_MAX = 512 * 1024;
 
-type Miniature = "table" | "text" | "data";
+type Miniature = "table" | "text" | "slides" | "data";
 
 function miniature(path: string): Miniature {
   if (/\.(xlsx|csv|tsv)$/i.test(path)) return "table";
+  if (/\.(pptx|odp)$/i.test(path)) return "slides";
   return /\.(md|txt|docx|pdf)$/i.test(path) ? "text" : "data";
 }
 
@@ -39,6 +40,12 @@ export function Drawing(props: { path: string }): JSX.Element {
           <path class="dark" d="M12 12h44" />
           <path class="grey" d="M12 20h92M12 27h88M12 34h94M12 41h60" />
           <path class="blue" d="M66 48l12-3 12 2 16-6" />
+        </Match>
+        <Match when={miniature(props.path) === "slides"}>
+          <path class="grey" d="M10 8h100v40H10z" />
+          <path class="dark" d="M20 17h42" />
+          <path class="grey" d="M20 26h34M20 32h30M20 38h34" />
+          <path class="blue" d="M74 41V30M82 41V24M90 41V34M98 41V20" />
         </Match>
         <Match when={miniature(props.path) === "data"}>
           <path class="grey" d="M12 12h30M20 20h50M20 28h40M20 36h56M12 44h20" />

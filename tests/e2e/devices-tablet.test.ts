@@ -1,0 +1,209 @@
+// A tablet on the same wire: paired in its own browser by link and code, it takes a worker's browser and terminal, fills in a form, and
+// hands both back. One that may only watch is refused.
+
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import type { DeviceRole, RunSummary, Session } from "@openwrap/contracts";
+import type { Browser, BrowserContext, Page } from "playwright";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findChromium } from "../../toolkits/build/chromium.ts";
+import { axeProblems } from "../kit/accessibility.ts";
+import { type BeyondServer, startBeyond } from "../kit/beyond.ts";
+import { type ModelServer, startModelServer } from "../kit/model-server.ts";
+import { createNamespace, type Namespace, namespacesMissing } from "../kit/namespace.ts";
+import { startBrowser } from "../kit/page.ts";
+import { launcherScript } from "../kit/remote-machine.ts";
+import { addScriptedModel, eventsOf, startRun, until, waitFinished, writeScenario } from "../kit/scripted-run.ts";
+
+const missing = namespacesMissing();
+const FORM = `<!doctype html><title>Sign in</title>
+<style>body{margin:0}input{position:fixed;inset:0;width:100vw;height:60vh;font-size:40px}p{position:fixed;top:70vh;font-size:40px}</style>
+<form><input name="who" aria-label="Your name" autofocus></form><p>Nobody yet</p>
+<script>document.forms[0].addEventListener("submit", (event) => {
+  event.preventDefault();
+  document.querySelector("p").textContent = "Signed in as " + document.forms[0].who.value;
+});</script>`;
+
+let wire: Namespace;
+let beyond: BeyondServer;
+let model: ModelServer;
+let browser: Browser;
+let project: string;
+let runs: { typed: RunSummary; form: RunSummary };
+
+async function freePort(): Promise<number> {
+  const listener = createServer();
+  await new Promise<void>((ready) => listener.listen(0, "127.0.0.1", ready));
+  const { port } = listener.address() as AddressInfo;
+  await new Promise((closed) => listener.close(closed));
+  return port;
+}
+
+/** Workers that wait until somebody has typed and filled in. */
+function writeScenarios(folder: string, port: number): void {
+  const url = `http://127.0.0.1:${port}/`;
+  const shell = (command: string[], more: object = {}) => ({ tool: "shell.exec", arguments: { command, ...more } });
+  writeScenario(folder, "Type", [
+    {
+      taskId: "work",
+      needs: ["read:.", "run:sh"],
+      writes: ["go-on", "typed.txt"],
+      turns: [
+        { say: "A terminal.", calls: [shell(["sh"], { background: true })] },
+        { say: "Waiting.", calls: [shell(["sh", "-c", "until test -e go-on; do sleep 0.05; done"])] },
+        { say: "Done." },
+      ],
+    },
+  ]);
+  writeScenario(folder, "Fill in", [
+    {
+      taskId: "serve",
+      needs: ["read:site"],
+      turns: [
+        { say: "Serving.", calls: [{ tool: "web.deploy", arguments: { path: "site", port } }] },
+        { say: "It is served." },
+      ],
+    },
+    {
+      taskId: "fill",
+      role: "browser",
+      dependsOn: ["serve"],
+      needs: [`browser:${url}`],
+      turns: [
+        { say: "Opening.", calls: [{ tool: "browser.open", arguments: { url } }] },
+        { say: "Waiting.", calls: [{ tool: "browser.wait", arguments: { text: "Signed in as", ms: 60_000 } }] },
+        { say: "Done." },
+      ],
+    },
+  ]);
+}
+
+interface Tablet {
+  page: Page;
+  context: BrowserContext;
+  errors: string[];
+}
+
+/** Opens the link on the tablet, types the code, and is let in. */
+async function pairTablet(role: DeviceRole): Promise<Tablet> {
+  const { links, code } = await beyond.server.client.pairing.offer({ role });
+  const context = await browser.newContext({
+    viewport: { width: 820, height: 1180 },
+    hasTouch: true,
+    isMobile: true,
+    reducedMotion: "reduce",
+    ignoreHTTPSErrors: true,
+  });
+  const page = await context.newPage();
+  const errors: string[] = [];
+  page.on("pageerror", (error) => errors.push(error.message));
+  await page.goto(links[0] ?? "");
+  expect(await axeProblems(page)).toEqual([]);
+  await page.getByLabel("Code").fill(code === "000000" ? "000001" : "000000");
+  await page.getByRole("button", { name: "Pair" }).tap();
+  await page.getByText(/4 tries are left/).waitFor();
+  await page.getByLabel("Code").fill(`${code.slice(0, 3)} ${code.slice(3)}`);
+  await page.getByLabel("What to call this device").fill(`Tablet that may ${role}`);
+  await page.getByRole("button", { name: "Pair" }).tap();
+  await page.locator("[data-phase=ready]").waitFor();
+  return { page, context, errors };
+}
+
+async function liveSession(run: RunSummary, wanted: (session: Session) => boolean): Promise<Session> {
+  return await until("the session", async () => {
+    const { sessions } = await beyond.server.client.session.list({ runId: run.runId });
+    return sessions.find((session) => session.status === "active" && wanted(session));
+  });
+}
+
+const terminalOf = (run: RunSummary) =>
+  liveSession(run, ({ kind, title }) => kind === "terminal" && title !== "Commands");
+
+async function open(page: Page, run: RunSummary, session: Session): Promise<void> {
+  await page.goto(`${beyond.origin}/runs/${run.runId}/workspace/${session.sessionId}`);
+}
+
+describe.skipIf(missing !== undefined)(`a tablet beyond this machine${missing ? ` (${missing})` : ""}`, () => {
+  beforeAll(async () => {
+    wire = createNamespace();
+    beyond = await startBeyond(wire.here);
+    const { base } = beyond.server.folders;
+    const scenarios = join(base, "scenarios");
+    writeScenarios(scenarios, await freePort());
+    model = await startModelServer({ scenarios });
+    await addScriptedModel(beyond.server, model.url);
+    project = join(base, "project");
+    mkdirSync(join(project, "site"), { recursive: true });
+    writeFileSync(join(project, "site/index.html"), FORM);
+    browser = await startBrowser(launcherScript(base, wire.launcher, findChromium() ?? ""));
+    runs = {
+      typed: await startRun(beyond.server, project, "Type"),
+      form: await startRun(beyond.server, project, "Fill in"),
+    };
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await beyond?.server.dispose();
+    await model?.stop();
+    wire?.remove();
+  });
+
+  it("that may watch sees the terminal and cannot take it", async () => {
+    const tablet = await pairTablet("watch");
+    await open(tablet.page, runs.typed, await terminalOf(runs.typed));
+    await tablet.page.locator(".xterm-screen").waitFor();
+    const take = tablet.page.getByRole("button", { name: "Take control" });
+    if (await take.isVisible()) {
+      await take.tap();
+      await tablet.page
+        .getByText(/may only watch/)
+        .first()
+        .waitFor();
+    }
+    const { sessions } = await beyond.server.client.session.list({ runId: runs.typed.runId });
+    expect(sessions.every(({ controllerId }) => controllerId === undefined || controllerId === null)).toBe(true);
+    expect(tablet.errors).toEqual([]);
+    await tablet.context.close();
+  });
+
+  it("that may drive takes the terminal and the browser, fills in the form, and hands back", async () => {
+    const { page, errors, context } = await pairTablet("drive");
+    await open(page, runs.typed, await terminalOf(runs.typed));
+    await page.getByRole("button", { name: "Take control" }).tap();
+    await page.getByText("You are in control").waitFor();
+    await page.locator(".xterm-helper-textarea").focus();
+    await page.keyboard.type("echo from the tablet > typed.txt; touch go-on\n");
+    await page.getByRole("button", { name: "Hand back", exact: true }).tap();
+    expect((await waitFinished(beyond.server, runs.typed)).status).toBe("completed");
+    expect(readFileSync(join(project, "typed.txt"), "utf8")).toBe("from the tablet\n");
+
+    const session = await liveSession(runs.form, ({ kind }) => kind === "browser");
+    await open(page, runs.form, session);
+    await page.getByRole("button", { name: "Take control" }).tap();
+    await page.getByText("You are in control").waitFor();
+    const canvas = page.locator(".browser-view canvas");
+    await canvas.waitFor();
+    await expect
+      .poll(async () => await canvas.evaluate((element) => (element as { width?: number }).width ?? 0))
+      .toBeGreaterThan(300);
+    const box = await canvas.boundingBox();
+    await page.touchscreen.tap((box?.x ?? 0) + (box?.width ?? 0) / 2, (box?.y ?? 0) + (box?.height ?? 0) / 4);
+    await page.keyboard.type("Ada L.");
+    await page.keyboard.press("Enter");
+    await expect
+      .poll(async () => JSON.stringify(await beyond.server.client.session.view({ sessionId: session.sessionId })))
+      .toContain("Signed in as Ada L.");
+    await page.getByRole("button", { name: "Hand back", exact: true }).tap();
+    expect((await waitFinished(beyond.server, runs.form)).status).toBe("completed");
+    const events = await eventsOf(beyond.server, runs.form);
+    expect(events.some((event) => event.type === "control_handed_back")).toBe(true);
+    expect(errors).toEqual([]);
+    // A new page of the same browser is let in by its own key, without a link.
+    const again = await context.newPage();
+    await again.goto(`${beyond.origin}/devices`);
+    await again.getByText("this device").waitFor();
+    await context.close();
+  });
+});
