@@ -15,6 +15,7 @@ export type Place =
   | { screen: "tools"; serverId: string | undefined }
   | { screen: "library"; entry: string | undefined }
   | { screen: "models"; providerId: string | undefined }
+  | { screen: "playbooks"; name: string | undefined }
   | { screen: "audit" }
   | { screen: "devices" }
   | { screen: "settings" }
@@ -33,6 +34,7 @@ export function placeOf(path: string): Place {
   if (first === "files") return { screen: "projects", projectId: detail };
   if (first === "tools") return { screen: "tools", serverId: detail };
   if (first === "library") return { screen: "library", entry: detail };
+  if (first === "playbooks") return { screen: "playbooks", name: detail };
   if (first === "models") return { screen: "models", providerId: detail };
   if (second !== "") return NOWHERE;
   if (first === "") return { screen: "now" };
@@ -62,6 +64,7 @@ export const projectPath = (projectId: string): string => `/files/${encodeURICom
 export const toolPath = (serverId: string): string => `/tools/${encodeURIComponent(serverId)}`;
 export const libraryPath = (entry: number): string => `/library/${entry}`;
 export const providerPath = (providerId: string): string => `/models/${encodeURIComponent(providerId)}`;
+export const playbookPath = (name: string): string => `/playbooks/${encodeURIComponent(name)}`;
 export const approvalPath = (approvalId: string): string => `/approvals/${encodeURIComponent(approvalId)}`;
 
 export interface Router {

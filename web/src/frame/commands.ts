@@ -34,6 +34,7 @@ export function createCommands(app: App): Commands {
     "go-models": () => app.router.go("/models"),
     "go-audit": () => app.router.go("/audit"),
     "go-files": () => app.router.go("/files"),
+    "go-playbooks": () => app.router.go("/playbooks"),
     "go-tools": () => app.router.go("/tools"),
     "go-settings": () => app.router.go("/settings"),
     "new-run": () => {

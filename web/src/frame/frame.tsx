@@ -34,6 +34,7 @@ const LibraryScreen = lazy(() => import("../library/library-screen.tsx"));
 const ModelsScreen = lazy(() => import("../models/models-screen.tsx"));
 const AuditScreen = lazy(() => import("../audit/audit-screen.tsx"));
 const DevicesScreen = lazy(() => import("../devices/devices-screen.tsx"));
+const PlaybooksScreen = lazy(() => import("../playbooks/playbooks-screen.tsx"));
 const ToolsScreen = lazy(() => import("../tools/tools-screen.tsx"));
 
 /** After the first screen has come to rest. */
@@ -125,6 +126,7 @@ function Screen(props: { place: Place }): JSX.Element {
       <Match when={as("approvals")}>{(approvals) => <ApprovalsScreen approvalId={approvals().approvalId} />}</Match>
       <Match when={as("projects")}>{(projects) => <ProjectFilesScreen projectId={projects().projectId} />}</Match>
       <Match when={as("tools")}>{(tools) => <ToolsScreen serverId={tools().serverId} />}</Match>
+      <Match when={as("playbooks")}>{(playbooks) => <PlaybooksScreen name={playbooks().name} />}</Match>
       <Match when={as("library")}>{(library) => <LibraryScreen entry={library().entry} />}</Match>
       <Match when={as("models")}>{(models) => <ModelsScreen providerId={models().providerId} />}</Match>
       <Match when={props.place.screen === "devices"}>
@@ -153,6 +155,7 @@ const TITLES: Record<Place["screen"], string> = {
   tools: "Tools",
   library: "Library",
   models: "Models",
+  playbooks: "Playbooks",
   audit: "Audit",
   devices: "Devices",
   settings: "Settings",

@@ -5,6 +5,7 @@ export type Command =
   | "go-work"
   | "go-library"
   | "go-files"
+  | "go-playbooks"
   | "go-models"
   | "go-tools"
   | "go-audit"
@@ -42,6 +43,7 @@ const PAIRS: Record<string, Command> = {
   f: "go-files",
   m: "go-models",
   t: "go-tools",
+  a: "go-playbooks",
   u: "go-audit",
   s: "go-settings",
 };
@@ -77,6 +79,7 @@ export const KEYS: readonly { command: Command; keys: string[]; words: string }[
   { command: "go-files", keys: ["g", "f"], words: "Go to Files" },
   { command: "go-models", keys: ["g", "m"], words: "Go to Models" },
   { command: "go-tools", keys: ["g", "t"], words: "Go to Tools" },
+  { command: "go-playbooks", keys: ["g", "a"], words: "Go to Automations" },
   { command: "go-audit", keys: ["g", "u"], words: "Go to Audit" },
   { command: "go-settings", keys: ["g", "s"], words: "Go to Settings" },
   { command: "new-run", keys: ["c"], words: "New run" },

@@ -41,6 +41,12 @@ export const RAIL: readonly RailPlace[] = [
     ],
   },
   {
+    path: "/playbooks",
+    icon: "playbook",
+    words: "Automations",
+    doors: [{ path: "/playbooks", words: "Playbooks", screens: ["playbooks"] }],
+  },
+  {
     path: "/settings",
     icon: "settings",
     words: "Settings",

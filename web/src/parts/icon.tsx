@@ -45,6 +45,7 @@ const PATHS = {
   diff: "M4 4h7v16H4zM13 4h7v16h-7zM6 9h3M15 15h3M16.5 7.5v3M15 9h3",
   keyboard: "M2 6h20v12H2zM6 10h.5M10 10h.5M14 10h.5M18 10h0M7 14h10",
   link: "M14 4h6v6M20 4 11 13M17 14v6H4V7h6",
+  playbook: "M5 4h11l3 3v13H5zM9 9l3 2-3 2M13 15h3",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
 } as const;
 

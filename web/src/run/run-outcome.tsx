@@ -10,6 +10,7 @@ import { Glyph, Octagon } from "../parts/glyph.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Inert } from "../parts/inert.tsx";
 import { Markdown } from "../parts/markdown.tsx";
+import { DraftNote, SaveDraft, useDraft } from "../playbooks/save-draft.tsx";
 import { counted, duration, shortHash } from "../words/format.ts";
 import { UndoNote } from "./run-log.tsx";
 import type { RunEnd, RunState } from "./run-state.ts";
@@ -73,6 +74,7 @@ function Checks(props: { run: RunState; end: RunEnd }): JSX.Element {
   const [replayed, setReplayed] = createSignal<ReplayResult>();
   const replay = createAction(async () => setReplayed(await app.api.run.replay({ runId: props.run.runId })));
   const { undo, result } = useUndo(() => props.run.runId);
+  const draft = useDraft(() => props.run.runId);
   const left = (): boolean => props.run.settled.some((id) => props.run.work[id]?.undone !== true);
   return (
     <div class="checks">
@@ -102,9 +104,13 @@ function Checks(props: { run: RunState; end: RunEnd }): JSX.Element {
             <Icon name="undo" /> Undo
           </button>
         </Show>
+        <Show when={props.end.status === "completed" && !props.run.model.startsWith("playbook/")}>
+          <SaveDraft draft={draft} />
+        </Show>
       </div>
       <Show when={replay.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={replay.clear} />}</Show>
       <Show when={undo.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={undo.clear} />}</Show>
+      <DraftNote draft={draft} />
       <Show when={replayed()}>{(done) => <ReplayNote result={done()} />}</Show>
       <Show when={result()}>{(done) => <UndoNote result={done()} />}</Show>
     </div>

@@ -15,6 +15,26 @@ import { liveTasks, messageWords, taskView } from "./run-view.ts";
 const TEXT_CHARS_MAX = 8_000;
 
 export function SteerBar(props: { run: RunState }): JSX.Element {
+  return (
+    <Show when={!props.run.model.startsWith("playbook/")} fallback={<PlaybookNote run={props.run} />}>
+      <ModelSteerBar run={props.run} />
+    </Show>
+  );
+}
+
+/** A program reads no messages. */
+function PlaybookNote(props: { run: RunState }): JSX.Element {
+  return (
+    <section class="steer" aria-label="About this run">
+      <p class="quiet">
+        A playbook carries out this run: no model takes part, and nobody reads messages.
+        <Show when={props.run.end === undefined}> It can be paused and stopped.</Show>
+      </p>
+    </section>
+  );
+}
+
+function ModelSteerBar(props: { run: RunState }): JSX.Element {
   const uploads = createUploads(() => props.run.projectId);
   const drop = createDrop(uploads);
   return (
