@@ -12,12 +12,11 @@ import { findChromium } from "../../toolkits/build/chromium.ts";
 import { axeProblems } from "../kit/accessibility.ts";
 import { type BeyondServer, startBeyond } from "../kit/beyond.ts";
 import { type ModelServer, startModelServer } from "../kit/model-server.ts";
-import { createNamespace, type Namespace, namespacesMissing } from "../kit/namespace.ts";
+import { createNamespace, type Namespace } from "../kit/namespace.ts";
 import { startBrowser } from "../kit/page.ts";
 import { launcherScript } from "../kit/remote-machine.ts";
 import { addScriptedModel, eventsOf, startRun, until, waitFinished, writeScenario } from "../kit/scripted-run.ts";
 
-const missing = namespacesMissing();
 const FORM = `<!doctype html><title>Sign in</title>
 <style>body{margin:0}input{position:fixed;inset:0;width:100vw;height:60vh;font-size:40px}p{position:fixed;top:70vh;font-size:40px}</style>
 <form><input name="who" aria-label="Your name" autofocus></form><p>Nobody yet</p>
@@ -31,7 +30,7 @@ let beyond: BeyondServer;
 let model: ModelServer;
 let browser: Browser;
 let project: string;
-let runs: { typed: RunSummary; form: RunSummary };
+let typed: RunSummary;
 
 async function freePort(): Promise<number> {
   const listener = createServer();
@@ -73,7 +72,7 @@ function writeScenarios(folder: string, port: number): void {
       needs: [`browser:${url}`],
       turns: [
         { say: "Opening.", calls: [{ tool: "browser.open", arguments: { url } }] },
-        { say: "Waiting.", calls: [{ tool: "browser.wait", arguments: { text: "Signed in as", ms: 60_000 } }] },
+        { say: "Waiting.", calls: [{ tool: "browser.wait", arguments: { text: "Signed in as", ms: 20_000 } }] },
         { say: "Done." },
       ],
     },
@@ -125,7 +124,7 @@ async function open(page: Page, run: RunSummary, session: Session): Promise<void
   await page.goto(`${beyond.origin}/runs/${run.runId}/workspace/${session.sessionId}`);
 }
 
-describe.skipIf(missing !== undefined)(`a tablet beyond this machine${missing ? ` (${missing})` : ""}`, () => {
+describe("a tablet beyond this machine", () => {
   beforeAll(async () => {
     wire = createNamespace();
     beyond = await startBeyond(wire.here);
@@ -138,10 +137,7 @@ describe.skipIf(missing !== undefined)(`a tablet beyond this machine${missing ? 
     mkdirSync(join(project, "site"), { recursive: true });
     writeFileSync(join(project, "site/index.html"), FORM);
     browser = await startBrowser(launcherScript(base, wire.launcher, findChromium() ?? ""));
-    runs = {
-      typed: await startRun(beyond.server, project, "Type"),
-      form: await startRun(beyond.server, project, "Fill in"),
-    };
+    typed = await startRun(beyond.server, project, "Type");
   });
   afterAll(async () => {
     await browser?.close();
@@ -152,7 +148,7 @@ describe.skipIf(missing !== undefined)(`a tablet beyond this machine${missing ? 
 
   it("that may watch sees the terminal and cannot take it", async () => {
     const tablet = await pairTablet("watch");
-    await open(tablet.page, runs.typed, await terminalOf(runs.typed));
+    await open(tablet.page, typed, await terminalOf(typed));
     await tablet.page.locator(".xterm-screen").waitFor();
     const take = tablet.page.getByRole("button", { name: "Take control" });
     if (await take.isVisible()) {
@@ -162,7 +158,7 @@ describe.skipIf(missing !== undefined)(`a tablet beyond this machine${missing ? 
         .first()
         .waitFor();
     }
-    const { sessions } = await beyond.server.client.session.list({ runId: runs.typed.runId });
+    const { sessions } = await beyond.server.client.session.list({ runId: typed.runId });
     expect(sessions.every(({ controllerId }) => controllerId === undefined || controllerId === null)).toBe(true);
     expect(tablet.errors).toEqual([]);
     await tablet.context.close();
@@ -170,17 +166,18 @@ describe.skipIf(missing !== undefined)(`a tablet beyond this machine${missing ? 
 
   it("that may drive takes the terminal and the browser, fills in the form, and hands back", async () => {
     const { page, errors, context } = await pairTablet("drive");
-    await open(page, runs.typed, await terminalOf(runs.typed));
+    await open(page, typed, await terminalOf(typed));
     await page.getByRole("button", { name: "Take control" }).tap();
     await page.getByText("You are in control").waitFor();
     await page.locator(".xterm-helper-textarea").focus();
     await page.keyboard.type("echo from the tablet > typed.txt; touch go-on\n");
     await page.getByRole("button", { name: "Hand back", exact: true }).tap();
-    expect((await waitFinished(beyond.server, runs.typed)).status).toBe("completed");
+    expect((await waitFinished(beyond.server, typed)).status).toBe("completed");
     expect(readFileSync(join(project, "typed.txt"), "utf8")).toBe("from the tablet\n");
 
-    const session = await liveSession(runs.form, ({ kind }) => kind === "browser");
-    await open(page, runs.form, session);
+    const form = await startRun(beyond.server, project, "Fill in");
+    const session = await liveSession(form, ({ kind }) => kind === "browser");
+    await open(page, form, session);
     await page.getByRole("button", { name: "Take control" }).tap();
     await page.getByText("You are in control").waitFor();
     const canvas = page.locator(".browser-view canvas");
@@ -190,14 +187,15 @@ describe.skipIf(missing !== undefined)(`a tablet beyond this machine${missing ? 
       .toBeGreaterThan(300);
     const box = await canvas.boundingBox();
     await page.touchscreen.tap((box?.x ?? 0) + (box?.width ?? 0) / 2, (box?.y ?? 0) + (box?.height ?? 0) / 4);
+    await page.getByRole("button", { name: "Show the keyboard" }).tap();
     await page.keyboard.type("Ada L.");
     await page.keyboard.press("Enter");
     await expect
       .poll(async () => JSON.stringify(await beyond.server.client.session.view({ sessionId: session.sessionId })))
       .toContain("Signed in as Ada L.");
     await page.getByRole("button", { name: "Hand back", exact: true }).tap();
-    expect((await waitFinished(beyond.server, runs.form)).status).toBe("completed");
-    const events = await eventsOf(beyond.server, runs.form);
+    expect((await waitFinished(beyond.server, form)).status).toBe("completed");
+    const events = await eventsOf(beyond.server, form);
     expect(events.some((event) => event.type === "control_handed_back")).toBe(true);
     expect(errors).toEqual([]);
     // A new page of the same browser is let in by its own key, without a link.
