@@ -343,7 +343,7 @@ export interface RouteRule {
   taskType?: string | null;
   /** `provider/model`. */
   modelId: string;
-  /** Asked in this order when the one before cannot be reached, is busy or out of credit. */
+  /** Asked in this order when the one before gives no answer. */
   fallbackModelIds?: string[] | null;
 }
 
@@ -2785,7 +2785,7 @@ export interface BudgetParams {
     | null;
 }
 
-/** `asOf`: day the prices were looked up, `YYYY-MM-DD`. A model's price is that of the longest `modelId` its own begins with. */
+/** `asOf`: day the prices were looked up, `YYYY-MM-DD`. A name with a day or `latest` behind it means the same model. */
 export interface PriceList {
   asOf: string;
   prices: KnownPrice[];

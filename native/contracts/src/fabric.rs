@@ -62,7 +62,7 @@ pub struct RouteRule {
     pub task_type: Option<String>,
     /// `provider/model`.
     pub model_id: String,
-    /// Asked in this order when the one before cannot be reached, is busy or out of credit.
+    /// Asked in this order when the one before gives no answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback_model_ids: Option<Vec<String>>,
 }

@@ -220,7 +220,7 @@ wire! {
     RouteOrderParams { rule_ids: Vec<String> }
     /// None: runs without a budget spend as much as it takes.
     BudgetParams { #[serde(default, skip_serializing_if = "Option::is_none")] budget: Option<Budget> }
-    /// `asOf`: day the prices were looked up, `YYYY-MM-DD`. A model's price is that of the longest `modelId` its own begins with.
+    /// `asOf`: day the prices were looked up, `YYYY-MM-DD`. A name with a day or `latest` behind it means the same model.
     PriceList { as_of: String, prices: Vec<KnownPrice> }
     RunCommand { request_id: String, run_id: String }
     /// Events are the stored bytes, parsed; `sequences` runs parallel to `events`.
