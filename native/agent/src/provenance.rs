@@ -21,15 +21,21 @@ pub const EVERY_FILE: &str = ".";
 /// Items of a list that still passes as data.
 const CLOSED_ITEMS_MAX: usize = 32;
 
-/// Labels that follow from what an act needed, whatever its result says.
+/// Labels of what an act that was given up may have read by then: what it reached, and every file it could.
 #[must_use]
-pub fn labels_of_needs(needs: &[String]) -> Vec<Label> {
-    let label = |need: &String| match need.split_once(':').map(|(kind, _)| kind) {
-        Some("net" | "browser") => Some(Label::Web),
-        Some("mcp") => Some(Label::Mcp),
-        _ => None,
-    };
-    let labels: Vec<Label> = needs.iter().filter_map(label).collect();
+pub fn labels_of_act(needs: &[String], files: &[(String, Vec<Label>)], networked: bool) -> Vec<Label> {
+    let mut labels = Vec::new();
+    for need in needs {
+        match need.split_once(':').map_or("", |(kind, _)| kind) {
+            "net" | "browser" => labels.push(Label::Web),
+            "mcp" => labels.push(Label::Mcp),
+            kind @ ("run" | "read") => {
+                labels.extend((kind == "run" && networked).then_some(Label::Web));
+                labels.extend(files.iter().flat_map(|(_, labels)| labels));
+            }
+            _ => {}
+        }
+    }
     join_labels(&labels, &[])
 }
 
@@ -113,7 +119,9 @@ impl RunState {
         let retired = self.retired.iter().filter(|task| task.ordinal < settled);
         let retired = retired.map(|task| (&*task.labels, &*task.paths));
         let closure = started.closure.iter().filter_map(|task_id| self.completed.get(task_id));
-        retired.chain(closure.map(|done| (&*done.labels, &*done.paths))).collect()
+        retired
+            .chain(closure.map(|done| (&*done.labels, &*done.paths)))
+            .collect()
     }
 
     /// Files of an attempt's base that held text from outside before it.
@@ -149,7 +157,12 @@ impl RunState {
             return Vec::new();
         };
         let base = self.base_files(task_id, attempt);
-        let names = self.names(base, self.below(task_id, attempt), self.settled_below(started), Some(files));
+        let names = self.names(
+            base,
+            self.below(task_id, attempt),
+            self.settled_below(started),
+            Some(files),
+        );
         join_labels(&names, &self.plan_labels(task_id, attempt))
     }
 
@@ -164,7 +177,8 @@ impl RunState {
     ) -> Vec<Label> {
         let base = base.iter().map(|files| (&*files.labels, &*files.names));
         let labelled = base.chain(below).filter(|(labels, _)| !labels.is_empty());
-        let listed = |path: &str| files.is_none_or(|files| path == EVERY_FILE || files.iter().any(|file| file.path == path));
+        let listed =
+            |path: &str| files.is_none_or(|files| path == EVERY_FILE || files.iter().any(|file| file.path == path));
         let shown = labelled.filter(|(_, paths)| {
             let mut paths = paths.iter();
             paths.any(|path| listed(path) && !self.is_planned(path, settled))
@@ -193,7 +207,10 @@ impl RunState {
             plan.plan.tasks.iter().find(|task| task.task_id == task_id)
         }
         loop {
-            let before = self.plans.iter().filter(|earlier| earlier.accepted.is_some() && earlier.version < plan.version);
+            let before = self
+                .plans
+                .iter()
+                .filter(|earlier| earlier.accepted.is_some() && earlier.version < plan.version);
             match before.max_by_key(|earlier| earlier.version) {
                 Some(earlier) if form(earlier, task_id).is_some() && form(earlier, task_id) == form(plan, task_id) => {
                     plan = earlier;
@@ -207,7 +224,11 @@ impl RunState {
     /// it was changed.
     #[must_use]
     pub fn left_labelled(&self, (task_id, attempt): (&str, u32), changes: &ChangeSet) -> Vec<LabelledContents> {
-        let own = self.completed.get(task_id).map(|done| done.labels.clone()).unwrap_or_default();
+        let own = self
+            .completed
+            .get(task_id)
+            .map(|done| done.labels.clone())
+            .unwrap_or_default();
         let files = self.file_labels(task_id, attempt);
         let mut left: BTreeMap<Vec<Label>, LabelledContents> = BTreeMap::new();
         for change in &changes.changes {
@@ -264,7 +285,10 @@ impl RunState {
         let inherited = self.below(task_id, attempt).into_iter();
         let own = inherited.fold(own, |all, (labels, _)| join_labels(&all, labels));
         let own = join_labels(&own, &self.plan_labels(task_id, attempt));
-        let own = join_labels(&own, &self.names(self.base_files(task_id, attempt), Vec::new(), 0, None));
+        let own = join_labels(
+            &own,
+            &self.names(self.base_files(task_id, attempt), Vec::new(), 0, None),
+        );
         // Why the try before failed is read at the start of this one.
         match self.failed_before(task_id, attempt) {
             Some(earlier) => join_labels(&own, &self.attempt_labels(task_id, earlier)),
@@ -289,7 +313,10 @@ impl RunState {
         if self.replan_reason.is_none() {
             return names;
         }
-        let labels = self.retired.iter().fold(names, |all, task| join_labels(&all, &task.labels));
+        let labels = self
+            .retired
+            .iter()
+            .fold(names, |all, task| join_labels(&all, &task.labels));
         let Some(task_id) = &self.replan_task else {
             return labels;
         };

@@ -239,7 +239,9 @@ impl Attempt {
             false => Some(engine.keep(&changes).await?),
         };
         let content = interrupted_content();
-        let labels = provenance::labels_of_needs(&needs);
+        // What it left in the view may hold what it had read.
+        let networked = engine.has_network(hand.place);
+        let labels = provenance::labels_of_act(&needs, hand.file_labels, networked);
         let finished = Fact::ToolFinished {
             tool: call.tool.clone(),
             call_id: call.call_id.clone(),

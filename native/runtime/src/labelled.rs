@@ -67,9 +67,14 @@ impl LabelFold {
         Arc::make_mut(&mut self.0).entry(project_id.to_owned()).or_default()
     }
 
-    /// Labelled files of a base.
+    /// Labelled files of a base. Content is known from every project: one may lie in another, or a person copied a file over.
     fn of_base(&self, project_id: &str, base: &Manifest) -> Vec<LabelledFiles> {
-        self.0.get(project_id).map(|known| known.of_base(base)).unwrap_or_default()
+        let content = |hash: &str| {
+            let known = self.0.values().filter_map(|project| project.contents.get(hash));
+            known.fold(Vec::new(), |all, labels| join_labels(&all, labels))
+        };
+        let own = self.0.get(project_id);
+        own.unwrap_or(&ProjectLabels::default()).of_base(base, content)
     }
 }
 
@@ -92,7 +97,7 @@ impl ProjectLabels {
         }
     }
 
-    fn of_base(&self, base: &Manifest) -> Vec<LabelledFiles> {
+    fn of_base(&self, base: &Manifest, content: impl Fn(&str) -> Vec<Label>) -> Vec<LabelledFiles> {
         let mut found: BTreeMap<Vec<Label>, LabelledFiles> = BTreeMap::new();
         let mut note = |labels: &[Label], path: &str, name: bool| {
             let files = found.entry(labels.to_vec()).or_insert_with(|| LabelledFiles {
@@ -109,13 +114,15 @@ impl ProjectLabels {
         for entry in &base.entries {
             let name = self.names.get(&entry.path);
             // What is empty has a name alone.
-            let content = match &entry.node {
-                Node::File { size: 0, .. } | Node::Directory => name,
-                Node::File { hash, .. } => self.contents.get(hash),
-                Node::Symlink { target } => self.contents.get(&sha256_hex(target.as_bytes())),
+            let labels = match &entry.node {
+                Node::File { size: 0, .. } | Node::Directory => name.cloned().unwrap_or_default(),
+                Node::File { hash, .. } => content(hash),
+                Node::Symlink { target } => content(&sha256_hex(target.as_bytes())),
             };
-            let Some(labels) = content else { continue };
-            note(labels, &entry.path, false);
+            if labels.is_empty() {
+                continue;
+            }
+            note(&labels, &entry.path, false);
             // Who edits a file takes its name over as well.
             if let Some(labels) = name {
                 note(labels, &entry.path, true);
@@ -167,7 +174,7 @@ impl FileOrigins for KnownOrigins {
     fn labelled(&self, project_id: String, base_hash: String, _version: u32) -> Task<'_, Outcome<Vec<LabelledFiles>>> {
         Box::pin(async move {
             let labels = self.following.look(|fold| fold.labelled.clone()).await?;
-            if !labels.0.contains_key(&project_id) {
+            if labels.0.is_empty() {
                 return Ok(Vec::new());
             }
             let base = self.views.base_manifest(base_hash).await?;
@@ -182,6 +189,10 @@ mod tests {
     use openwrap_contracts::change::ManifestEntry;
 
     use super::*;
+
+    fn of_base(known: &ProjectLabels, base: &Manifest) -> Vec<LabelledFiles> {
+        known.of_base(base, |hash| known.contents.get(hash).cloned().unwrap_or_default())
+    }
 
     fn file(path: &str, hash: &str) -> ManifestEntry {
         ManifestEntry {
@@ -209,17 +220,30 @@ mod tests {
         let mut known = ProjectLabels::default();
         known.add(&left(&["aa"], &["a"]));
         let base = |entries| Manifest { entries };
-        let found = known.of_base(&base(vec![file("a", "aa"), file("copy", "aa"), file("other", "bb")]));
+        let found = of_base(
+            &known,
+            &base(vec![file("a", "aa"), file("copy", "aa"), file("other", "bb")]),
+        );
         assert_eq!(found.len(), 1);
-        assert_eq!((&*found[0].paths, &*found[0].names), (&["a".to_owned(), "copy".to_owned()][..], &["a".to_owned()][..]));
+        assert_eq!(
+            (&*found[0].paths, &*found[0].names),
+            (&["a".to_owned(), "copy".to_owned()][..], &["a".to_owned()][..])
+        );
         for edited in ["a", "b"] {
-            assert_eq!(known.of_base(&base(vec![file(edited, "bb")])), [], "a person's own words");
+            assert_eq!(
+                of_base(&known, &base(vec![file(edited, "bb")])),
+                [],
+                "a person's own words"
+            );
         }
         known.add(&left(&[], &["say this"]));
         let node = Node::Directory;
         let path = "say this".to_owned();
-        let found = known.of_base(&base(vec![ManifestEntry { path, node }]));
-        assert_eq!((&*found[0].paths, &*found[0].names), (&["say this".to_owned()][..], &["say this".to_owned()][..]));
+        let found = of_base(&known, &base(vec![ManifestEntry { path, node }]));
+        assert_eq!(
+            (&*found[0].paths, &*found[0].names),
+            (&["say this".to_owned()][..], &["say this".to_owned()][..])
+        );
     }
 
     #[test]
@@ -229,16 +253,22 @@ mod tests {
             known.add(&left(&[&format!("{at:08}")], &[]));
         }
         assert_eq!(known.contents.len(), LABELLED_PROJECT_FILES_MAX);
-        let strange = Manifest { entries: vec![file("x", "never seen")] };
-        let found = known.of_base(&strange);
-        assert_eq!((&*found[0].paths, &*found[0].names), (&[".".to_owned()][..], &[".".to_owned()][..]));
-        assert_eq!(known.of_base(&Manifest { entries: Vec::new() }), []);
-        let entries = (0..LABELLED_PATHS_MAX + 5).map(|at| file(&format!("folder{}/{at}", at % 2), &format!("{at:08}")));
+        let strange = Manifest {
+            entries: vec![file("x", "never seen")],
+        };
+        let found = of_base(&known, &strange);
+        assert_eq!(
+            (&*found[0].paths, &*found[0].names),
+            (&[".".to_owned()][..], &[".".to_owned()][..])
+        );
+        assert_eq!(of_base(&known, &Manifest { entries: Vec::new() }), []);
+        let entries =
+            (0..LABELLED_PATHS_MAX + 5).map(|at| file(&format!("folder{}/{at}", at % 2), &format!("{at:08}")));
         let mut entries: Vec<ManifestEntry> = entries.collect();
         entries.sort_by(|a, b| a.path.cmp(&b.path));
         let mut fewer = known.clone();
         fewer.every.clear();
-        let found = fewer.of_base(&Manifest { entries });
+        let found = of_base(&fewer, &Manifest { entries });
         assert_eq!(found[0].paths, ["folder0", "folder1"]);
     }
 }

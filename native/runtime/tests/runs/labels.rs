@@ -369,3 +369,66 @@ async fn answer_first(world: &World) {
     }
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
 }
+
+/// What a program had fetched before a person gave it up lies in the view; who reads it then has read the page.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_act_that_was_given_up_labels_what_it_left() {
+    let (port, _) = places::site(|_| [("/x".to_owned(), places::answer("text/plain", "", b"ORDER"))].into()).await;
+    let reaches = format!("net:127.0.0.1:{port}");
+    let mut needs = NEEDS.to_vec();
+    needs.extend(["run:curl", &reaches]);
+    let tasks = vec![task("t", "reader", &[], &needs, &["got", "began"])];
+    let line = format!("curl -s -o got http://127.0.0.1:{port}/x; echo 1 > began; sleep 60");
+    let turns: Turns<'_> = &[("t", vec![exec(&line), read("got"), beyond()])];
+    let world = World::new(script(tasks, turns), &[]).await;
+    let run_id = world.start("run", "ask", 1).await;
+    let dialed = |event: &Value| event["type"] == "connected" && event["purpose"] == "shell.exec";
+    while !world.events(&run_id).await.iter().any(dialed) {
+        answer_first(&world).await;
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let stop = json!({ "requestId": "m", "runId": run_id, "taskId": "t", "text": "Enough.", "interrupt": true });
+    world.call("run.steer", stop).await.unwrap();
+    let told = ends(&world, run_id).await;
+    let given_up = told.of("tool_finished", "t")[0];
+    assert_eq!(
+        (&given_up["interrupted"], labels(given_up)),
+        (&json!(true), json!(["web"]))
+    );
+    assert_eq!((told.asked("t"), told.labels("t")), (json!(["web"]), json!(["web"])));
+    replays(&world, &told).await;
+}
+
+/// A project in a project, and a file copied over, hold what they hold.
+#[tokio::test(flavor = "multi_thread")]
+async fn text_from_outside_is_known_in_another_project() {
+    let (mut world, _) = fetched(true).await;
+    world.project = world.project.join("drop");
+    let told = one(&world, "within", read("words.txt")).await;
+    assert_eq!(told.asked("t"), json!(["web"]));
+    let other = world.folder_of("other");
+    std::fs::copy(world.project.join("words.txt"), other.join("copied.txt")).unwrap();
+    world.project = other;
+    let told = one(&world, "copied", read("copied.txt")).await;
+    assert_eq!(told.asked("t"), json!(["web"]));
+}
+
+/// Where nobody is asked about acts, a labelled plan reaches no further than what a person gave before, in patterns as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_labelled_plan_grants_nothing_where_nobody_is_asked() {
+    let (world, _) = fetched(false).await;
+    let tasks = vec![task("t", "developer", &[], &["read:.", "run:sh"], &["out/**"])];
+    let made = Reply::call("plan.submit", json!({ "summary": "Wider.", "tasks": tasks }));
+    let script: Script = Arc::new(move |asked: &Asked| match asked.role.as_str() {
+        "planner" if asked.opening.contains("asks for more") => Reply::text("Then there is nothing to do."),
+        "planner" => made.clone(),
+        _ => Reply::text("1"),
+    });
+    *world.model.script.lock().unwrap() = script;
+    let run_id = world.start("bundle", "bundle", 1).await;
+    let run = world.finish(&run_id, careful).await;
+    assert_eq!(run["status"], "failed");
+    let events = world.all_events(&run_id).await;
+    let rejected = events.iter().find(|event| event["type"] == "plan_rejected").unwrap();
+    assert!(rejected["reason"].as_str().unwrap().contains("`run:sh`"), "{rejected}");
+}
