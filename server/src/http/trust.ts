@@ -14,6 +14,14 @@ export interface Trust {
 export type TrustOf = () => Trust | undefined;
 
 const FILE = "/trust/open-wrap.crt";
+const STYLES_PATH = "/trust/page.css";
+const STYLES = `:root{color-scheme:light dark;--ground:#eff3f4;--ink:#16202b;--sunk:#e3e9eb;--link:#1f4fa8}
+@media (prefers-color-scheme:dark){:root{--ground:#0b1219;--ink:#e6ebee;--sunk:#060b10;--link:#8fbcff}}
+body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
+main{max-width:42rem;margin:auto;padding:24px}h1{font:500 28px/1.2 Georgia,serif}h2{font-size:18px;margin:28px 0 4px}
+code{display:block;padding:8px 12px;background:var(--sunk);overflow-wrap:anywhere;font:14px/1.6 ui-monospace,monospace}
+a{color:var(--link)}ol{margin-top:4px}
+`;
 
 const STEPS: readonly (readonly [system: string, steps: readonly string[]])[] = [
   [
@@ -77,9 +85,13 @@ export function mountTrust(app: Hono, trust: TrustOf): void {
   app.get("/trust", () => {
     const known = trust();
     return known
-      ? htmlPage(200, "Trust this Open Wrap", page(known))
+      ? htmlPage(200, "Trust this Open Wrap", page(known), STYLES_PATH)
       : htmlPage(404, "Open Wrap", "<h1>Open Wrap</h1><p>There is no certificate to trust here.</p>");
   });
+  app.get(
+    STYLES_PATH,
+    () => new Response(STYLES, { headers: { "content-type": "text/css; charset=utf-8", "cache-control": "no-cache" } }),
+  );
   app.get(FILE, () => {
     const known = trust();
     if (!known) return htmlPage(404, "Open Wrap", "<p>There is no certificate to trust here.</p>");
