@@ -20,6 +20,11 @@ export type Kind = "number" | "date" | "yes/no" | "text" | "empty";
 /** Of the values that are there, so many must read as a number or a date for the column to be one. */
 const SHARE_READ = 0.95;
 const VALUES_SHOWN = 3;
+/** Values looked at, spread over the column, before all of them are read. */
+const SAMPLE = 100;
+const SAMPLE_SHARE = 0.7;
+/** Values that are asked how they write their numbers. */
+const MARK_SAMPLE = 2_000;
 
 export interface Figures {
   name: string;
@@ -82,9 +87,24 @@ export function columnsOf(grid: Grid, choice: MarkChoice): Column[] {
   });
 }
 
+/** So many of the values that are there, evenly spread. */
+function spread(texts: string[], most: number): string[] {
+  const there = texts.filter((text) => text !== "");
+  const step = Math.max(1, there.length / most);
+  const found: string[] = [];
+  for (let at = 0; at < there.length; at += step) found.push(there[Math.floor(at)] ?? "");
+  return found;
+}
+
+/** Whether it is worth reading the whole column so. */
+function looksLike(texts: string[], isRead: (text: string) => boolean): boolean {
+  const sample = spread(texts, SAMPLE);
+  return sample.filter(isRead).length >= sample.length * SAMPLE_SHARE;
+}
+
 function markOf(texts: string[]): Mark | undefined {
   const count = { point: 0, comma: 0 };
-  for (const text of texts) {
+  for (const text of spread(texts, MARK_SAMPLE)) {
     const mark = evidence(text);
     if (mark !== undefined) count[mark] += 1;
   }
@@ -135,6 +155,8 @@ function asNumbers(
   mark: Mark,
   guessed: boolean,
 ): Column | undefined {
+  const isTyped = cells.some((cell) => typeof cell === "number");
+  if (!isTyped && !looksLike(texts, (text) => !isCode(text) && numberOf(text, mark) !== undefined)) return undefined;
   const numbers = texts.map((text, at) => {
     const cell = cells[at];
     if (typeof cell === "number") return cell;
@@ -193,7 +215,9 @@ function summary(values: number[]): Partial<Figures> {
 }
 
 function asDays(base: Figures, texts: string[], there: number): Column | undefined {
-  const orders: DayOrder[] = ["ymd", "dmy", "mdy"];
+  const all: DayOrder[] = ["ymd", "dmy", "mdy"];
+  const orders = all.filter((order) => looksLike(texts, (text) => dayOf(text, order) !== undefined));
+  if (orders.length === 0) return undefined;
   const read = orders.map((order) => texts.map((text) => (text === "" ? undefined : dayOf(text, order))));
   const counts = read.map((days) => days.filter((one) => one !== undefined).length);
   const most = Math.max(...counts);
@@ -216,7 +240,7 @@ function asDays(base: Figures, texts: string[], there: number): Column | undefin
       last: sorted.at(-1)?.iso ?? "",
       order,
       // Both orders read every date: the day comes first where nothing says otherwise.
-      ...(order === "dmy" && counts[1] === counts[2] ? { guessed: true } : {}),
+      ...(order === "dmy" && counts[orders.indexOf("mdy")] === most ? { guessed: true } : {}),
     },
     clean: texts.map((text, row) => {
       const one = days[row];

@@ -1,5 +1,6 @@
 // Report from a table: any CSV file or Excel workbook becomes a workbook, a report and a deck. Every figure is computed here.
 
+import type { Plan } from "@openwrap/contracts";
 import type { AnswerJob, GivenBy, Job, Playbook, TaskJob } from "../playbook.ts";
 import { columnsOf } from "./columns.ts";
 import { deck } from "./deck.ts";
@@ -44,15 +45,11 @@ const WRITE_CHARS = 150_000;
 const titleOf = (given: GivenBy<Shape>): string =>
   given.title ?? (given.table.split("/").at(-1) ?? given.table).replace(/\.[^.]+$/, "");
 
+type Makes = Pick<Plan["tasks"][number], "deliverables" | "checks" | "writes">;
+
 function plan({ inputs: given }: Job<Shape>): ReturnType<Playbook<Shape>["plan"]> {
   const from = { dependsOn: ["clean"], role: "document" };
-  const makes = (
-    path: string,
-  ): {
-    deliverables: { path: string; description: string }[];
-    checks: { kind: "file_exists"; path: string }[];
-    writes: string[];
-  } => ({
+  const makes = (path: string): Makes => ({
     deliverables: [{ path, description: "" }],
     checks: [{ kind: "file_exists", path }],
     writes: [path],

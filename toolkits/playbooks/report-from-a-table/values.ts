@@ -12,6 +12,8 @@ const SPACES = /[\s\u00a0\u2007\u2009\u202f]+/g;
 
 /** A text without the characters that are not seen, on one line. */
 export function plain(text: string): string {
+  // Most cells of a large table are like this.
+  if (/^[!-~]*$/.test(text)) return text;
   return text
     .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, " ")
     .replace(SPACES, " ")
@@ -41,6 +43,7 @@ function digitsOf(text: string): { digits: string; negative: boolean; share: boo
 
 /** A number in the given way of writing; undefined when it is none. */
 export function numberOf(text: string, mark: Mark): number | undefined {
+  if (mark === "point" ? /^-?\d{1,15}(?:\.\d{1,17})?$/.test(text) : /^-?\d{1,15}$/.test(text)) return Number(text);
   const parts = digitsOf(text);
   if (parts === undefined) return undefined;
   const [decimal, group] = mark === "point" ? [".", ","] : [",", "."];
@@ -68,6 +71,7 @@ export function isCode(text: string): boolean {
 
 /** Which way a text can only be meant; undefined when both read it, or neither. */
 export function evidence(text: string): Mark | undefined {
+  if (!text.includes(".") && !text.includes(",")) return undefined;
   const digits = digitsOf(text)?.digits;
   if (digits === undefined || !/[.,]/.test(digits)) return undefined;
   const [point, comma] = [numberOf(text, "point"), numberOf(text, "comma")];
