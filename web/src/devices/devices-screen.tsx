@@ -2,6 +2,7 @@
 
 import "../styles/devices.css";
 import type { DeviceEntry, DeviceList, DeviceRole, RemoteDoor } from "@openwrap/contracts";
+import { LIMITS } from "@openwrap/contracts/limits";
 import { createEffect, createMemo, createSignal, For, type JSX, Match, on, Show, Switch } from "solid-js";
 import { createAction, requestId } from "../app/action.ts";
 import { useApp } from "../app/app.ts";
@@ -39,7 +40,7 @@ export default function DevicesScreen(): JSX.Element {
               <Rows list={known()} drives={drives()} again={list.again} />
               <section aria-labelledby="pair-head">
                 <h2 id="pair-head">Let one more in</h2>
-                <LetIn remote={known().remote ?? undefined} drives={drives()} />
+                <LetIn remote={known().remote ?? undefined} devices={known().devices} drives={drives()} />
               </section>
             </>
           )}
@@ -133,7 +134,7 @@ function Row(props: { device: DeviceEntry; drives: boolean; again: () => void })
   );
 }
 
-function LetIn(props: { remote: RemoteDoor | undefined; drives: boolean }): JSX.Element {
+function LetIn(props: { remote: RemoteDoor | undefined; devices: DeviceEntry[]; drives: boolean }): JSX.Element {
   return (
     <Switch>
       <Match when={!props.remote}>
@@ -147,12 +148,12 @@ function LetIn(props: { remote: RemoteDoor | undefined; drives: boolean }): JSX.
       <Match when={!props.drives}>
         <p class="say-4">A device that may drive lets others in.</p>
       </Match>
-      <Match when={props.remote}>{(remote) => <Pair remote={remote()} />}</Match>
+      <Match when={props.remote}>{(remote) => <Pair remote={remote()} devices={props.devices} />}</Match>
     </Switch>
   );
 }
 
-function Pair(props: { remote: RemoteDoor }): JSX.Element {
+function Pair(props: { remote: RemoteDoor; devices: DeviceEntry[] }): JSX.Element {
   const app = useApp();
   const [role, setRole] = createSignal<DeviceRole>("watch");
   const offer = createAction(async () => {
@@ -160,6 +161,14 @@ function Pair(props: { remote: RemoteDoor }): JSX.Element {
     setMade(made);
   });
   const [made, setMade] = createSignal<Awaited<ReturnType<typeof app.api.pairing.offer>>>();
+  // Used: the device that came by it stands in the list.
+  createEffect(() => {
+    const offered = made();
+    const since = (offered?.expiresAt ?? 0) - LIMITS.PAIRING_MS;
+    const came = ({ name, role, createdAt }: DeviceEntry): boolean =>
+      name !== "" && role === offered?.role && createdAt >= since;
+    if (offered && props.devices.some(came)) setMade(undefined);
+  });
   const withdraw = createAction(async () => {
     const offered = made();
     setMade(undefined);
