@@ -88,6 +88,18 @@ describe("budgets", () => {
   });
 });
 
+it("sets and takes away the budget of new runs", async () => {
+  server.core.handlers.set("budget.set", () => ({ sequence: 1 }));
+  expect(await openwrap("budget", "set", "2.50,200000t")).toBe(0);
+  expect(await openwrap("budget", "set", "none")).toBe(0);
+  expect(await openwrap("budget", "set", "much")).toBe(2);
+  expect(paramsOf("budget.set")).toEqual([{ budget: { costMicroUsd: 2_500_000, tokens: 200_000 } }, {}]);
+  expect(terminal.lines).toEqual([
+    "New runs may spend $2.50 and 200000 tokens.",
+    "New runs spend as much as it takes.",
+  ]);
+});
+
 describe("providers and routes", () => {
   const PROVIDER = {
     providerId: "own",

@@ -148,6 +148,13 @@ export const COMMANDS: CommandRow[] = [
     load: () => import("./provider-find.ts"),
   },
   {
+    name: "budget set",
+    args: ["USD|TOKENSt|none"],
+    about: "Set what runs may spend that are started without --budget: 2.50, 200000t, or both with a comma between.",
+    options: [],
+    load: () => import("./budget-set.ts"),
+  },
+  {
     name: "route list",
     args: [],
     about: "Show which models serve which roles, in the order the rules are tried.",
