@@ -1,7 +1,7 @@
 // The same job over the wires of two providers, with a key; what is sent is what the providers' own packages would let through.
 
 import { spawnSync } from "node:child_process";
-import { rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Artifact, ProviderConfig, ProviderKind } from "@openwrap/contracts";
 import { ApiFault } from "@openwrap/contracts/client";
@@ -10,6 +10,7 @@ import { jsonLines } from "../kit/cli.ts";
 import { ROOT, temporaryFolder } from "../kit/folders.ts";
 import { type ModelServer, type Received, startModelServer } from "../kit/model-server.ts";
 import { factsOf, runFacts } from "../kit/run-events.ts";
+import { eventsOf, startRun, waitFinished, writeScenario } from "../kit/scripted-run.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
 import { projectWith } from "../kit/tables.ts";
 import { judgeDelivery } from "./analysis.ts";
@@ -71,6 +72,80 @@ it("the files are the same, byte for byte, whatever the wire", () => {
   expect(one).toEqual(two);
 });
 
+const CUTS = 24;
+const PICTURE = join(ROOT, "toolkits/samples/seattle-weather/chart-photo.png");
+
+describe.each(KINDS)("a streamed answer with two calls, cut over the wire of %s", (kind) => {
+  it("is asked again, and nothing is done twice, wherever the cut was", async () => {
+    const scenarios = join(server.folders.base, `cuts-${kind}`);
+    const names = Array.from({ length: CUTS + 1 }, (_, place) => `cut-${place}`);
+    const append = (path: string, content: string) => ({ tool: "file.append", arguments: { path, content } });
+    writeScenario(scenarios, `Cut ${kind}`, [
+      ...names.map((name) => ({
+        taskId: name,
+        needs: [`write:${name}.txt`],
+        writes: [`${name}.txt`],
+        turns: [
+          { say: "Größe, twice.", calls: [append(`${name}.txt`, "one ü\n"), append(`${name}.txt`, "two\n")] },
+          { say: "Both are there." },
+        ],
+      })),
+      // A picture, and a call that fails: requests of other forms.
+      {
+        taskId: "look",
+        role: "multi-modal",
+        needs: ["read:."],
+        turns: [
+          {
+            say: "",
+            calls: [
+              { tool: "media.analyzeImage", arguments: { imagePath: "picture.png", prompt: "What is it?" } },
+              { tool: "file.read", arguments: { path: "none.txt" } },
+            ],
+          },
+          { say: "Seen." },
+        ],
+      },
+    ]);
+    const faults = names.map((task, place) => ({
+      match: { task, turn: 1 },
+      fault: { kind: "cut", part: place / CUTS },
+    }));
+    const cutting = await startModelServer({ apiKey: KEY, scenarios, faults });
+    try {
+      const add = ["provider", "add", `cut-${kind}`, "--kind", kind, "--base-url", cutting.url, "--model", "rehearsal"];
+      expect(await server.cli([...add, "--key-stdin"], { input: `${KEY}\n` })).toMatchObject({ status: 0 });
+      const project = temporaryFolder();
+      try {
+        copyFileSync(PICTURE, join(project, "picture.png"));
+        const run = await startRun(server, project, `Cut ${kind}`, `cut-${kind}/rehearsal`);
+        expect((await waitFinished(server, run)).status).toBe("completed");
+        expect(names.map((name) => readFileSync(join(project, `${name}.txt`), "utf8"))).toEqual(
+          names.map(() => "one ü\ntwo\n"),
+        );
+        const finished = (await eventsOf(server, run)).filter(({ type }) => type === "tool_finished");
+        expect(finished.length).toBe(2 * names.length + 2);
+      } finally {
+        rmSync(project, { recursive: true, force: true });
+      }
+      const asked = cutting
+        .requests<{ task: string; turn: number; fault?: unknown }>()
+        .filter(({ turn }) => turn === 1);
+      for (const [place, name] of names.entries()) {
+        const own = asked.filter(({ task }) => task === name);
+        expect(own.filter(({ fault }) => fault !== undefined).length).toBe(1);
+        // What was whole before the cut need not be asked again: the last part of a stream counts tokens only.
+        if (place < CUTS * 0.75) expect(own.length).toBe(2);
+      }
+      const pictured = cutting.received().filter(({ body }) => /"type":"image(_url)?"/.test(body));
+      expect(pictured.length).toBe(1);
+      done.get(kind)?.received.push(...cutting.received());
+    } finally {
+      await cutting.stop();
+    }
+  });
+});
+
 const TYPES: Record<Wire, string> = {
   openai: 'import type { ChatCompletionCreateParamsStreaming as Body } from "openai/resources/chat/completions";',
   anthropic: 'import type { MessageCreateParamsStreaming as Body } from "@anthropic-ai/sdk/resources/messages";',
@@ -80,12 +155,20 @@ const WRONG: Record<Wire, ((body: Record<string, unknown>) => unknown)[]> = {
   openai: [
     (body) => ({ ...body, frobnicate: 1 }),
     ({ messages, ...rest }) => rest,
+    (body) => ({ ...body, messages: [{ role: "tool", content: "x" }] }),
+    (body) => ({ ...body, messages: [{ role: "user", content: [{ type: "image_url", image_url: { href: "x" } }] }] }),
+    (body) => ({ ...body, messages: [{ role: "assistant", tool_calls: [{ id: "x", type: "function" }] }] }),
+    (body) => ({ ...body, tool_choice: "any" }),
     (body) => ({ ...body, messages: [{ role: "robot", content: "x" }] }),
     (body) => ({ ...body, tools: [{ type: "function", function: { parameters: {} } }] }),
   ],
   anthropic: [
     (body) => ({ ...body, frobnicate: 1 }),
     ({ max_tokens, ...rest }) => rest,
+    (body) => ({ ...body, system: [{ type: "txt", text: "x" }] }),
+    (body) => ({ ...body, messages: [{ role: "user", content: [{ type: "tool_result", content: "x" }] }] }),
+    (body) => ({ ...body, messages: [{ role: "assistant", content: [{ type: "tool_use", id: "x", name: "y" }] }] }),
+    (body) => ({ ...body, tools: [{ name: "x", parameters: {} }] }),
     (body) => ({ ...body, messages: [{ role: "tool", content: "x" }] }),
     (body) => ({ ...body, messages: [{ role: "user", content: [{ type: "image_url", url: "x" }] }] }),
   ],

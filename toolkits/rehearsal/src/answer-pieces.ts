@@ -1,5 +1,7 @@
 // An answer cut as a model's would be: at the limit of its tokens, and into the pieces in which it is streamed.
 
+import { BYTES_PER_TOKEN, tokensOf } from "./token-count.ts";
+
 /** What the model says in one turn: words, then calls. */
 export interface Answer {
   text: string;
@@ -13,6 +15,7 @@ export interface Fitted {
   /** `json` is the text of the arguments, whole unless it is the last call of an answer that was cut. */
   calls: { name: string; json: string }[];
   wasCut: boolean;
+  tokens: number;
 }
 
 /** An answer ready to be sent: whole, or in pieces. */
@@ -30,17 +33,6 @@ export interface Completion {
 /** Pieces of one call's arguments at most: long arguments come in longer pieces. */
 const ARGUMENT_PIECES_MAX = 120;
 const ARGUMENT_PIECE_CHARS = 24;
-const BYTES_PER_TOKEN = 4;
-
-/** What a provider would count, near enough: four bytes a token. */
-export function tokensOf(text: string): number {
-  return Math.ceil(Buffer.byteLength(text) / BYTES_PER_TOKEN);
-}
-
-/** Tokens of an answer. */
-export function tokensOfAnswer({ text, calls }: Fitted): number {
-  return tokensOf(text + calls.map((call) => call.name + call.json).join(""));
-}
 
 /** An answer over the limit ends where the tokens end, in the middle of a call if need be. */
 export function withinTokens(answer: Answer, limit: number): Fitted {
@@ -63,7 +55,7 @@ export function withinTokens(answer: Answer, limit: number): Fitted {
     if (wasCut) break;
     calls.push({ name: call.name, json: take(JSON.stringify(call.arguments)) });
   }
-  return { text, calls, wasCut };
+  return { text, calls, wasCut, tokens: tokensOf(text + calls.map((call) => call.name + call.json).join("")) };
 }
 
 /** Words with the white space before them. */

@@ -1,16 +1,8 @@
 // The wire of OpenAI chat completions (`POST /v1/chat/completions`), as far as this server speaks it.
 // Source: the API reference of OpenAI, and what its client for Node reads.
 
-import {
-  type Answer,
-  type Completion,
-  type Fitted,
-  fragments,
-  tokensOf,
-  tokensOfAnswer,
-  withinTokens,
-  words,
-} from "./answer-pieces.ts";
+import { type Answer, type Completion, type Fitted, fragments, withinTokens, words } from "./answer-pieces.ts";
+import { tokensOf, tokensOfPart } from "./token-count.ts";
 
 export interface WireCall {
   id: string;
@@ -59,7 +51,6 @@ export interface Usage {
   total_tokens: number;
 }
 
-const PICTURE_TOKENS = 1_000;
 const MALFORMED = '{"id":"chatcmpl-broken","choices":[{"delta":{"content":';
 const ERROR = JSON.stringify({
   error: {
@@ -79,15 +70,8 @@ export function textOf(message: WireMessage): string {
     : content.map((part) => (part.type === "text" ? part.text : "")).join("");
 }
 
-/** Tokens of messages; a picture counts the same whatever its bytes. */
 export function tokensOfMessages(messages: unknown): number {
-  let pictures = 0;
-  const text = JSON.stringify(messages, (key, value: unknown) => {
-    if (key !== "image_url") return value;
-    pictures += 1;
-    return undefined;
-  });
-  return tokensOf(text) + pictures * PICTURE_TOKENS;
+  return tokensOfPart(messages, { picture: "image_url" });
 }
 
 function event(data: string): string {
@@ -101,7 +85,7 @@ export function complete(request: ChatRequest, answer: Answer, hash: string): Co
   const calls = callsOf(fitted, hash);
   const { text } = fitted;
   const prompt = tokensOfMessages(request.messages) + tokensOf(JSON.stringify(request.tools ?? []));
-  const completion = tokensOfAnswer(fitted);
+  const completion = fitted.tokens;
   const usage: Usage = {
     prompt_tokens: prompt,
     completion_tokens: completion,

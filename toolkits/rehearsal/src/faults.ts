@@ -8,6 +8,8 @@ export type Fault =
   | { kind: "status"; status: 429 | 500 | 503 | 529; retryAfter?: string; message?: string }
   /** The connection breaks after so many chunks. */
   | { kind: "cut"; after: number }
+  /** … after that part of all bytes, from 0 to 1, wherever in a line or a character that is. */
+  | { kind: "cut"; part: number }
   /** A chunk that is no JSON after so many chunks, then the rest. */
   | { kind: "malformed"; after: number }
   /** An error inside the stream after so many chunks. */
@@ -36,6 +38,8 @@ export function readFaultRules(value: unknown, where: string): FaultRule[] {
     if (typeof fault !== "object" || !KINDS.has(fault.kind)) throw bad(`its kind is none of ${[...KINDS].join(", ")}`);
     if (fault.kind === "status" && !STATUSES.includes(fault.status))
       throw bad(`its status is none of ${STATUSES.join(", ")}`);
+    if (fault.kind === "cut" && "part" in fault && !(fault.part >= 0 && fault.part <= 1))
+      throw bad("`part` is not 0 to 1");
     if ("after" in fault && !Number.isInteger(fault.after)) throw bad("`after` is no whole number");
     if (fault.kind === "slow" && !Number.isFinite(fault.ms)) throw bad("`ms` is no number");
     return { ...rule, fault };

@@ -1,6 +1,6 @@
 // What Anthropic refuses, refused here too, with its own words where they are known.
 
-import { type Block, blocksOf, type MessagesRequest, type TurnMessage, tokensOfPart } from "./messages-wire.ts";
+import { type Block, blocksOf, type MessagesRequest, type TurnMessage, tokensIn } from "./messages-wire.ts";
 import { Refusal } from "./refusal.ts";
 import { topProblem } from "./schema-check.ts";
 
@@ -81,7 +81,7 @@ export function checkMessages(body: unknown, models: readonly string[], version:
   for (const [index, message] of messages.entries()) checkMessage(message, `messages.${index}`);
   checkTurns(messages, body.tools !== undefined);
   checkMarks(body);
-  const tokens = tokensOfPart([body.tools, body.system, messages]);
+  const tokens = tokensIn([body.tools, body.system, messages]);
   if (tokens > CONTEXT_TOKENS_MAX) throw bad(`prompt is too long: ${tokens} tokens > ${CONTEXT_TOKENS_MAX} maximum`);
   if (!models.includes(model)) throw new Refusal(404, `model: ${model}`);
   return body as unknown as MessagesRequest;

@@ -1,17 +1,9 @@
 // The wire of Anthropic messages (`POST /v1/messages`), as far as this server speaks it.
 // Source: Anthropic's API reference (versions 2023-06-01 and 2026-10-21), and what its client for Node reads.
 
-import {
-  type Answer,
-  type Completion,
-  type Fitted,
-  fragments,
-  tokensOf,
-  tokensOfAnswer,
-  withinTokens,
-  words,
-} from "./answer-pieces.ts";
+import { type Answer, type Completion, type Fitted, fragments, withinTokens, words } from "./answer-pieces.ts";
 import type { ChatRequest, ImagePart, TextPart, WireMessage } from "./chat-wire.ts";
+import { tokensOfPart } from "./token-count.ts";
 
 export interface CacheControl {
   type: "ephemeral";
@@ -70,7 +62,6 @@ interface Usage {
   output_tokens: number;
 }
 
-const PICTURE_TOKENS = 1_000;
 /** Shorter begins are not kept by the provider. */
 const CACHE_TOKENS_MIN = 1_024;
 const MALFORMED = 'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":\n\n';
@@ -149,16 +140,9 @@ function wordsOf(blocks: readonly Block[]): WireMessage[] {
   return parts.length === 0 ? [] : [{ role: "user", content: parts }];
 }
 
-/** Tokens of any part of a request; a picture counts the same whatever its bytes, marks for the cache count nothing. */
-export function tokensOfPart(part: unknown): number {
-  let pictures = 0;
-  const text = JSON.stringify(part ?? "", (key, value: unknown) => {
-    if (key === "cache_control") return undefined;
-    if (key !== "source") return value;
-    pictures += 1;
-    return undefined;
-  });
-  return tokensOf(text) + pictures * PICTURE_TOKENS;
+/** Tokens of any part of a request; marks for the cache count nothing. */
+export function tokensIn(part: unknown): number {
+  return tokensOfPart(part, { picture: "source", unseen: "cache_control" });
 }
 
 /**
@@ -167,8 +151,8 @@ export function tokensOfPart(part: unknown): number {
  */
 function usageOf({ tools, system, messages }: MessagesRequest, output: number): Usage {
   const marked = (part: unknown): boolean => JSON.stringify(part ?? null).includes('"cache_control":{');
-  const head = tokensOfPart([tools, system]);
-  const sizes = messages.map((message) => tokensOfPart(message));
+  const head = tokensIn([tools, system]);
+  const sizes = messages.map((message) => tokensIn(message));
   const all = head + sizes.reduce((sum, size) => sum + size, 0);
   const lastMark = messages.findLastIndex((message) => marked(message.content));
   const upTo = (count: number): number => head + sizes.slice(0, count).reduce((sum, size) => sum + size, 0);
@@ -189,7 +173,7 @@ function usageOf({ tools, system, messages }: MessagesRequest, output: number): 
 /** Builds the answer to a request. `hash` names it: the same request gets the same bytes. */
 export function completeMessage(request: MessagesRequest, answer: Answer, hash: string): Completion {
   const fitted = withinTokens(answer, request.max_tokens);
-  const usage = usageOf(request, Math.max(tokensOfAnswer(fitted), 1));
+  const usage = usageOf(request, Math.max(fitted.tokens, 1));
   const stop = fitted.wasCut ? "max_tokens" : fitted.calls.length > 0 ? "tool_use" : "end_turn";
   const head = {
     id: `msg_${hash.slice(0, 24)}`,

@@ -36,6 +36,7 @@ async function send(
 ): Promise<void> {
   const started = performance.now();
   const { events } = completion;
+  let left = bytesBefore(fault, completion);
   for (const [index, event] of events.entries()) {
     const due = latencyMs * (FIRST_PART + ((1 - FIRST_PART) * index) / events.length);
     const wait = fault?.kind === "slow" ? fault.ms : due - (performance.now() - started);
@@ -43,31 +44,46 @@ async function send(
     if (stopped.aborted) return;
     if (fault !== undefined && "after" in fault && index >= fault.after) {
       if (fault.kind === "hang") return;
-      if (fault.kind === "cut") {
-        // What was written before leaves first.
-        await pause(FLUSH_MS, stopped);
-        return breakOff();
-      }
+      if (fault.kind === "cut") return await breakLater(breakOff, stopped);
       if (fault.kind === "error") {
         write(controller, completion.error, chunkBytes);
         return controller.close();
       }
       if (index === fault.after) write(controller, completion.malformed, chunkBytes);
     }
-    write(controller, event, chunkBytes);
+    left = write(controller, event, chunkBytes, left);
+    if (left <= 0) return await breakLater(breakOff, stopped);
   }
-  write(controller, completion.last, chunkBytes);
+  left = write(controller, completion.last, chunkBytes, left);
+  if (left <= 0) return await breakLater(breakOff, stopped);
   controller.close();
 }
 
+/** How many bytes leave before the connection breaks. */
+function bytesBefore(fault: Fault | undefined, { events, last }: Completion): number {
+  if (fault?.kind !== "cut" || !("part" in fault)) return Number.POSITIVE_INFINITY;
+  const all = [...events, last].reduce((sum, event) => sum + Buffer.byteLength(event), 0);
+  return Math.floor(all * fault.part);
+}
+
+/** What was written before leaves first. */
+async function breakLater(breakOff: () => void, stopped: AbortSignal): Promise<void> {
+  await pause(FLUSH_MS, stopped);
+  breakOff();
+}
+
+/** Writes as much as may still leave; answers how much that is afterwards. */
 function write(
   controller: ReadableStreamDefaultController<Uint8Array>,
   event: string,
   chunkBytes: number | undefined,
-): void {
-  const bytes = Buffer.from(event);
+  left = Number.POSITIVE_INFINITY,
+): number {
+  const whole = Buffer.from(event);
+  const bytes = whole.subarray(0, Math.min(whole.length, Math.max(0, left)));
   const size = chunkBytes ?? bytes.length;
   for (let start = 0; start < bytes.length; start += size) controller.enqueue(bytes.subarray(start, start + size));
+  return left - whole.length;
 }
 
 /** Ends early when the client goes. */
