@@ -49,7 +49,11 @@ beforeAll(async () => {
       needs: [`browser:${url}`],
       turns: [
         { say: "Opening.", calls: [{ tool: "browser.open", arguments: { url } }] },
-        { say: "Waiting.", calls: [{ tool: "browser.wait", arguments: { text: "never there", ms: 20_000 } }] },
+        // Long enough for a busy machine; the test ends it.
+        ...["one", "two", "three", "four"].map((text) => ({
+          say: "Waiting.",
+          calls: [{ tool: "browser.wait", arguments: { text: `${text} is never there`, ms: 20_000 } }],
+        })),
         { say: "Done." },
       ],
     },
