@@ -244,6 +244,15 @@ describe("devices beyond this machine", () => {
       expect((await pair(machine, other.links[0] ?? "", other.code)).role).toBe("watch");
     });
 
+    it("is let in by what `openwrap pair` prints, as what it says", async () => {
+      const { stdout, status } = await beyond.server.cli(["pair", "--role", "approve"]);
+      expect(status).toBe(0);
+      const [, link = ""] = /^Other devices: (\S+)$/m.exec(stdout) ?? [];
+      const [, first = "", second = ""] = /Code (\d{3}) (\d{3}) lets one device approve/.exec(stdout) ?? [];
+      expect((await pair(machine, link, first + second)).role).toBe("approve");
+      expect((await beyond.server.cli(["pair", "--role", "own"])).status).toBe(2);
+    });
+
     it("shares a code with nobody: of two browsers at once one is let in", async () => {
       const { links, code } = await offer("approve");
       const claims = Array.from({ length: 8 }, () => new PairingBrowser().claim(links[0] ?? "", code));

@@ -45,6 +45,13 @@ export const COMMANDS: CommandRow[] = [
     load: () => import("./open.ts"),
   },
   {
+    name: "pair",
+    args: [],
+    about: "Print a link and a code that let one more device in, where the running server listens for others.",
+    options: [{ name: "role", value: "ROLE", about: "what it may do: watch, approve or drive (default: watch)" }],
+    load: () => import("./pair.ts"),
+  },
+  {
     name: "run",
     args: ["GOAL"],
     optional: true,

@@ -4,6 +4,7 @@ import { CoreFault } from "../core.ts";
 import { type Serving, serve } from "../serve.ts";
 import type { CommandCall } from "./command.ts";
 import { runningServer, settingsOf } from "./connection.ts";
+import { pairingLines } from "./pair.ts";
 import type { Terminal } from "./terminal.ts";
 
 export async function run(call: CommandCall): Promise<number> {
@@ -35,13 +36,12 @@ export async function run(call: CommandCall): Promise<number> {
   }
 }
 
-/** How another device comes in. The code is said this once: later ones are made on the Devices screen. */
+/** How another device comes in. The code is said this once: later ones are made on the Devices screen, or by `openwrap pair`. */
 async function tellOthers(serving: Serving, terminal: Terminal): Promise<void> {
   const pairing = await serving.pairing();
   if (!pairing) return;
   const { offer, origins, fingerprint } = pairing;
-  for (const link of offer.links) terminal.out(`Other devices: ${link}`);
-  terminal.out(`  Code ${offer.code.slice(0, 3)} ${offer.code.slice(3)} lets one device drive, for ten minutes.`);
+  for (const text of pairingLines(offer)) terminal.out(text);
   if (fingerprint !== undefined) terminal.out(`  Trust first: ${origins[0]}/trust  SHA-256 ${fingerprint}`);
 }
 
