@@ -10,6 +10,7 @@ import { runPath } from "../app/router.ts";
 import { runOf } from "../overview/overview-state.ts";
 import { FaultNotice, Skeleton } from "../parts/fault-notice.tsx";
 import { Exact, Inert } from "../parts/inert.tsx";
+import { Pick } from "../parts/pick.tsx";
 import { clock, counted, day, sequenceText } from "../words/format.ts";
 import { aboutOf, GROUPS, type Group, isFact, typesOf, typeWords } from "./event-words.ts";
 
@@ -144,29 +145,6 @@ function FilterBar(props: { filter: Filter; change: (filter: Filter) => void; re
         Look again
       </button>
     </search>
-  );
-}
-
-function Pick(props: {
-  label: string;
-  all: string;
-  value: string;
-  options: readonly (readonly [string, string])[];
-  choose: (value: string) => void;
-}): JSX.Element {
-  return (
-    <select class="field" aria-label={props.label} onChange={(event) => props.choose(event.currentTarget.value)}>
-      <option value="" selected={props.value === ""}>
-        {props.all}
-      </option>
-      <For each={props.options}>
-        {([value, title]) => (
-          <option value={value} selected={props.value === value}>
-            {title}
-          </option>
-        )}
-      </For>
-    </select>
   );
 }
 

@@ -155,6 +155,13 @@ export function aboutOf(event: Event): string {
       return `${event.host}:${event.port}, ${event.purpose}`;
     case "connection_refused":
       return `${event.host}:${event.port}, ${event.reason}`;
+    default:
+      return aboutOthers(event);
+  }
+}
+
+function aboutOthers(event: Event): string {
+  switch (event.type) {
     case "signed_in":
       return `${event.deviceId}, ${event.role}`;
     case "device_paired":

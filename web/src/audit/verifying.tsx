@@ -4,7 +4,7 @@ import type { AuditReport } from "@openwrap/contracts";
 import { ApiFault } from "@openwrap/contracts/client";
 import { createSignal, type JSX, Match, onCleanup, Show, Switch } from "solid-js";
 import { createAction } from "../app/action.ts";
-import { useApp } from "../app/app.ts";
+import { type App, useApp } from "../app/app.ts";
 import { FaultNotice } from "../parts/fault-notice.tsx";
 import { Chain, Octagon } from "../parts/glyph.tsx";
 import { Inert } from "../parts/inert.tsx";
@@ -34,8 +34,8 @@ type PageState =
   | { kind: "done"; outcome: Outcome }
   | { kind: "failed"; fault: ApiFault };
 
-function ByPage(): JSX.Element {
-  const app = useApp();
+/** The check under way, or what came of it. */
+function usePageCheck(app: App) {
   const [state, setState] = createSignal<PageState>({ kind: "idle" });
   let running: AbortController | undefined;
   onCleanup(() => running?.abort());
@@ -63,6 +63,12 @@ function ByPage(): JSX.Element {
       else throw error;
     }
   };
+  return { state, verify, stop: () => running?.abort() };
+}
+
+function ByPage(): JSX.Element {
+  const app = useApp();
+  const { state, verify, stop } = usePageCheck(app);
   const as = <K extends PageState["kind"]>(kind: K): Extract<PageState, { kind: K }> | undefined => {
     const now = state();
     return now.kind === kind ? (now as Extract<PageState, { kind: K }>) : undefined;
@@ -110,7 +116,7 @@ function ByPage(): JSX.Element {
           </button>
         }
       >
-        <button type="button" class="button" onClick={() => running?.abort()}>
+        <button type="button" class="button" onClick={stop}>
           Stop verifying
         </button>
       </Show>

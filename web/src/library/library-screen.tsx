@@ -14,6 +14,7 @@ import { projectOf } from "../overview/overview-state.ts";
 import { FaultNotice, Skeleton } from "../parts/fault-notice.tsx";
 import { Icon, type IconName } from "../parts/icon.tsx";
 import { Inert } from "../parts/inert.tsx";
+import { Pick } from "../parts/pick.tsx";
 import { clock, counted, day, fileSize } from "../words/format.ts";
 
 const KINDS: readonly (readonly [LibraryKind, string])[] = [
@@ -112,30 +113,7 @@ export default function LibraryScreen(props: { entry: string | undefined }): JSX
       >
         <Show
           when={entries().length > 0 || chosen()}
-          fallback={
-            <div class="library-none">
-              <Show
-                when={filtered()}
-                fallback={
-                  <>
-                    <p class="say-4">Nothing delivered yet. What runs make is gathered here.</p>
-                    <p>
-                      <a class="button" href="/">
-                        Start a run
-                      </a>
-                    </p>
-                  </>
-                }
-              >
-                <p class="say-4">Nothing fits.</p>
-                <p>
-                  <button type="button" class="button" onClick={() => setFilter(ANY)}>
-                    Show everything
-                  </button>
-                </p>
-              </Show>
-            </div>
-          }
+          fallback={<Nothing filtered={filtered()} all={() => setFilter(ANY)} />}
         >
           <div class="file-browser" classList={{ "one-chosen": chosen() !== undefined }}>
             <section class="file-tree library-list" aria-label="Delivered files">
@@ -167,6 +145,33 @@ export default function LibraryScreen(props: { entry: string | undefined }): JSX
   );
 }
 
+function Nothing(props: { filtered: boolean; all: () => void }): JSX.Element {
+  return (
+    <div class="library-none">
+      <Show
+        when={props.filtered}
+        fallback={
+          <>
+            <p class="say-4">Nothing delivered yet. What runs make is gathered here.</p>
+            <p>
+              <a class="button" href="/">
+                Start a run
+              </a>
+            </p>
+          </>
+        }
+      >
+        <p class="say-4">Nothing fits.</p>
+        <p>
+          <button type="button" class="button" onClick={() => props.all()}>
+            Show everything
+          </button>
+        </p>
+      </Show>
+    </div>
+  );
+}
+
 function FilterBar(props: {
   filter: Filter;
   change: (filter: Filter) => void;
@@ -193,39 +198,21 @@ function FilterBar(props: {
         value={props.filter.text}
         onInput={(event) => type(event.currentTarget.value)}
       />
-      <select
-        class="field"
-        aria-label="Kind"
-        onChange={(event) => props.change({ ...props.filter, kind: event.currentTarget.value as Filter["kind"] })}
-      >
-        <option value="" selected={props.filter.kind === ""}>
-          All kinds
-        </option>
-        <For each={KINDS}>
-          {([value, title]) => (
-            <option value={value} selected={props.filter.kind === value}>
-              {title}
-            </option>
-          )}
-        </For>
-      </select>
+      <Pick
+        label="Kind"
+        all="All kinds"
+        value={props.filter.kind}
+        options={KINDS}
+        choose={(kind) => props.change({ ...props.filter, kind: kind as Filter["kind"] })}
+      />
       <Show when={app.overview().projects.length > 1}>
-        <select
-          class="field"
-          aria-label="Project"
-          onChange={(event) => props.change({ ...props.filter, projectId: event.currentTarget.value })}
-        >
-          <option value="" selected={props.filter.projectId === ""}>
-            All projects
-          </option>
-          <For each={app.overview().projects}>
-            {(project) => (
-              <option value={project.projectId} selected={props.filter.projectId === project.projectId}>
-                {project.name}
-              </option>
-            )}
-          </For>
-        </select>
+        <Pick
+          label="Project"
+          all="All projects"
+          value={props.filter.projectId}
+          options={app.overview().projects.map((project) => [project.projectId, project.name] as const)}
+          choose={(projectId) => props.change({ ...props.filter, projectId })}
+        />
       </Show>
       <label class="check">
         <input

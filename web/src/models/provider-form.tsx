@@ -32,32 +32,30 @@ export async function keep(app: App, provider: ProviderConfig, sealed: string | 
   if (sealed !== undefined && provider.authRef) await app.api.secret.store({ name: provider.authRef, sealed });
 }
 
-export function ProviderForm(props: {
+export interface FormProps {
   draft: ProviderDraft;
   /** Said on the button: what happens after the test. */
   submit: string;
   added: (provider: ProviderConfig) => void;
-  /** Where the focus goes first. */
+  /** The key's field has the focus first. */
   focusKey?: boolean;
   cancel?: () => void;
-}): JSX.Element {
+}
+
+function useAdding(props: FormProps, draft: () => ProviderDraft, key: () => HTMLInputElement | undefined) {
   const app = useApp();
-  const [draft, setDraft] = createSignal(props.draft);
   const [untested, setUntested] = createSignal(false);
-  let keyField: HTMLInputElement | undefined;
-  onMount(() => {
-    if (props.focusKey) keyField?.focus();
-  });
   const taken = (): string[] => app.overview().providers.map((one) => one.providerId);
   const prepared = async (): Promise<{ provider: ProviderConfig; sealed: string | undefined }> => {
-    const key = keyField?.value.trim() ?? "";
-    const provider = providerOf(draft(), taken(), key !== "");
-    const sealed = key === "" ? undefined : await sealedKey(app, provider.authRef ?? "", key);
+    const text = key()?.value.trim() ?? "";
+    const provider = providerOf(draft(), taken(), text !== "");
+    const sealed = text === "" ? undefined : await sealedKey(app, provider.authRef ?? "", text);
     return { provider, sealed };
   };
   const finish = async (provider: ProviderConfig, sealed: string | undefined): Promise<void> => {
     await keep(app, provider, sealed);
-    if (keyField) keyField.value = "";
+    const field = key();
+    if (field) field.value = "";
     props.added(provider);
   };
   const submit = createAction(async () => {
@@ -72,7 +70,17 @@ export function ProviderForm(props: {
     const { provider, sealed } = await prepared();
     await finish(provider, sealed);
   });
-  const busy = (): boolean => submit.busy() || anyway.busy();
+  const busy = (): boolean => submit.busy() || anyway.busy() || app.readOnly();
+  return { taken, submit, anyway, untested, busy };
+}
+
+export function ProviderForm(props: FormProps): JSX.Element {
+  const [draft, setDraft] = createSignal(props.draft);
+  let keyField: HTMLInputElement | undefined;
+  onMount(() => {
+    if (props.focusKey) keyField?.focus();
+  });
+  const { taken, submit, anyway, untested, busy } = useAdding(props, draft, () => keyField);
   return (
     <form
       class="provider-form"
@@ -99,15 +107,11 @@ export function ProviderForm(props: {
       />
       <Places draft={draft()} change={setDraft} taken={taken()} />
       <div class="row">
-        <button
-          type="submit"
-          class="button primary"
-          disabled={busy() || app.readOnly() || draft().baseUrl.trim() === ""}
-        >
+        <button type="submit" class="button primary" disabled={busy() || draft().baseUrl.trim() === ""}>
           {submit.busy() ? "Being tried" : props.submit}
         </button>
         <Show when={submit.fault() && untested()}>
-          <button type="button" class="button" disabled={busy() || app.readOnly()} onClick={() => void anyway.run()}>
+          <button type="button" class="button" disabled={busy()} onClick={() => void anyway.run()}>
             Add it untested
           </button>
         </Show>

@@ -64,42 +64,13 @@ export function Routes(): JSX.Element {
       <ol class="ordered">
         <For each={rules.value()}>
           {(rule, place) => (
-            <li data-rule-id={rule.ruleId}>
-              <span class="strong route-for">{servedWords(rule)}</span>
-              <span class="grow">
-                <code>
-                  <Inert text={rule.modelId} />
-                </code>
-                <For each={rule.fallbackModelIds ?? []}>
-                  {(next) => (
-                    <>
-                      <span class="quiet">, else </span>
-                      <code>
-                        <Inert text={next} />
-                      </code>
-                    </>
-                  )}
-                </For>
-              </span>
-              <button
-                type="button"
-                class="button small"
-                aria-label={`Try the rule for ${servedWords(rule)} earlier`}
-                disabled={busy() || place() === 0}
-                onClick={() => up(place())}
-              >
-                <Icon name="up" size={14} />
-              </button>
-              <button
-                type="button"
-                class="button small"
-                aria-label={`Remove the rule for ${servedWords(rule)}`}
-                disabled={busy()}
-                onClick={() => void remove.run(rule.ruleId)}
-              >
-                <Icon name="close" size={14} />
-              </button>
-            </li>
+            <Rule
+              rule={rule}
+              first={place() === 0}
+              busy={busy()}
+              up={() => up(place())}
+              remove={() => void remove.run(rule.ruleId)}
+            />
           )}
         </For>
       </ol>
@@ -115,6 +86,53 @@ export function Routes(): JSX.Element {
         <AddRule models={models()} rules={rules.value() ?? []} added={rules.again} />
       </Show>
     </section>
+  );
+}
+
+function Rule(props: {
+  rule: RouteRule;
+  first: boolean;
+  busy: boolean;
+  up: () => void;
+  remove: () => void;
+}): JSX.Element {
+  return (
+    <li data-rule-id={props.rule.ruleId}>
+      <span class="strong route-for">{servedWords(props.rule)}</span>
+      <span class="grow">
+        <code>
+          <Inert text={props.rule.modelId} />
+        </code>
+        <For each={props.rule.fallbackModelIds ?? []}>
+          {(next) => (
+            <>
+              <span class="quiet">, else </span>
+              <code>
+                <Inert text={next} />
+              </code>
+            </>
+          )}
+        </For>
+      </span>
+      <button
+        type="button"
+        class="button small"
+        aria-label={`Try the rule for ${servedWords(props.rule)} earlier`}
+        disabled={props.busy || props.first}
+        onClick={() => props.up()}
+      >
+        <Icon name="up" size={14} />
+      </button>
+      <button
+        type="button"
+        class="button small"
+        aria-label={`Remove the rule for ${servedWords(props.rule)}`}
+        disabled={props.busy}
+        onClick={() => props.remove()}
+      >
+        <Icon name="close" size={14} />
+      </button>
+    </li>
   );
 }
 

@@ -51,16 +51,12 @@ export function Composer(): JSX.Element {
   return <GoalForm choices={useChoices(useApp())} />;
 }
 
-/** A goal for choices that are made here, or `chosen` elsewhere on the screen. */
-export function GoalForm(props: { choices: Choices; chosen?: boolean; suggested?: string }): JSX.Element {
-  const app = useApp();
-  const choices = props.choices;
+/** What is to be done and may be spent, and what starts it. */
+function useGoal(app: App, choices: Choices) {
   const [goal, setGoal] = createSignal("");
-  const [opening, setOpening] = createSignal(false);
   const [most, setMost] = createSignal("");
   const budget = (): Budget | undefined => (isRehearsal(choices.model()) ? undefined : budgetOf(most(), ""));
-  const wrong = (): boolean => most().trim() !== "" && amountOf(most()) === undefined;
-  const id = createUniqueId();
+  const wrong = (): boolean => !isRehearsal(choices.model()) && most().trim() !== "" && amountOf(most()) === undefined;
   const create = createAction(async () => {
     const { runId } = await app.api.run.create({
       requestId: requestId(),
@@ -78,6 +74,16 @@ export function GoalForm(props: { choices: Choices; chosen?: boolean; suggested?
     choices.setProject(project.projectId);
     if (goal().trim() === "") setGoal(SAMPLE_GOAL);
   });
+  return { goal, setGoal, most, setMost, wrong, create, sample };
+}
+
+/** A goal for choices that are made here, or `chosen` elsewhere on the screen. */
+export function GoalForm(props: { choices: Choices; chosen?: boolean; suggested?: string }): JSX.Element {
+  const app = useApp();
+  const choices = props.choices;
+  const { goal, setGoal, most, setMost, wrong, create, sample } = useGoal(app, choices);
+  const [opening, setOpening] = createSignal(false);
+  const id = createUniqueId();
   createEffect(() => {
     const suggested = props.suggested;
     if (suggested && untrack(goal).trim() === "") setGoal(suggested);
@@ -91,18 +97,7 @@ export function GoalForm(props: { choices: Choices; chosen?: boolean; suggested?
   };
   return (
     <form class="composer" onSubmit={submit} aria-labelledby={`${id}-title`}>
-      <Show
-        when={props.chosen}
-        fallback={
-          <h1 class="say-7" id={`${id}-title`} tabIndex={-1}>
-            What should be done?
-          </h1>
-        }
-      >
-        <h2 class="say-6" id={`${id}-title`}>
-          What should be done?
-        </h2>
-      </Show>
+      <Title id={`${id}-title`} chosen={props.chosen ?? false} />
       <ComposerBox
         id={id}
         goal={goal()}
@@ -143,6 +138,23 @@ export function GoalForm(props: { choices: Choices; chosen?: boolean; suggested?
   );
 }
 
+function Title(props: { id: string; chosen: boolean }): JSX.Element {
+  return (
+    <Show
+      when={props.chosen}
+      fallback={
+        <h1 class="say-7" id={props.id} tabIndex={-1}>
+          What should be done?
+        </h1>
+      }
+    >
+      <h2 class="say-6" id={props.id}>
+        What should be done?
+      </h2>
+    </Show>
+  );
+}
+
 function ComposerBox(props: {
   id: string;
   goal: string;
@@ -162,22 +174,7 @@ function ComposerBox(props: {
   const handlers = (): Partial<typeof drop.on> => (props.choices.project() === "" ? {} : drop.on);
   return (
     <div class="composer-box" classList={{ "drop-over": drop.over() }} {...handlers()}>
-      <label class="unseen" for={props.id}>
-        Goal
-      </label>
-      <textarea
-        id={props.id}
-        name="goal"
-        data-composer
-        rows="2"
-        maxLength={GOAL_CHARS_MAX}
-        placeholder="Say it as you would to a colleague. Name the files and what you want back."
-        value={props.goal}
-        onInput={(event) => props.write(event.currentTarget.value)}
-        onKeyDown={(event) => {
-          if (event.key === "Enter" && !event.shiftKey && !event.isComposing) props.submit(event);
-        }}
-      />
+      <GoalText id={props.id} goal={props.goal} write={props.write} submit={props.submit} />
       <div class="composer-foot">
         <Show when={!props.chosen}>
           <ProjectChoice
@@ -203,17 +200,7 @@ function ComposerBox(props: {
           />
         </Show>
         <Show when={!isRehearsal(props.choices.model())}>
-          <label class="picker">
-            up to $<span class="unseen">Dollars at most</span>
-            <input
-              class="limit-field fact"
-              inputMode="decimal"
-              autocomplete="off"
-              placeholder="no limit"
-              value={props.most}
-              onInput={(event) => props.limit(event.currentTarget.value)}
-            />
-          </label>
+          <MoneyLimit most={props.most} limit={props.limit} />
         </Show>
         <Show when={props.choices.project() !== ""}>
           <AddFiles uploads={props.uploads} words="Add files" />
@@ -223,6 +210,51 @@ function ComposerBox(props: {
         </button>
       </div>
     </div>
+  );
+}
+
+function GoalText(props: {
+  id: string;
+  goal: string;
+  write: (goal: string) => void;
+  submit: (event: Event) => void;
+}): JSX.Element {
+  return (
+    <>
+      <label class="unseen" for={props.id}>
+        Goal
+      </label>
+      <textarea
+        id={props.id}
+        name="goal"
+        data-composer
+        rows="2"
+        maxLength={GOAL_CHARS_MAX}
+        placeholder="Say it as you would to a colleague. Name the files and what you want back."
+        value={props.goal}
+        onInput={(event) => props.write(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Enter" && !event.shiftKey && !event.isComposing) props.submit(event);
+        }}
+      />
+    </>
+  );
+}
+
+/** What the run may cost; nothing written is no limit. */
+function MoneyLimit(props: { most: string; limit: (most: string) => void }): JSX.Element {
+  return (
+    <label class="picker">
+      up to $<span class="unseen">Dollars at most</span>
+      <input
+        class="limit-field fact"
+        inputMode="decimal"
+        autocomplete="off"
+        placeholder="no limit"
+        value={props.most}
+        onInput={(event) => props.limit(event.currentTarget.value)}
+      />
+    </label>
   );
 }
 
