@@ -56,6 +56,8 @@ export class FakeCore implements Core {
       this.calls.push({ method, params });
       return JSON.stringify({ ok: { deviceId: "device_1", cookie: COOKIE_VALUE, tabSecret: TAB, role: "drive" } });
     }
+    if (method === "pairing.known")
+      return JSON.stringify({ ok: { known: (JSON.parse(credentialsJson) as Sent).cookie === COOKIE_VALUE } });
     this.calls.push({ method, params });
     try {
       return JSON.stringify({ ok: this.handlers.get(method)?.(params) ?? { method, sequence: 1 } });

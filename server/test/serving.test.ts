@@ -68,7 +68,7 @@ describe("download", () => {
     );
     expect(answer.headers["content-security-policy"]).toContain("sandbox");
     expect(answer.headers["x-content-type-options"]).toBe("nosniff");
-    expect(server.core.calls).toEqual([{ method: "file", params: { projectId: "p", path } }]);
+    expect(server.core.calls).toEqual([{ method: "file", params: { projectId: "p", path, delivered: false } }]);
   });
 });
 

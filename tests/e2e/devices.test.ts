@@ -226,6 +226,25 @@ describe("devices beyond this machine", () => {
       expect((await machine.post(path, claim, { origin: beyond.origin })).status).toBe(200);
     });
 
+    it("has little of what it sends read", async () => {
+      const body = JSON.stringify({
+        ...new PairingBrowser().claim("x/0000000000", "000000"),
+        name: "x".repeat(20_000),
+      });
+      const json = { "content-type": "application/json" };
+      expect((await machine.ask({ path: "/api/pairing/claim", method: "POST", headers: json, body })).status).toBe(413);
+      const made_up = { ...json, cookie: "__Host-openwrap_device=guess", "x-openwrap-tab": "guess" };
+      const long = `${JSON.stringify({ goal: "x".repeat(1_000_000) })}`;
+      for (const path of ["/api/runs", "/api/sessions/input"])
+        expect((await machine.ask({ path, method: "POST", headers: made_up, body: long })).status).toBe(401);
+      const socket = await machine.open("socket", {
+        path: "/api/sessions/drive?sessionId=session_0",
+        headers: { cookie: "__Host-openwrap_device=guess" },
+        protocols: ["openwrap.drive", "tab.guess"],
+      });
+      expect(socket.status).toBe(401);
+    });
+
     it("has five tries at a code, and whoever has another link is not held up", async () => {
       const [one, other] = [await offer("drive"), await offer("watch")];
       const wrong = String((Number(one.code) + 1) % 1_000_000).padStart(6, "0");

@@ -1,12 +1,12 @@
 // The method table as routes.
 
 import type { Fault } from "@openwrap/contracts";
-import { LIMITS } from "@openwrap/contracts/limits";
 import { METHODS, type MethodRow } from "@openwrap/contracts/methods";
 import type { Context, Hono } from "hono";
 import type { Core } from "../core.ts";
 import { carriesEnough, credentialsOf, deviceCookie, type Way } from "./credentials.ts";
 import { faultBody, faultResponse, JSON_HEADERS, refuse } from "./fault.ts";
+import { bodyLimit, mayBeRead } from "./known.ts";
 
 /** The core, as soon as it is open. */
 export type OpenedCore = () => Promise<Core>;
@@ -29,10 +29,13 @@ async function answer(context: Context, row: MethodRow, core: OpenedCore, way: W
   if (context.req.raw.method !== row.verb) return refuse("INVALID_ARGUMENTS", `use ${row.verb} here`);
   const credentials = credentialsOf(context.req.raw.headers, way);
   // Before the parameters are looked at, so that a stranger learns nothing about them.
-  if (row.access !== "open" && !carriesEnough(credentials))
+  const open = row.access === "open";
+  if (!open && !(carriesEnough(credentials) && (await mayBeRead(core, credentials, way))))
     return refuse("UNAUTHORIZED", "this browser is not signed in");
   const read =
-    row.verb === "GET" ? readQuery(new URL(context.req.url).searchParams, row) : await readBody(context.req.raw);
+    row.verb === "GET"
+      ? readQuery(new URL(context.req.url).searchParams, row)
+      : await readBody(context.req.raw, bodyLimit(open, way));
   if ("fault" in read) return faultResponse(read.fault);
   const { problemOf } = await import("@openwrap/contracts/validators");
   const problem = problemOf(row.params as Parameters<typeof problemOf>[0], read.params);
@@ -58,8 +61,7 @@ function readQuery(query: URLSearchParams, row: MethodRow): Read {
   return { params };
 }
 
-async function readBody(request: Request): Promise<Read> {
-  const limit = LIMITS.REQUEST_BODY_BYTES_MAX;
+async function readBody(request: Request, limit: number): Promise<Read> {
   const tooLong = (): Read => ({ fault: faultBody("LIMIT_EXCEEDED", `the body is longer than ${limit} bytes`) });
   if (Number(request.headers.get("content-length") ?? 0) > limit) return tooLong();
   const parts: Uint8Array[] = [];

@@ -16,6 +16,7 @@ import type { OpenedCore } from "./api.ts";
 import { type Credentials, carriesEnough, credentialsOf, type Way } from "./credentials.ts";
 import { faultBody, statusOf } from "./fault.ts";
 import { type Door, inspect, SECURITY_HEADERS, wayOf } from "./guard.ts";
+import { mayBeRead } from "./known.ts";
 import type { OpenStreams } from "./stream.ts";
 
 const PATH = "/api/sessions/drive";
@@ -191,8 +192,14 @@ export function driveListener(core: OpenedCore, rules: Door, streams: OpenStream
     if (!/^\w{1,64}$/.test(sessionId)) return refuse(socket, "INVALID_ARGUMENTS", "sessionId must name a session");
     if (streams.sockets.count >= LIMITS.STREAMS_MAX)
       return refuse(socket, "TOO_MANY_REQUESTS", `${LIMITS.STREAMS_MAX} sockets are open already`);
-    void socketServer().then((server) =>
-      server.handleUpgrade(request, socket, head, (upgraded) => void drive(upgraded, credentials, sessionId)),
+    // A stranger's socket is never opened: one that does not close would stand in the way of those who drive.
+    void mayBeRead(core, credentials, wayOf(rules)).then(
+      async (may) => {
+        if (!may) return refuse(socket, "UNAUTHORIZED", "this browser is not signed in");
+        const server = await socketServer();
+        server.handleUpgrade(request, socket, head, (upgraded) => void drive(upgraded, credentials, sessionId));
+      },
+      () => socket.destroy(),
     );
   };
 }

@@ -9,6 +9,7 @@ import { CoreFault } from "../core.ts";
 import type { OpenedCore } from "./api.ts";
 import { carriesEnough, credentialsOf, type Way } from "./credentials.ts";
 import { faultBody, JSON_HEADERS, statusOf } from "./fault.ts";
+import { mayBeRead } from "./known.ts";
 
 const METHOD = "session.input";
 const PATH = METHODS.find(({ name }) => name === METHOD)?.path;
@@ -49,7 +50,7 @@ function bodyOf(request: IncomingMessage): Promise<string | Fault> {
 async function answer(core: OpenedCore, request: IncomingMessage, response: ServerResponse, way: Way): Promise<void> {
   const { headers } = request;
   const credentials = credentialsOf({ get: (name) => (headers[name] as string | undefined) ?? null }, way);
-  if (!carriesEnough(credentials)) {
+  if (!(carriesEnough(credentials) && (await mayBeRead(core, credentials, way)))) {
     return refuse(response, faultBody("UNAUTHORIZED", "this browser is not signed in"));
   }
   const body = await bodyOf(request);

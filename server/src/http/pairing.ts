@@ -4,6 +4,7 @@ import type { Hono } from "hono";
 import type { OpenedCore } from "./api.ts";
 import { credentialsOf } from "./credentials.ts";
 import { refuse } from "./fault.ts";
+import { isKnown } from "./known.ts";
 import type { BuiltPage } from "./page.ts";
 import { plainPage } from "./plain-page.ts";
 
@@ -49,11 +50,7 @@ export function keepUnpaired(app: Hono, core: OpenedCore): void {
   app.get("*", async (context, next) => {
     const request = context.req.raw;
     const credentials = credentialsOf(request.headers, "beyond");
-    if (credentials.cookie !== undefined) {
-      const answer = await (await core()).call("pairing.known", "{}", JSON.stringify(credentials));
-      const { ok } = JSON.parse(answer) as { ok?: { known?: boolean } };
-      if (ok?.known === true) return next();
-    }
+    if (await isKnown(core, credentials)) return next();
     const wantsDocument = (request.headers.get("accept") ?? "").includes("text/html");
     if (!wantsDocument) return refuse("UNAUTHORIZED", "this browser is not paired", "Open /pair in it.");
     return new Response(null, { status: 303, headers: { location: "/pair", "cache-control": "no-store" } });
