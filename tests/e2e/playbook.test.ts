@@ -78,7 +78,7 @@ function undated(): Known {
   let remarks = 0;
   for (let row = 0; row < 120; row += 1) {
     const percent = Math.round(random() * 1_000) / 10;
-    const grams = random() > 0.1 ? Math.round(random() * 5_000_000) / 1_000 - 500 : undefined;
+    const grams = random() > 0.1 ? (Math.round(random() * 5_000_000) - 500_000) / 1_000 : undefined;
     share.push(percent / 100);
     weight.push(grams);
     const remark = row % 4 === 0 ? '"sagt ""ja"",\nzweite Zeile"' : row % 4 === 1 ? "N/A" : "=1+1";
@@ -294,6 +294,11 @@ it.skipIf(!hasStrace)("opens no connection", async () => {
   const ended = await child.ended;
   expect(jsonLines<{ status?: string }>(ended.stdout).at(-1), ended.stderr).toMatchObject({ status: "completed" });
   expect(existsSync(join(project, "deck.pptx"))).toBe(true);
-  const calls = readFileSync(trace, "utf8").split("\n");
-  expect(calls.filter((line) => /AF_INET|AF_UNIX|connect\(/.test(line))).toEqual([]);
+  const connects = readFileSync(trace, "utf8")
+    .split("\n")
+    .filter((line) => /AF_INET|AF_UNIX|connect\(/.test(line));
+  // The sandbox tries once whether its children are kept from connecting: to nobody, in vain.
+  const probe =
+    /connect\(\d+, \{sa_family=AF_INET, sin_port=htons\(1\), sin_addr=inet_addr\("127\.0\.0\.1"\)\}, 16\) += -1 E/;
+  expect(connects.filter((line) => !probe.test(line))).toEqual([]);
 });

@@ -146,7 +146,7 @@ export function keyFacts(findings: Findings): string[] {
   if (measure !== undefined && measure.values > 0) {
     const name = short(measure.name, 40);
     facts.push(
-      `${name}: ${shown(measure.mean ?? 0)} on average, from ${shown(measure.min ?? 0)} to ${shown(measure.max ?? 0)}; half of the values lie below ${shown(measure.median ?? 0)}.`,
+      `${name}: ${shown(measure.mean ?? 0)} on average, from ${shown(measure.min ?? 0)} to ${shown(measure.max ?? 0)}; half of the values are at most ${shown(measure.median ?? 0)}.`,
     );
   }
   const sorted = [...groups.groups].sort((a, b) =>
@@ -160,8 +160,9 @@ export function keyFacts(findings: Findings): string[] {
       );
     else facts.push(`Most frequent: ${short(most.label, 40)} (${shown(most.count)} rows).`);
   }
-  if (findings.issues.length > 0)
-    facts.push(`${shown(findings.issues.length)} points about the table's quality are listed at the end.`);
+  const { length } = findings.issues;
+  if (length === 1) facts.push("One point about the table's quality is told at the end.");
+  if (length > 1) facts.push(`${shown(length)} points about the table's quality are listed at the end.`);
   return facts;
 }
 

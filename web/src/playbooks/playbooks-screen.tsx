@@ -1,6 +1,7 @@
 // Playbooks: what each does, its form, and the run it starts. No model takes part in any of them.
 
 import "../styles/playbooks.css";
+import "../styles/tools.css";
 import type { Playbook } from "@openwrap/contracts";
 import { createMemo, createSignal, createUniqueId, For, type JSX, Match, Show, Switch } from "solid-js";
 import { createAction, requestId } from "../app/action.ts";

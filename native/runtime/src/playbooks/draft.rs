@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use openwrap_agent::state::RunState;
+use openwrap_contracts::canonical::sha256_hex;
 use openwrap_contracts::change::{Manifest, Node};
 use openwrap_contracts::event::{Event, Fact};
 use openwrap_contracts::limits::{PAGE_EVENTS_MAX, PLAYBOOK_INPUTS_MAX, SCRIPT_SOURCE_BYTES_MAX};
@@ -25,6 +26,8 @@ use crate::methods::{Call, caller, written};
 
 /// Words of a goal that become a name.
 const NAME_WORDS: usize = 5;
+/// `<` of a program that the engine reads without a second thought.
+const ANGLES_MAX: usize = 900;
 /// Tries for a name that is free.
 const NAMES_TRIED: usize = 100;
 
@@ -66,7 +69,11 @@ async fn write_once(call: &Call<'_>, params: PlaybookDraftParams) -> Outcome<Val
             .with_hint("A draft is made of a run that a model planned and that came to its end."));
     }
     let done = core.done(&run, &state).await?;
-    let text = program(&run, &state, &done)?;
+    let mut text = program(&run, &state, &done)?;
+    if text.matches('<').count() > ANGLES_MAX {
+        // The engine counts them, and all of these stand in texts.
+        text = text.replace('<', "\\u003c");
+    }
     let name = match params.name {
         Some(name) if is_name(&name) => name,
         Some(name) => {
@@ -79,6 +86,15 @@ async fn write_once(call: &Call<'_>, params: PlaybookDraftParams) -> Outcome<Val
     let path = format!("{FOLDER}/{name}.ts");
     let home = core.config.home.clone();
     let full = home.join(&path).display().to_string();
+    // Known for what it holds before anybody can run it.
+    let requested = Fact::PlaybookDraftRequested {
+        of_run: run.run_id.clone(),
+        name: name.clone(),
+        checksum: sha256_hex(text.as_bytes()),
+        labels: state.all_labels(),
+    };
+    core.note_as(call.actor.clone(), Some(run.project_id.clone()), requested)
+        .await?;
     let bytes = text.into_bytes();
     let placed = tokio::task::spawn_blocking(move || folders::write_beneath(Path::new(&home), &path, &bytes)).await;
     placed.map_err(|error| Fault::internal(format!("writing broke off: {error}")))??;
@@ -338,7 +354,7 @@ fn program(run: &RunSummary, state: &RunState, done: &Done) -> Outcome<String> {
             quoted(path)
         );
     }
-    text.push_str("} as const;\n\ntype Job = { inputs: Record<keyof typeof inputs, string> };\n\nexport default {\n");
+    text.push_str("} as const;\n\ntype Job = { inputs: { [name in keyof typeof inputs]: string } };\n\nexport default {\n");
     let title: String = one_line(&run.goal).chars().take(80).collect();
     let _ = writeln!(text, "  title: {},", quoted(&title));
     let _ = writeln!(
@@ -383,8 +399,19 @@ fn program(run: &RunSummary, state: &RunState, done: &Done) -> Outcome<String> {
     Ok(text)
 }
 
+/// What of a task a program needs to say again.
 fn planned(task: &PlanTask) -> Outcome<Value> {
-    written(task)
+    let mut value = written(task)?;
+    if let Some(fields) = value.as_object_mut() {
+        fields.remove("description");
+        let says = |value: &Value| match value {
+            Value::Array(items) => !items.is_empty(),
+            Value::Bool(said) => *said,
+            value => !value.is_null() && *value != 0,
+        };
+        fields.retain(|_, value| says(value));
+    }
+    Ok(value)
 }
 
 fn one_line(text: &str) -> String {
@@ -412,11 +439,10 @@ fn path_of(tool: &str) -> String {
         .collect()
 }
 
-/// A text as TypeScript. `<` is written otherwise: the engine counts them.
+/// A text as TypeScript.
 fn quoted(text: &str) -> String {
     Value::from(text)
         .to_string()
-        .replace('<', "\\u003c")
         .replace('\u{2028}', "\\u2028")
         .replace('\u{2029}', "\\u2029")
 }
@@ -483,7 +509,7 @@ mod tests {
             "[`read:${inputs.a_csv}`, \"read:b\"]"
         );
         assert_eq!(literal.of(&json!({ "__proto__": 1 })), "{ [\"__proto__\"]: 1 }");
-        assert_eq!(literal.of(&json!("a<b\u{2028}`${x}")), "\"a\\u003cb\\u2028`${x}\"");
+        assert_eq!(literal.of(&json!("a<b\u{2028}`${x}")), "\"a<b\\u2028`${x}\"");
         assert_eq!(path_of("file.read"), ".file.read");
         assert_eq!(path_of("notes:add-page"), ".notes[\"add-page\"]");
         assert_eq!(
