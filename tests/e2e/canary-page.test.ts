@@ -11,6 +11,7 @@ import { spelledIn, spellingsOf } from "../kit/canary.ts";
 import { cleanEnvironment, endChild, startChild } from "../kit/child.ts";
 import { temporaryFolders } from "../kit/folders.ts";
 import { heapNode, heapStrings } from "../kit/heap.ts";
+import { memoryOf } from "../kit/memory.ts";
 import { type ModelServer, startModelServer } from "../kit/model-server.ts";
 import { AppPage, startBrowser } from "../kit/page.ts";
 import { startRun, waitFinished, writeScenario } from "../kit/scripted-run.ts";
@@ -237,4 +238,18 @@ it("no key is in the heap of the server", async () => {
   // It is the server's heap: the token of the command line is in it.
   expect(heap).toContain(server.token);
   expect(spelledIn(heap, Object.values(KEYS))).toEqual([]);
+});
+
+it("nor anywhere else in its memory", () => {
+  let sawToken = false;
+  let ranges = 0;
+  const hits: string[] = [];
+  for (const bytes of memoryOf(server.child.pid)) {
+    ranges += 1;
+    sawToken ||= bytes.includes(server.token);
+    hits.push(...spelledIn(bytes, Object.values(KEYS)));
+  }
+  expect(hits).toEqual([]);
+  // It was the server's memory, where the kernel shows it at all.
+  expect(sawToken).toBe(ranges > 0);
 });
