@@ -142,6 +142,24 @@ describe("devices beyond this machine", () => {
       }
     });
 
+    it("holds for a name beside the address where one is given, and leads there", async () => {
+      const named = await startBeyond(wire.here, { env: { OPENWRAP_HOSTS: "box.test" } });
+      try {
+        expect(named.origin).toBe(`https://box.test:${named.server.port}`);
+        const sans = await new Promise<string | undefined>((resolve, reject) => {
+          const at = { host: wire.here, port: named.server.port, servername: "box.test", ca: named.ca };
+          const socket = connectTls(at, () => {
+            resolve(socket.getPeerX509Certificate()?.subjectAltName);
+            socket.destroy();
+          });
+          socket.on("error", reject);
+        });
+        expect(sans).toBe(`DNS:box.test, IP Address:${wire.here}`);
+      } finally {
+        await named.server.dispose();
+      }
+    });
+
     it("cannot be talked down, and plain HTTP gets nothing", async () => {
       const { hostname, port } = new URL(beyond.origin);
       for (const maxVersion of ["TLSv1.2", "TLSv1.1"] as const) {

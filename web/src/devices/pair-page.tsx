@@ -5,7 +5,7 @@ import "../styles/tokens.css";
 import "../styles/base.css";
 import "./pair-page.css";
 import { ApiFault, createClient } from "@openwrap/contracts/client";
-import { createSignal, type JSX, Match, Show, Switch } from "solid-js";
+import { createSignal, type JSX, Show } from "solid-js";
 import { render } from "solid-js/web";
 import { freshKey, keepKey, signText } from "../session/device-key.ts";
 import { keepTabSecret } from "../session/tab-secret.ts";
@@ -43,18 +43,44 @@ async function pair(link: string, code: string, name: string): Promise<void> {
 
 function PairPage(): JSX.Element {
   const link = linkOf(location.pathname);
+  return (
+    <main class="pair-page">
+      <h1 class="say-6">Pair this device</h1>
+      <Show
+        when={link}
+        fallback={
+          <>
+            <p class="say-4">This address needs the end of a pairing link.</p>
+            <p>
+              Make one on a device that is let in: Settings, Devices. Then open the whole link here, or scan its
+              picture.
+            </p>
+          </>
+        }
+      >
+        {(known) => <PairForm link={known()} />}
+      </Show>
+      <p class="quiet">
+        Your browser warns about the certificate? <a href="/trust">Compare it and trust it</a> first.
+      </p>
+    </main>
+  );
+}
+
+function PairForm(props: { link: string }): JSX.Element {
   const [code, setCode] = createSignal("");
   const [name, setName] = createSignal(browserName(navigator.userAgent));
   const [busy, setBusy] = createSignal(false);
   const [fault, setFault] = createSignal<ApiFault>();
   const digits = (): string => code().replace(/\D/g, "");
+  const ready = (): boolean => !busy() && digits().length === 6 && name().trim() !== "";
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
-    if (busy() || link === undefined || digits().length !== 6) return;
+    if (!ready()) return;
     setBusy(true);
     setFault(undefined);
     try {
-      await pair(link, digits(), name().trim());
+      await pair(props.link, digits(), name().trim());
     } catch (error) {
       setFault(() => (error instanceof ApiFault ? error : unanswered()));
       setCode("");
@@ -63,64 +89,48 @@ function PairPage(): JSX.Element {
     }
   };
   return (
-    <main class="pair-page">
-      <h1 class="say-6">Pair this device</h1>
-      <Switch>
-        <Match when={link === undefined}>
-          <p class="say-4">This address needs the end of a pairing link.</p>
-          <p>
-            Make one on a device that is let in: Settings, Devices. Then open the whole link here, or scan its picture.
-          </p>
-        </Match>
-        <Match when={link !== undefined}>
-          <p class="say-4">Type the code that stands beside the link.</p>
-          <form onSubmit={(event) => void submit(event)}>
-            <label>
-              Code
-              <input
-                class="field fact pair-field"
-                type="text"
-                inputmode="numeric"
-                autocomplete="one-time-code"
-                maxlength={7}
-                value={code()}
-                onInput={(event) => setCode(event.currentTarget.value)}
-              />
-            </label>
-            <label>
-              What to call this device
-              <input
-                class="field"
-                type="text"
-                maxlength={NAME_CHARS_MAX}
-                value={name()}
-                onInput={(event) => setName(event.currentTarget.value)}
-              />
-            </label>
-            <button
-              type="submit"
-              class="button primary"
-              disabled={busy() || digits().length !== 6 || name().trim() === ""}
-            >
-              Pair
-            </button>
-          </form>
-        </Match>
-      </Switch>
-      <Show when={fault()}>
-        {(known) => (
-          <div class="pair-fault" role="alert">
-            <p class="strong">{known().message}</p>
-            <p>
-              {known().hint} <code class="quiet">{known().code}</code>
-            </p>
-          </div>
-        )}
-      </Show>
-      <p class="quiet">
-        Your browser warns about the certificate? <a href="/trust">Compare it and trust it</a> first.
+    <>
+      <p class="say-4">Type the code that stands beside the link.</p>
+      <form onSubmit={(event) => void submit(event)}>
+        <label>
+          Code
+          <input
+            class="field fact pair-field"
+            type="text"
+            inputmode="numeric"
+            autocomplete="one-time-code"
+            maxlength={7}
+            value={code()}
+            onInput={(event) => setCode(event.currentTarget.value)}
+          />
+        </label>
+        <label>
+          What to call this device
+          <input
+            class="field"
+            type="text"
+            maxlength={NAME_CHARS_MAX}
+            value={name()}
+            onInput={(event) => setName(event.currentTarget.value)}
+          />
+        </label>
+        <button type="submit" class="button primary" disabled={!ready()}>
+          Pair
+        </button>
+      </form>
+      <Show when={fault()}>{(known) => <Refused fault={known()} />}</Show>
+    </>
+  );
+}
+
+function Refused(props: { fault: ApiFault }): JSX.Element {
+  return (
+    <div class="pair-fault" role="alert">
+      <p class="strong">{props.fault.message}</p>
+      <p>
+        {props.fault.hint} <code class="quiet">{props.fault.code}</code>
       </p>
-    </main>
+    </div>
   );
 }
 
