@@ -1,6 +1,6 @@
 // Under which names and addresses other devices reach this machine.
 
-import { isIPv6 } from "node:net";
+import { isIPv4, isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { BeyondSettings } from "./settings.ts";
 
@@ -34,8 +34,9 @@ const asHost = (address: string): string => (isIPv6(address) ? `[${address}]` : 
 export function reachOf(beyond: BeyondSettings, port: number): Reach {
   const any = ANY.includes(beyond.address);
   const addresses = any ? ownAddresses(beyond.address === "::") : [beyond.address];
-  // Behind names, addresses of this machine may be of no use outside (a container), and change.
-  const own = any && beyond.hosts.length > 0 ? [] : addresses.map(asHost);
+  // Behind names, addresses of this machine may be of no use outside (a container), and change; those of IPv6 change by themselves.
+  const lasting = any && addresses.some(isIPv4) ? addresses.filter(isIPv4) : addresses;
+  const own = any && beyond.hosts.length > 0 ? [] : lasting.map(asHost);
   const named = [...new Set([...beyond.hosts, ...(beyond.proxies.length > 0 ? [] : own)])];
   const hosts = new Set<string>();
   const origins: string[] = [];
