@@ -69,6 +69,7 @@ test("AT-001 AT-002 tools are there once registered, by name, each with descript
     "note.append",
     "note.create",
     "note.list",
+    "table.read",
   ]);
   for (const { description, inputSchema } of list) {
     expect(description).not.toBe("");

@@ -36,6 +36,16 @@ const BENCHES: { file: string; names: string[] }[] = [
   },
   { file: "event-to-dom", names: ["event_to_dom_p95_ms"] },
   { file: "browser", names: ["browser_first_page_ms", "screencast_fps", "browser_frame_age_p95_ms"] },
+  {
+    file: "script",
+    names: [
+      "script_start_ms",
+      "script_calls_1000_over_ms",
+      "script_calls_1000_at_once_ms",
+      "script_stop_late_cpu_ms",
+      "script_stop_late_ms",
+    ],
+  },
   { file: "terminal", names: ["terminal_key_over_floor", "terminal_key_cpu_ms"] },
 ];
 

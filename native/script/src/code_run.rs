@@ -68,7 +68,10 @@ impl Tool for CodeRun {
     fn run(&self, input: ToolInput) -> Task<'_, Outcome<ToolOutput>> {
         Box::pin(async move {
             let Some(Nested(nested)) = input.nested else {
-                return Err(Fault::new(ErrorCode::InvalidState, "a script can only be run by a worker of a run"));
+                return Err(Fault::new(
+                    ErrorCode::InvalidState,
+                    "a script can only be run by a worker of a run",
+                ));
             };
             let script = Script {
                 source: Source {

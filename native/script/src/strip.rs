@@ -93,7 +93,9 @@ pub fn imports(name: &str, source: &str) -> Outcome<Vec<String>> {
         _ => None,
     });
     let named = from.map(|from| from.value.as_str());
-    Ok(named.map(|from| from.strip_prefix("./").unwrap_or(from).to_owned()).collect())
+    Ok(named
+        .map(|from| from.strip_prefix("./").unwrap_or(from).to_owned())
+        .collect())
 }
 
 /// Refuses what the parser would take long over, before it starts.

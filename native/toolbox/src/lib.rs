@@ -42,6 +42,11 @@ pub struct ToolboxConfig {
 pub fn tools(spawner: Arc<dyn Spawner>, config: ToolboxConfig) -> Vec<Arc<dyn Tool>> {
     let mut tools = folder_tools(config);
     tools.push(Arc::new(shell_exec::ShellExec::new(spawner, None)));
+    by_name(tools)
+}
+
+fn by_name(mut tools: Vec<Arc<dyn Tool>>) -> Vec<Arc<dyn Tool>> {
+    tools.sort_by(|one, other| one.definition().name.cmp(&other.definition().name));
     tools
 }
 
@@ -54,7 +59,7 @@ pub fn tools_with_terminals(spawner: Arc<dyn Spawner>, config: ToolboxConfig, po
     tools.push(Arc::new(shell::ShellTool::input(Arc::clone(&shells))));
     tools.push(Arc::new(shell::ShellTool::stop(Arc::clone(&shells))));
     tools.push(Arc::new(shell::ShellTool::view(shells)));
-    tools
+    by_name(tools)
 }
 
 /// The tools that need a folder and nothing else, by name.

@@ -113,7 +113,10 @@ impl Tool for TableRead {
     }
 
     fn summary(&self, arguments: &Value) -> String {
-        format!("read the table {}", word(arguments["path"].as_str().unwrap_or_default()))
+        format!(
+            "read the table {}",
+            word(arguments["path"].as_str().unwrap_or_default())
+        )
     }
 
     fn run(&self, input: ToolInput) -> Task<'_, Outcome<ToolOutput>> {
@@ -140,8 +143,10 @@ fn read(place: &Place, arguments: &Arguments) -> Outcome<ToolOutput> {
     let mut content = match ending.as_deref() {
         Some("xlsx" | "xlsm") => workbook::read(&path, bytes, arguments.sheet.as_deref(), &mut page)?,
         Some("xls" | "ods" | "xlsb" | "numbers") => {
-            return Err(Fault::invalid(format!("table.read: `{path}` is no .xlsx workbook and no CSV file"))
-                .with_hint("Save it as .xlsx or as CSV."));
+            return Err(
+                Fault::invalid(format!("table.read: `{path}` is no .xlsx workbook and no CSV file"))
+                    .with_hint("Save it as .xlsx or as CSV."),
+            );
         }
         _ if arguments.sheet.is_some() => {
             return Err(Fault::invalid("table.read: only a workbook has sheets"));

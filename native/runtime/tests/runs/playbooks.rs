@@ -69,7 +69,10 @@ fn silent() -> Script {
 
 async fn greeting_world() -> World {
     let world = World::new(silent(), &[("names.txt", "Ada\nGrace\n"), ("other.md", "x")]).await;
-    place(&world, &[("greetings/playbook.ts", GREETINGS), ("greetings/words.ts", WORDS)]);
+    place(
+        &world,
+        &[("greetings/playbook.ts", GREETINGS), ("greetings/words.ts", WORDS)],
+    );
     world
 }
 
@@ -99,7 +102,14 @@ fn clear(world: &World) {
 }
 
 fn steps(events: &[Value], kind: &str) -> Vec<String> {
-    let step = |event: &Value| format!("{}.{}.{}", event["taskId"].as_str().unwrap(), event["attempt"], event["step"]);
+    let step = |event: &Value| {
+        format!(
+            "{}.{}.{}",
+            event["taskId"].as_str().unwrap(),
+            event["attempt"],
+            event["step"]
+        )
+    };
     events.iter().filter(|event| event["type"] == kind).map(step).collect()
 }
 
@@ -110,27 +120,51 @@ async fn a_playbook_is_a_run_like_any_other_without_a_model() {
     let run = world.finish(&run_id, yes).await;
     assert_eq!(run["status"], "completed", "{run}");
     assert_eq!(run["goal"], "Greetings: names.txt");
-    assert_eq!((&run["playbook"], &run["model"]), (&json!("greetings"), &json!("playbook/greetings")));
+    assert_eq!(
+        (&run["playbook"], &run["model"]),
+        (&json!("greetings"), &json!("playbook/greetings"))
+    );
     assert_eq!(run["answer"], "Greeted 2.");
     let sum: Value = serde_json::from_str(&world.read("sum.json")).unwrap();
-    assert_eq!(sum["results"]["one"], json!({ "lines": 2, "refused": "PERMISSION_DENIED" }));
+    assert_eq!(
+        sum["results"]["one"],
+        json!({ "lines": 2, "refused": "PERMISSION_DENIED" })
+    );
     assert!(sum["files"].as_array().unwrap().contains(&json!("out/two/2.txt")));
     assert!(world.read("out/one/0.txt").starts_with("Hello Ada! 0."));
     assert_ne!(world.read("out/one/0.txt"), world.read("out/two/0.txt"));
     let events = world.events(&run_id).await;
-    assert!(!events.iter().any(|event| event["type"].as_str().unwrap().starts_with("model_")));
-    assert_eq!(steps(&events, "tool_refused"), ["one.1.4", "two.1.4"].map(str::to_owned));
+    assert!(
+        !events
+            .iter()
+            .any(|event| event["type"].as_str().unwrap().starts_with("model_"))
+    );
+    assert_eq!(
+        steps(&events, "tool_refused"),
+        ["one.1.4", "two.1.4"].map(str::to_owned)
+    );
     let finished: BTreeSet<String> = steps(&events, "tool_finished").into_iter().collect();
-    let expected = ["one.1.1", "one.1.2", "one.1.3", "read.1.1", "sum.1.1", "two.1.1", "two.1.2", "two.1.3"];
+    let expected = [
+        "one.1.1", "one.1.2", "one.1.3", "read.1.1", "sum.1.1", "two.1.1", "two.1.2", "two.1.3",
+    ];
     assert_eq!(finished, expected.map(str::to_owned).into());
     let record = world.call("run.record", json!({ "runId": run_id })).await.unwrap();
-    let kinds: Vec<&str> = record["inputs"].as_array().unwrap().iter().map(|one| one["kind"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> = record["inputs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["kind"].as_str().unwrap())
+        .collect();
     assert_eq!(kinds, ["playbook", "playbook_inputs"]);
-    let undone = world.call("run.undo", json!({ "requestId": "undo", "runId": run_id })).await.unwrap();
+    let undone = world
+        .call("run.undo", json!({ "requestId": "undo", "runId": run_id }))
+        .await
+        .unwrap();
     assert_eq!(undone["conflicts"], json!([]));
     assert_eq!(world.tree().len(), 2);
 }
 
+/// AT-052.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_digest_is_of_program_inputs_and_project_and_nothing_else() {
     let world = greeting_world().await;
@@ -143,8 +177,15 @@ async fn the_digest_is_of_program_inputs_and_project_and_nothing_else() {
         assert_eq!(run["status"], "completed", "{run}");
         digests.insert(run["runDigest"].as_str().unwrap().to_owned());
         if turn % 7 == 0 {
-            let replayed = world.call("run.replay", json!({ "runId": run_id, "slots": 3 })).await.unwrap();
-            assert_eq!((&replayed["equal"], &replayed["diverged"]), (&json!(true), &json!([])), "{replayed}");
+            let replayed = world
+                .call("run.replay", json!({ "runId": run_id, "slots": 3 }))
+                .await
+                .unwrap();
+            assert_eq!(
+                (&replayed["equal"], &replayed["diverged"]),
+                (&json!(true), &json!([])),
+                "{replayed}"
+            );
         }
     }
     assert_eq!(digests.len(), 1, "{digests:?}");
@@ -161,7 +202,14 @@ async fn the_digest_is_of_program_inputs_and_project_and_nothing_else() {
     clear(&world);
     place(&world, &[("greetings/words.ts", &format!("{WORDS}// changed\n"))]);
     let run_id = play(&world, "changed", json!({})).await.unwrap();
-    assert!(digests.insert(world.finish(&run_id, yes).await["runDigest"].as_str().unwrap().to_owned()));
+    assert!(
+        digests.insert(
+            world.finish(&run_id, yes).await["runDigest"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        )
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,23 +251,54 @@ async fn a_playbook_that_was_cut_off_goes_on_and_does_nothing_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_playbook_does_not_get_or_cannot_do_is_said() {
     let world = greeting_world().await;
-    place(&world, &[
-        ("broken.ts", "export default { title: 'x', inputs: { a: { kind: 'nothing', title: 'A' } } }"),
-        ("unread.ts", "export default {"),
-        ("lost.ts", "import { x } from './gone.ts'; export default { title: x }"),
-        ("circle/playbook.ts", "import './a.ts'; export default { title: 'x' }"),
-        ("circle/a.ts", "import './playbook.ts'"),
-        ("endless.ts", "for (;;) {}\nexport default {}"),
-        ("fails.ts", "export default { title: 'Fails', plan: () => ({ summary: 's', tasks: [{ taskId: 'a', title: 'A', role: 'developer' }] }), tasks: { a: async () => { throw new Error('no use') } } }"),
-        ("no-plan.ts", "export default { title: 'No plan', plan: () => ({ summary: 's', tasks: [{ taskId: 'a', title: 'A', role: 'king' }] }) }"),
-        ("NOT A NAME.ts", "export default {}"),
-        ("reaches.ts", "export default { title: 'Reaches', plan: async () => { await (globalThis as any).tools.file.read({ path: 'names.txt' }) } }"),
-    ]);
+    place(
+        &world,
+        &[
+            (
+                "broken.ts",
+                "export default { title: 'x', inputs: { a: { kind: 'nothing', title: 'A' } } }",
+            ),
+            ("unread.ts", "export default {"),
+            ("lost.ts", "import { x } from './gone.ts'; export default { title: x }"),
+            ("circle/playbook.ts", "import './a.ts'; export default { title: 'x' }"),
+            ("circle/a.ts", "import './playbook.ts'"),
+            ("endless.ts", "for (;;) {}\nexport default {}"),
+            (
+                "fails.ts",
+                "export default { title: 'Fails', plan: () => ({ summary: 's', tasks: [{ taskId: 'a', title: 'A', role: 'developer' }] }), tasks: { a: async () => { throw new Error('no use') } } }",
+            ),
+            (
+                "no-plan.ts",
+                "export default { title: 'No plan', plan: () => ({ summary: 's', tasks: [{ taskId: 'a', title: 'A', role: 'king' }] }) }",
+            ),
+            ("NOT A NAME.ts", "export default {}"),
+            (
+                "reaches.ts",
+                "export default { title: 'Reaches', plan: async () => { await (globalThis as any).tools.file.read({ path: 'names.txt' }) } }",
+            ),
+        ],
+    );
     let listed = world.call("playbook.list", json!({})).await.unwrap();
-    let problems: BTreeMap<&str, &str> = listed["playbooks"].as_array().unwrap().iter()
+    let problems: BTreeMap<&str, &str> = listed["playbooks"]
+        .as_array()
+        .unwrap()
+        .iter()
         .map(|one| (one["name"].as_str().unwrap(), one["problem"].as_str().unwrap_or("")))
         .collect();
-    assert_eq!(problems.keys().copied().collect::<Vec<_>>(), ["broken", "circle", "endless", "fails", "greetings", "lost", "no-plan", "reaches", "unread"]);
+    assert_eq!(
+        problems.keys().copied().collect::<Vec<_>>(),
+        [
+            "broken",
+            "circle",
+            "endless",
+            "fails",
+            "greetings",
+            "lost",
+            "no-plan",
+            "reaches",
+            "unread"
+        ]
+    );
     assert!(problems["broken"].contains("unknown variant `nothing`"), "{problems:?}");
     assert!(problems["circle"].contains("circle"), "{problems:?}");
     assert!(problems["endless"].contains("processor"), "{problems:?}");
@@ -230,19 +309,29 @@ async fn what_a_playbook_does_not_get_or_cannot_do_is_said() {
         (json!({}), "`names` (Names) is missing"),
         (json!({ "names": "gone.txt" }), "there is no file `gone.txt`"),
         (json!({ "names": "../names.txt" }), "leads out"),
-        (json!({ "names": "names.txt", "copies": 41 }), "a whole number from 1 to 40"),
+        (
+            json!({ "names": "names.txt", "copies": 41 }),
+            "a whole number from 1 to 40",
+        ),
         (json!({ "names": "names.txt", "end": "?" }), "one of !, ."),
         (json!({ "names": "names.txt", "more": 1 }), "does not ask for `more`"),
     ] {
         let refused = play(&world, "bad", json!({ "inputs": inputs })).await.unwrap_err();
         assert!(refused.contains(why), "{refused}");
     }
-    for (name, why) in [("fails", "no use"), ("no-plan", "there is no role `king`"), ("reaches", "has no tool")] {
+    for (name, why) in [
+        ("fails", "no use"),
+        ("no-plan", "there is no role `king`"),
+        ("reaches", "has no tool"),
+    ] {
         let run_id = play(&world, name, json!({ "name": name, "inputs": {} })).await.unwrap();
         let run = world.finish(&run_id, yes).await;
         assert_eq!(run["status"], "failed", "{run}");
         let events = world.events(&run_id).await;
-        assert!(events.iter().any(|event| event.to_string().contains(why)) || why == "has no tool", "{name}: {events:?}");
+        assert!(
+            events.iter().any(|event| event.to_string().contains(why)) || why == "has no tool",
+            "{name}: {events:?}"
+        );
     }
     let denied = play(&world, "denied", json!({ "deny": ["write:out"] })).await.unwrap();
     let run = world.finish(&denied, yes).await;
@@ -254,21 +343,34 @@ async fn what_a_playbook_does_not_get_or_cannot_do_is_said() {
 fn coder() -> Script {
     let code = "const made: string[] = [];\nfor (const n of [1, 2, 3]) {\n  await tools.file.write({ path: `made/${n}.txt`, content: String(n * inputs.by) });\n  made.push(`made/${n}.txt`);\n}\nlet refused = '';\ntry { await tools.file.write({ path: 'secret.txt', content: 'x' }) } catch (error: any) { refused = error.code }\nconsole.log('wrote', made.length);\nreturn { made, refused, text: (await tools.file.read({ path: 'data.txt' })).text, nested: typeof (tools as any).code };";
     Arc::new(move |asked: &Asked| match (asked.role.as_str(), asked.turn) {
-        ("planner", _) => Reply::call("plan.submit", json!({ "summary": "One task.", "tasks": [task("code", "developer", &[], &["read:data.txt"], &["made"])] })),
+        ("planner", _) => Reply::call(
+            "plan.submit",
+            json!({ "summary": "One task.", "tasks": [task("code", "developer", &[], &["read:data.txt"], &["made"])] }),
+        ),
         ("answer", _) => Reply::text("Done."),
         (_, 0) => Reply {
             text: String::new(),
             calls: vec![
                 ("code.run".into(), json!({ "code": code, "inputs": { "by": 7 } })),
-                ("code.run".into(), json!({ "code": "return await tools.file.list({ path: 'made' })" })),
-                ("code.run".into(), json!({ "code": "await tools.file.read({ path: 'data.txt' });\nnull.x" })),
+                (
+                    "code.run".into(),
+                    json!({ "code": "return await tools.file.list({ path: 'made' })" }),
+                ),
+                (
+                    "code.run".into(),
+                    json!({ "code": "await tools.file.read({ path: 'data.txt' });\nnull.x" }),
+                ),
             ],
         },
-        (_, 1) => Reply::call("file.write", json!({ "path": "made/after.txt", "content": asked.results.join("\n---\n") })),
+        (_, 1) => Reply::call(
+            "file.write",
+            json!({ "path": "made/after.txt", "content": asked.results.join("\n---\n") }),
+        ),
         _ => Reply::text("made"),
     })
 }
 
+/// AT-050.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_workers_script_calls_its_tools_as_steps_of_their_own() {
     let world = World::new(coder(), &[("data.txt", "seven")]).await;
@@ -276,8 +378,14 @@ async fn a_workers_script_calls_its_tools_as_steps_of_their_own() {
     let run = world.finish(&run_id, yes).await;
     assert_eq!(run["status"], "completed", "{run}");
     let told = world.read("made/after.txt");
-    assert!(told.contains(r#""refused":"PERMISSION_DENIED","text":"seven""#), "{told}");
-    assert!(told.contains(r#""printed":"wrote 3\n""#) && told.contains(r#""nested":"undefined""#), "{told}");
+    assert!(
+        told.contains(r#""refused":"PERMISSION_DENIED","text":"seven""#),
+        "{told}"
+    );
+    assert!(
+        told.contains(r#""printed":"wrote 3\n""#) && told.contains(r#""nested":"undefined""#),
+        "{told}"
+    );
     assert!(told.contains("code.ts:2:"), "{told}");
     assert_eq!(world.read("made/3.txt"), "21");
     let events = world.events(&run_id).await;
@@ -286,14 +394,25 @@ async fn a_workers_script_calls_its_tools_as_steps_of_their_own() {
     let expected = [3, 4, 5, 7, 2, 8, 11, 10, 13].map(|step| format!("code.1.{step}"));
     assert_eq!(finished, expected);
     assert_eq!(steps(&events, "tool_refused"), ["code.1.6", "code.1.9"]);
-    assert_eq!(steps(&events, "model_finished").iter().filter(|step| step.starts_with("code")).count(), 3);
+    assert_eq!(
+        steps(&events, "model_finished")
+            .iter()
+            .filter(|step| step.starts_with("code"))
+            .count(),
+        3
+    );
     let replayed = world.call("run.replay", json!({ "runId": run_id })).await.unwrap();
-    assert_eq!((&replayed["equal"], &replayed["diverged"]), (&json!(true), &json!([])), "{replayed}");
+    assert_eq!(
+        (&replayed["equal"], &replayed["diverged"]),
+        (&json!(true), &json!([])),
+        "{replayed}"
+    );
     let world = world.reopened().await;
     let replayed = world.call("run.replay", json!({ "runId": run_id })).await.unwrap();
     assert_eq!(replayed["equal"], true);
 }
 
+/// AT-051.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_script_that_was_cut_off_runs_again_without_doing_anything_twice() {
     let world = World::new(coder(), &[("data.txt", "seven")]).await;
@@ -340,10 +459,16 @@ async fn a_finished_run_becomes_a_playbook_that_does_the_same() {
     let run_id = world.start("code", "bundle", 2).await;
     world.finish(&run_id, yes).await;
     let tree = world.tree();
-    let drafted = world.call("playbook.draft", json!({ "requestId": "draft", "runId": run_id })).await.unwrap();
+    let drafted = world
+        .call("playbook.draft", json!({ "requestId": "draft", "runId": run_id }))
+        .await
+        .unwrap();
     assert_eq!(drafted["name"], "do-it");
     let notes = drafted["notes"].to_string();
-    assert!(notes.contains("step 6: `file.write` was refused (PERMISSION_DENIED) and is left out"), "{notes}");
+    assert!(
+        notes.contains("step 6: `file.write` was refused (PERMISSION_DENIED) and is left out"),
+        "{notes}"
+    );
     assert!(notes.contains("fixed as they were"), "{notes}");
     let program = world.call("playbook.get", json!({ "name": "do-it" })).await.unwrap();
     assert_eq!(program["playbook"]["inputs"][0]["default"], "data.txt", "{program}");
@@ -351,10 +476,26 @@ async fn a_finished_run_becomes_a_playbook_that_does_the_same() {
     let more = json!({ "name": "do-it", "inputs": {} });
     let again = play(&world, "again", more.clone()).await.unwrap();
     let again = world.finish(&again, yes).await;
-    assert_eq!((&again["status"], &again["answer"]), (&json!("completed"), &json!("Done.")), "{again}");
+    assert_eq!(
+        (&again["status"], &again["answer"]),
+        (&json!("completed"), &json!("Done.")),
+        "{again}"
+    );
     assert_eq!(world.tree(), tree);
     let of_playbook = json!({ "requestId": "second", "runId": again["runId"] });
-    assert!(world.call("playbook.draft", of_playbook).await.unwrap_err().contains("is a playbook's"));
+    assert!(
+        world
+            .call("playbook.draft", of_playbook)
+            .await
+            .unwrap_err()
+            .contains("is a playbook's")
+    );
     let taken = json!({ "requestId": "third", "runId": run_id, "name": "do-it" });
-    assert!(world.call("playbook.draft", taken).await.unwrap_err().starts_with("ALREADY_EXISTS"));
+    assert!(
+        world
+            .call("playbook.draft", taken)
+            .await
+            .unwrap_err()
+            .starts_with("ALREADY_EXISTS")
+    );
 }

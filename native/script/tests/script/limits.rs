@@ -49,6 +49,7 @@ async fn every_exhausting_script_is_stopped_and_the_engine_goes_on() {
     assert_eq!(done.result, Ok(json!(1)));
 }
 
+/// AT-053.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_the_host_is_reachable() {
     for text in ESCAPES {

@@ -3,8 +3,8 @@
 use openwrap_contracts::limits::FILE_READ_BYTES_MAX;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 
-use super::{ColumnKind, SheetInput};
 use super::cell::{self, Cell};
+use super::{ColumnKind, SheetInput};
 use crate::place::{Place, normal_file};
 
 /// Columns of a sheet (Excel's limit).

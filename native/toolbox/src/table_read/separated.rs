@@ -41,10 +41,7 @@ fn reader(text: &str, separator: u8) -> csv::Reader<&[u8]> {
 /// UTF-8 and UTF-16 by their marks, else UTF-8 when it is that, else Windows-1252.
 fn decoded(path: &str, bytes: &[u8]) -> Outcome<(String, &'static str)> {
     let wide = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
-        let units: Vec<u16> = rest
-            .chunks_exact(2)
-            .map(|pair| unit([pair[0], pair[1]]))
-            .collect();
+        let units: Vec<u16> = rest.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
         String::from_utf16_lossy(&units)
     };
     let (text, encoding) = match bytes {
@@ -57,7 +54,9 @@ fn decoded(path: &str, bytes: &[u8]) -> Outcome<(String, &'static str)> {
         },
     };
     if text.contains('\0') {
-        return Err(Fault::invalid(format!("table.read: `{path}` is no text, so no CSV file")));
+        return Err(Fault::invalid(format!(
+            "table.read: `{path}` is no text, so no CSV file"
+        )));
     }
     Ok((text, encoding))
 }
@@ -81,7 +80,11 @@ fn found(text: &str) -> u8 {
     let mut best = (0, 1, SEPARATORS[0]);
     for separator in SEPARATORS {
         let mut reader = reader(text, separator);
-        let mut widths = reader.records().take(SAMPLE_ROWS).map_while(Result::ok).map(|row| row.len());
+        let mut widths = reader
+            .records()
+            .take(SAMPLE_ROWS)
+            .map_while(Result::ok)
+            .map(|row| row.len());
         let Some(first) = widths.next().filter(|width| *width > 1) else {
             continue;
         };
@@ -111,7 +114,10 @@ mod tests {
         assert_eq!(decoded("x", b"\xff\xfea\0b\0").unwrap(), ("ab".to_owned(), "utf-16le"));
         assert_eq!(decoded("x", b"\xfe\xff\0a").unwrap(), ("a".to_owned(), "utf-16be"));
         assert_eq!(decoded("x", b"\xef\xbb\xbfa").unwrap(), ("a".to_owned(), "utf-8"));
-        assert_eq!(decoded("x", b"M\xfcller \x80").unwrap(), ("Müller €".to_owned(), "windows-1252"));
+        assert_eq!(
+            decoded("x", b"M\xfcller \x80").unwrap(),
+            ("Müller €".to_owned(), "windows-1252")
+        );
         assert!(decoded("x", b"PK\0\x01").is_err());
     }
 }

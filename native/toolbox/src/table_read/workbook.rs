@@ -27,7 +27,10 @@ pub(super) fn read(path: &str, bytes: Vec<u8>, sheet: Option<&str>, page: &mut P
     };
     let wanted = wanted.cloned().ok_or_else(|| {
         let names = sheets.join(", ");
-        Fault::not_found(format!("table.read: `{path}` has no such sheet; it has {}", names.escape_debug()))
+        Fault::not_found(format!(
+            "table.read: `{path}` has no such sheet; it has {}",
+            names.escape_debug()
+        ))
     })?;
     let mut cells = book
         .worksheet_cells_reader(&wanted)
@@ -81,7 +84,11 @@ impl Rows {
     }
 
     fn end(self, page: &mut Page) -> Outcome<()> {
-        if self.cells.is_empty() { Ok(()) } else { page.row(self.cells) }
+        if self.cells.is_empty() {
+            Ok(())
+        } else {
+            page.row(self.cells)
+        }
     }
 }
 

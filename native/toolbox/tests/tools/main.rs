@@ -11,5 +11,6 @@ mod beyond;
 mod files;
 mod needs;
 mod shell;
+mod tables;
 mod view;
 mod workbook;

@@ -21,7 +21,8 @@ fn the_tools_of_a_view_have_their_nature() {
             "note.append",
             "note.create",
             "note.list",
-            "shell.exec"
+            "shell.exec",
+            "table.read"
         ]
     );
     for name in world.names() {
