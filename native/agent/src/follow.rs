@@ -37,12 +37,7 @@ impl FollowContext {
             bundle.extend(gateway.bundle(&plan.plan)?);
         }
         let labels = before.map(|before| before.labels.clone()).unwrap_or_default();
-        let done = state.completed.values().map(|done| &done.labels);
-        let retired = state.retired.iter().map(|task| &task.labels);
-        let told = state.sent.iter().map(|sent| &sent.told.labels);
-        let plans = state.plans.iter().map(|plan| &plan.labels);
-        let all = done.chain(retired).chain(told).chain(plans);
-        let labels = all.fold(labels, |all, labels| join_labels(&all, labels));
+        let labels = join_labels(&labels, &state.all_labels());
         let mut files: Vec<FileEntry> = run
             .artifacts
             .iter()

@@ -120,8 +120,8 @@ async fn planned(engine: &Arc<Engine>, program: &Program, version: u32) -> Outco
     }
     let files = project_files(engine).await?;
     let read = read_plan(engine, &program.plan(engine, &files).await?)?;
-    // What it is given of outside text are names of files.
-    let labels = engine.journal.state().planner_labels(&files);
+    // What it knows of outside text are its own, and names of files.
+    let labels = join_labels(program.labels(), &engine.journal.state().planner_labels(&files));
     note_plan(engine, version, read, labels).await?;
     Ok(None)
 }
@@ -375,10 +375,7 @@ async fn widened(engine: &Engine, version: u32) -> Outcome<Option<String>> {
     if proposed.labels.is_empty() {
         return Ok(None);
     }
-    let mut given: BTreeSet<String> = earlier
-        .iter()
-        .flat_map(|earlier| earlier.bundle.clone())
-        .collect();
+    let mut given: BTreeSet<String> = earlier.iter().flat_map(|earlier| earlier.bundle.clone()).collect();
     for plan in state.plans.iter().filter(|plan| plan.accepted.is_some()) {
         given.extend(gateway.bundle(&plan.plan)?);
     }
@@ -428,7 +425,10 @@ async fn accept(engine: &Engine, version: u32, settled: u32) -> Outcome<()> {
         .views
         .accept_base(spec.run_id.clone(), spec.project_path.clone())
         .await?;
-    let labelled = engine.ports.origins.labelled(spec.project_id.clone(), base_hash.clone(), version);
+    let labelled = engine
+        .ports
+        .origins
+        .labelled(spec.project_id.clone(), base_hash.clone(), version);
     let labelled = labelled.await?;
     let fixed = engine.journal.state().routes_fixed;
     let routes = if fixed {

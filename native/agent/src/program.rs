@@ -79,6 +79,12 @@ impl Program {
         Ok(Some(Self { note, files, inputs }))
     }
 
+    /// Of the program itself.
+    #[must_use]
+    pub fn labels(&self) -> &[Label] {
+        &self.note.labels
+    }
+
     /// The plan, as its program makes it.
     ///
     /// # Errors

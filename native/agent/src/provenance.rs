@@ -91,9 +91,9 @@ impl RunState {
     /// The accepted plan version whose base an attempt stands on.
     fn plan_below(&self, started: &AttemptState) -> Option<(&PlanVersion, &Accepted)> {
         let accepted = |plan: &'_ PlanVersion| plan.accepted.as_ref().map(|accepted| accepted.after);
-        let plans = self.plans.iter();
+        let mut plans = self.plans.iter();
         let plan = match started.base {
-            Some(BaseNote::Plan { version }) => plans.filter(|plan| plan.version == version).next_back(),
+            Some(BaseNote::Plan { version }) => plans.rfind(|plan| plan.version == version),
             Some(BaseNote::Retired { count }) => plans
                 .filter(|plan| accepted(plan).is_some_and(|after| after <= count))
                 .max_by_key(|plan| plan.version),
@@ -218,6 +218,17 @@ impl RunState {
                 _ => return plan.labels.clone(),
             }
         }
+    }
+
+    /// Everything the run has read, whoever did.
+    #[must_use]
+    pub fn all_labels(&self) -> Vec<Label> {
+        let done = self.completed.values().map(|done| &done.labels);
+        let retired = self.retired.iter().map(|task| &task.labels);
+        let told = self.sent.iter().map(|sent| &sent.told.labels);
+        let plans = self.plans.iter().map(|plan| &plan.labels);
+        let all = done.chain(retired).chain(told).chain(plans);
+        all.fold(Vec::new(), |all, labels| join_labels(&all, labels))
     }
 
     /// What of a task's changes holds text from outside, for the runs after this one: what labelled work left, and what lay there before

@@ -1485,6 +1485,26 @@ export interface FileUploadedEvent {
   checksum: string;
 }
 
+/** A playbook is about to be drafted of a run. */
+export interface PlaybookDraftRequestedEvent {
+  type: "playbook_draft_requested";
+  /** Milliseconds since the epoch. */
+  at: number;
+  actor: Actor;
+  projectId?: string | null;
+  runId?: string | null;
+  /** A task of the plan, or `planner` / `answer`. */
+  taskId?: string | null;
+  attempt?: number | null;
+  step?: number | null;
+  ofRun: string;
+  name: string;
+  /** SHA-256 of its text. */
+  checksum: string;
+  /** What the run had read: the draft repeats what its workers said. */
+  labels?: Label[];
+}
+
 export interface McpServerAddedEvent {
   type: "mcp_server_added";
   /** Milliseconds since the epoch. */
@@ -1643,6 +1663,7 @@ export type Event =
   | MessageSeenEvent
   | FileUploadRequestedEvent
   | FileUploadedEvent
+  | PlaybookDraftRequestedEvent
   | McpServerAddedEvent
   | McpServerRemovedEvent
   | McpServerApprovedEvent
@@ -1762,6 +1783,8 @@ export interface PlaybookNote {
   sourceHash: string;
   /** Blob of its inputs. */
   inputsHash: string;
+  /** Of its files: one that was drafted holds what the run it was drafted of had read. */
+  labels?: Label[];
 }
 
 /** Files with text from outside, by path. `.` stands for every file. */

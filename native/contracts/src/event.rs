@@ -388,6 +388,16 @@ pub enum Fact {
         size: u32,
         checksum: String,
     },
+    /// A playbook is about to be drafted of a run.
+    PlaybookDraftRequested {
+        of_run: String,
+        name: String,
+        /// SHA-256 of its text.
+        checksum: String,
+        /// What the run had read: the draft repeats what its workers said.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        labels: Vec<Label>,
+    },
     // MCP servers.
     McpServerAdded {
         server: crate::mcp::McpServer,

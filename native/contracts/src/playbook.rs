@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::identity::Label;
+
 /// A playbook as its program declares it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -97,4 +99,7 @@ pub struct PlaybookNote {
     pub source_hash: String,
     /// Blob of its inputs.
     pub inputs_hash: String,
+    /// Of its files: one that was drafted holds what the run it was drafted of had read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Label>,
 }

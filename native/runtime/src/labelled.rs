@@ -59,8 +59,22 @@ impl LabelFold {
                     every: false,
                 });
             }
+            Fact::PlaybookDraftRequested { checksum, labels, .. } if !labels.is_empty() => {
+                self.project(project_id).add(&LabelledContents {
+                    labels: labels.clone(),
+                    hashes: vec![checksum.clone()],
+                    names: Vec::new(),
+                    every: false,
+                });
+            }
             _ => {}
         }
+    }
+
+    /// Of a content, wherever it came into a project.
+    pub fn of_content(&self, hash: &str) -> Vec<Label> {
+        let known = self.0.values().filter_map(|project| project.contents.get(hash));
+        known.fold(Vec::new(), |all, labels| join_labels(&all, labels))
     }
 
     fn project(&mut self, project_id: &str) -> &mut ProjectLabels {
@@ -69,12 +83,9 @@ impl LabelFold {
 
     /// Labelled files of a base. Content is known from every project: one may lie in another, or a person copied a file over.
     fn of_base(&self, project_id: &str, base: &Manifest) -> Vec<LabelledFiles> {
-        let content = |hash: &str| {
-            let known = self.0.values().filter_map(|project| project.contents.get(hash));
-            known.fold(Vec::new(), |all, labels| join_labels(&all, labels))
-        };
         let own = self.0.get(project_id);
-        own.unwrap_or(&ProjectLabels::default()).of_base(base, content)
+        own.unwrap_or(&ProjectLabels::default())
+            .of_base(base, |hash| self.of_content(hash))
     }
 }
 

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 pub(crate) use draft::write as draft;
 use openwrap_agent::program::{NoCalls, part_of};
-use openwrap_contracts::canonical::{canonical_bytes, canonical_hash};
+use openwrap_contracts::canonical::{canonical_bytes, canonical_hash, sha256_hex};
+use openwrap_contracts::identity::{Label, join_labels};
 use openwrap_contracts::limits::{PLAYBOOK_FILES_MAX, PLAYBOOK_INPUTS_MAX, PLAYBOOKS_MAX};
 use openwrap_contracts::method::{Empty, PlaybookList, PlaybookParams, PlaybookProgram, PlaybookRunParams};
 use openwrap_contracts::playbook::{Playbook, PlaybookInput, PlaybookNote, PlaybookOrigin};
@@ -23,6 +24,7 @@ use crate::commands::Asked;
 use crate::core::Core;
 use crate::folders;
 use crate::methods::{Call, caller, written};
+use crate::overview::OverviewFold;
 
 /// A person's own playbooks, in the data folder.
 pub(crate) const FOLDER: &str = "playbooks";
@@ -277,6 +279,14 @@ pub(crate) async fn run(call: &Call<'_>) -> Outcome<Value> {
         .await
 }
 
+/// What is known of the text of its files.
+fn labels_of(fold: &OverviewFold, files: &[Source]) -> Vec<Label> {
+    let known = files
+        .iter()
+        .map(|file| fold.labelled.of_content(&sha256_hex(file.text.as_bytes())));
+    known.fold(Vec::new(), |all, labels| join_labels(&all, &labels))
+}
+
 async fn begin(call: &Call<'_>, params: PlaybookRunParams) -> Outcome<Value> {
     let core = call.core;
     let project = core.project(&params.project_id).await?;
@@ -289,6 +299,7 @@ async fn begin(call: &Call<'_>, params: PlaybookRunParams) -> Outcome<Value> {
         title: playbook.title,
         source_hash: keep(&written(&files)?).await?,
         inputs_hash: keep(&Value::Object(inputs)).await?,
+        labels: core.following.look(|fold| labels_of(fold, &files)).await?,
     };
     let asked = Asked {
         request_id: params.request_id,

@@ -80,6 +80,7 @@ const GROUP_OF: Record<Event["type"], Group> = {
   message_seen: "session",
   file_upload_requested: "session",
   file_uploaded: "session",
+  playbook_draft_requested: "setting",
   mcp_server_added: "setting",
   mcp_server_removed: "setting",
   mcp_server_approved: "setting",

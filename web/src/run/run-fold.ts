@@ -82,6 +82,7 @@ type NotOfRuns = EventOf<
   | "secret_stored"
   | "secret_removed"
   | "file_upload_requested"
+  | "playbook_draft_requested"
   | "launch_link_issued"
   | "record_kept"
   | "signed_in"
