@@ -9,7 +9,7 @@ import { useApp } from "../app/app.ts";
 import { narrow } from "../app/clock.ts";
 import { createRead } from "../app/read.ts";
 import { playbookPath, runPath } from "../app/router.ts";
-import { OpenFolder, POLICIES, useChoices } from "../now/composer.tsx";
+import { type Choices, OpenFolder, POLICIES, useChoices } from "../now/composer.tsx";
 import { FaultNotice, Skeleton } from "../parts/fault-notice.tsx";
 import { Octagon } from "../parts/glyph.tsx";
 import { Icon } from "../parts/icon.tsx";
@@ -91,7 +91,6 @@ function PlaybookForm(props: { playbook: Playbook }): JSX.Element {
   const id = createUniqueId();
   const [given, setGiven] = createSignal<Given>({});
   const [tried, setTried] = createSignal(false);
-  const [opening, setOpening] = createSignal(false);
   const problem = (): string | undefined => props.playbook.problem ?? undefined;
   const left = createMemo(() => props.playbook.inputs.filter((input) => missing(input, given())));
   const start = createAction(async () => {
@@ -122,51 +121,8 @@ function PlaybookForm(props: { playbook: Playbook }): JSX.Element {
           <Inert text={props.playbook.about ?? ""} />
         </p>
       </Show>
-      <Show
-        when={problem() === undefined}
-        fallback={
-          <p class="note note-line" role="note">
-            <Octagon /> It cannot be run: <Inert text={problem() ?? ""} />
-          </p>
-        }
-      >
-        <div class="playbook-field">
-          <label for={`${id}-project`}>Project</label>
-          <div class="row">
-            <select
-              id={`${id}-project`}
-              class="field"
-              value={choices.project()}
-              onChange={(event) => choices.setProject(event.currentTarget.value)}
-            >
-              <For each={choices.projects()} fallback={<option value="">No folder is open</option>}>
-                {(project) => (
-                  <option value={project.projectId} selected={project.projectId === choices.project()}>
-                    {project.name}/
-                  </option>
-                )}
-              </For>
-            </select>
-            <button
-              type="button"
-              class="button plain"
-              aria-expanded={opening()}
-              disabled={app.readOnly()}
-              onClick={() => setOpening(!opening())}
-            >
-              Open a folder
-            </button>
-          </div>
-        </div>
-        <Show when={opening() || choices.projects().length === 0}>
-          <OpenFolder
-            sample
-            opened={(projectId) => {
-              choices.setProject(projectId);
-              setOpening(false);
-            }}
-          />
-        </Show>
+      <Show when={problem() === undefined} fallback={<Problem text={problem() ?? ""} />}>
+        <ProjectField choices={choices} />
         <For each={props.playbook.inputs}>
           {(input) => (
             <InputField
@@ -178,22 +134,7 @@ function PlaybookForm(props: { playbook: Playbook }): JSX.Element {
             />
           )}
         </For>
-        <div class="playbook-field">
-          <label for={`${id}-policy`}>Who answers its questions</label>
-          <select
-            id={`${id}-policy`}
-            class="field"
-            onChange={(event) => choices.setPolicy(POLICIES[event.currentTarget.selectedIndex]?.[0] ?? "ask")}
-          >
-            <For each={POLICIES}>
-              {([value, title]) => (
-                <option value={value} selected={value === choices.policy()}>
-                  {title}
-                </option>
-              )}
-            </For>
-          </select>
-        </div>
+        <PolicyField choices={choices} />
         <div class="row">
           <button
             type="submit"
@@ -210,6 +151,83 @@ function PlaybookForm(props: { playbook: Playbook }): JSX.Element {
       <Show when={start.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={start.clear} />}</Show>
       <Program name={props.playbook.name} />
     </form>
+  );
+}
+
+function Problem(props: { text: string }): JSX.Element {
+  return (
+    <p class="note note-line" role="note">
+      <Octagon /> It cannot be run: <Inert text={props.text} />
+    </p>
+  );
+}
+
+function ProjectField(props: { choices: Choices }): JSX.Element {
+  const app = useApp();
+  const id = createUniqueId();
+  const [opening, setOpening] = createSignal(false);
+  return (
+    <>
+      <div class="playbook-field">
+        <label for={id}>Project</label>
+        <div class="row">
+          <select
+            id={id}
+            class="field"
+            value={props.choices.project()}
+            onChange={(event) => props.choices.setProject(event.currentTarget.value)}
+          >
+            <For each={props.choices.projects()} fallback={<option value="">No folder is open</option>}>
+              {(project) => (
+                <option value={project.projectId} selected={project.projectId === props.choices.project()}>
+                  {project.name}/
+                </option>
+              )}
+            </For>
+          </select>
+          <button
+            type="button"
+            class="button plain"
+            aria-expanded={opening()}
+            disabled={app.readOnly()}
+            onClick={() => setOpening(!opening())}
+          >
+            Open a folder
+          </button>
+        </div>
+      </div>
+      <Show when={opening() || props.choices.projects().length === 0}>
+        <OpenFolder
+          sample
+          opened={(projectId) => {
+            props.choices.setProject(projectId);
+            setOpening(false);
+          }}
+        />
+      </Show>
+    </>
+  );
+}
+
+function PolicyField(props: { choices: Choices }): JSX.Element {
+  const id = createUniqueId();
+  return (
+    <div class="playbook-field">
+      <label for={id}>Who answers its questions</label>
+      <select
+        id={id}
+        class="field"
+        onChange={(event) => props.choices.setPolicy(POLICIES[event.currentTarget.selectedIndex]?.[0] ?? "ask")}
+      >
+        <For each={POLICIES}>
+          {([value, title]) => (
+            <option value={value} selected={value === props.choices.policy()}>
+              {title}
+            </option>
+          )}
+        </For>
+      </select>
+    </div>
   );
 }
 
