@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use openwrap_contracts::model::{ProviderKind, TranscriptionCall, TranscriptionReply};
 use openwrap_contracts::ports::{CancellationToken, Meter, Models, Task};
-use openwrap_contracts::{ErrorCode, Outcome};
+use openwrap_contracts::{ErrorCode, Fault, Outcome};
 
 use crate::QUICK;
-use crate::provider::{Act, KEY, Provider};
+use crate::provider::{Act, KEY, Provider, Shown, answer_bytes, call};
 
 /// Counts what it is told.
 #[derive(Debug, Default)]
@@ -109,4 +109,50 @@ async fn an_answer_without_end_is_given_up_and_messages_know_no_recordings() {
     let other = Provider::of(ProviderKind::Anthropic, vec![json("{}")]).await;
     assert_eq!(listen(&other).await.0.unwrap_err().code, ErrorCode::NoRoute);
     assert!(other.heard.requests.lock().unwrap().is_empty());
+}
+
+/// Takes the first try and no other.
+#[derive(Debug, Default)]
+struct Poor(AtomicUsize);
+
+impl Meter for Poor {
+    fn begun(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn again(&self) -> Task<'_, Outcome<()>> {
+        Box::pin(async { Err(Fault::new(ErrorCode::BudgetReached, "no more")) })
+    }
+}
+
+/// AS-040: on the wire of chat as well.
+#[tokio::test]
+async fn a_try_that_was_cut_is_paid_for_and_another_needs_leave() {
+    let whole = answer_bytes();
+    let half = whole[..whole.len() / 2].to_vec();
+    let provider = Provider::start(vec![Act::Cut(vec![half.clone()]), Act::Stream(vec![whole])]).await;
+    let counted = Arc::new(Counted::default());
+    let mut asked = call();
+    asked.meter = Some(Arc::clone(&counted) as _);
+    let shown = Arc::new(Shown::default());
+    let fabric = provider.fabric(QUICK);
+    let reply = fabric.complete(asked, shown, CancellationToken::new()).await.unwrap();
+    assert_eq!((reply.tries, counted.begun.load(Ordering::Relaxed)), (2, 2));
+    assert_eq!(counted.again.load(Ordering::Relaxed), 1);
+    let poor = Arc::new(Poor::default());
+    let provider = Provider::start(vec![Act::Cut(vec![half])]).await;
+    let mut asked = call();
+    asked.meter = Some(Arc::clone(&poor) as _);
+    let fabric = provider.fabric(QUICK);
+    let refused = fabric
+        .complete(asked, Arc::new(Shown::default()), CancellationToken::new())
+        .await;
+    assert_eq!(refused.unwrap_err().code, ErrorCode::BudgetReached);
+    assert_eq!(
+        (
+            poor.0.load(Ordering::Relaxed),
+            provider.heard.requests.lock().unwrap().len()
+        ),
+        (1, 1)
+    );
 }
