@@ -216,4 +216,22 @@ mod tests {
         }
         assert!(check_variable("API_KEY").is_ok());
     }
+
+    #[test]
+    fn what_the_core_keeps_for_itself_is_no_secret_of_a_server() {
+        let with = |value: &str| {
+            let variable = openwrap_contracts::mcp::McpVariable {
+                name: "API_KEY".to_owned(),
+                value: value.to_owned(),
+            };
+            check_server(&McpServer {
+                env: vec![variable],
+                ..server("node", &[], &[])
+            })
+        };
+        assert!(with("secret:files/token").is_ok() && with("plain").is_ok());
+        for value in ["secret:", "secret:the local authority", "secret:provider:openai"] {
+            assert!(with(value).is_err(), "{value}");
+        }
+    }
 }
