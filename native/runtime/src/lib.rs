@@ -23,6 +23,7 @@ mod mcp;
 mod methods;
 mod networks;
 mod node_server;
+mod office;
 mod open_streams;
 pub mod overview;
 mod playbooks;

@@ -73,6 +73,17 @@ pub fn of(path: &str, bytes: &[u8], sheet: Option<&str>) -> Outcome<FilePreview>
         "xlsx" | "xlsm" => {
             return workbook(path, bytes, size, sheet).map(|table| table.unwrap_or_else(|| other(path, size, &ending)));
         }
+        "docx" | "pptx" if fits(bytes) => {
+            if let Some((text, cut)) = crate::office::markdown(bytes, &ending) {
+                return Ok(FilePreview::Text {
+                    path: path.to_owned(),
+                    size,
+                    language: "markdown".to_owned(),
+                    text,
+                    cut,
+                });
+            }
+        }
         _ => {}
     }
     if let Some((_, media_type)) = PICTURES.iter().find(|(known, _)| *known == ending) {
