@@ -118,21 +118,42 @@ async fn every_cut_of_the_stream_is_asked_again_or_was_whole() {
     assert_eq!(provider.heard.requests.lock().unwrap().len(), asked);
 }
 
-/// A provider whose stream breaks at the same byte every time: the right class after four tries, at every byte, on both wires.
+/// A provider whose stream breaks at the same byte every time: the right class after four tries, wherever it is, on both wires.
 #[tokio::test]
 async fn a_stream_that_never_comes_whole_is_one_fault_of_the_right_class() {
-    for (kind, bytes) in [
-        (ProviderKind::Anthropic, message_bytes()),
-        (ProviderKind::Openai, crate::provider::answer_bytes()),
+    const TRIES: usize = 4;
+    // Each waits three times; the cuts that are mended are tried at every byte above.
+    const STEP: usize = 9;
+    for (kind, bytes, end) in [
+        (ProviderKind::Anthropic, message_bytes(), "event: message_stop"),
+        (
+            ProviderKind::Openai,
+            crate::provider::answer_bytes(),
+            "data: {\"choices\":[],",
+        ),
     ] {
-        for at in (0..bytes.len() / 2).step_by(5) {
-            for (act, code) in [
-                (Act::Cut(vec![bytes[..at].to_vec()]), ErrorCode::ModelUnavailable),
-                (Act::Stream(vec![bytes[..at].to_vec()]), ErrorCode::ModelMalformed),
-            ] {
-                let (fault, tries) = fault_of(kind, act).await;
-                assert_eq!((fault.code, tries), (code, 4), "{kind:?} at {at}: {fault:?}");
-            }
+        // From here on the answer is whole.
+        let finished = String::from_utf8_lossy(&bytes).find(end).unwrap() - 1;
+        let broken = |at: usize| {
+            let begun = vec![bytes[..at].to_vec()];
+            [
+                (Act::Cut(begun.clone()), ErrorCode::ModelUnavailable),
+                (Act::Stream(begun), ErrorCode::ModelMalformed),
+            ]
+        };
+        let cuts = || (0..finished).step_by(STEP).flat_map(broken);
+        let acts = cuts().flat_map(|(act, _)| vec![act; TRIES]).collect();
+        let provider = Provider::of(kind, acts).await;
+        for (place, (_, code)) in cuts().enumerate() {
+            let fault = complete(&provider, QUICK).await.0.unwrap_err();
+            let asked = provider.heard.requests.lock().unwrap().len();
+            let wanted = (code, TRIES * (place + 1));
+            assert_eq!(
+                (fault.code, asked),
+                wanted,
+                "{kind:?} at {}: {fault:?}",
+                place / 2 * STEP
+            );
         }
     }
 }
