@@ -19,8 +19,8 @@ use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use crate::conversation::{CallResult, Conversation, Opening};
 use crate::engine::Engine;
 use crate::message::AttemptEnd;
-use crate::prompt::{self, NamedResult, TASK_FAIL};
 use crate::program::Program;
+use crate::prompt::{self, NamedResult, TASK_FAIL};
 use crate::state::RunState;
 use crate::step::{Hand, Made, stop_programs};
 
@@ -256,7 +256,8 @@ impl Attempt {
             let answer = conversation.ask().await?;
             if answer.tool_calls.is_empty() {
                 if beside {
-                    self.tool_step(conversation, role, view, &stop_programs(), beside).await?;
+                    self.tool_step(conversation, role, view, &stop_programs(), beside)
+                        .await?;
                 }
                 return Ok(Turn::Done(answer.text));
             }

@@ -520,7 +520,10 @@ fn opened_before(state: &RunState, step: &StepRef, run_id: &str) -> Vec<Grant> {
         approval_id: None,
     };
     let permitted = state.permitted(&step.task_id, step.attempt).into_iter();
-    permitted.filter(|need| need.starts_with("browser:")).map(grant).collect()
+    permitted
+        .filter(|need| need.starts_with("browser:"))
+        .map(grant)
+        .collect()
 }
 
 /// Grants a step may use.

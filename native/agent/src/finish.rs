@@ -318,7 +318,10 @@ fn inputs<'a>(
         });
     }
     if let Some(playbook) = &state.playbook {
-        for (kind, hash) in [("playbook", &playbook.source_hash), ("playbook_inputs", &playbook.inputs_hash)] {
+        for (kind, hash) in [
+            ("playbook", &playbook.source_hash),
+            ("playbook_inputs", &playbook.inputs_hash),
+        ] {
             inputs.push(InputRecord {
                 at: InputPlace::Retired { retired: 0 },
                 kind: kind.to_owned(),

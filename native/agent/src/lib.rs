@@ -20,5 +20,5 @@ pub mod run;
 pub mod schedule;
 pub mod spending;
 pub mod state;
-mod step;
 pub mod steering;
+mod step;

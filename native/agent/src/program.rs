@@ -98,7 +98,12 @@ impl Program {
     ///
     /// # Errors
     /// What the script says.
-    pub async fn answer(&self, engine: &Engine, results: &[(String, String, String)], files: &[FileEntry]) -> Outcome<String> {
+    pub async fn answer(
+        &self,
+        engine: &Engine,
+        results: &[(String, String, String)],
+        files: &[FileEntry],
+    ) -> Outcome<String> {
         let results: Vec<Value> = results
             .iter()
             .map(|(task_id, title, text)| json!({ "taskId": task_id, "title": title, "result": value_of(text) }))
@@ -122,7 +127,10 @@ impl Program {
             date_ms: date_ms(&engine.spec.run_date),
         };
         let script = part_of(&self.files, job, world);
-        let done = engine.ports.scripts.run(script, Arc::new(NoCalls), engine.cancel.clone());
+        let done = engine
+            .ports
+            .scripts
+            .run(script, Arc::new(NoCalls), engine.cancel.clone());
         done.await.result
     }
 }
@@ -164,7 +172,11 @@ impl Attempt {
             cancel: &self.cancel,
         };
         let nest = Nest::whole(self, hand);
-        let script = part_of(&program.files, job, openwrap_contracts::script::NestedCalls::world(&*nest));
+        let script = part_of(
+            &program.files,
+            job,
+            openwrap_contracts::script::NestedCalls::world(&*nest),
+        );
         let caller: Arc<dyn Caller> = Arc::<Nest>::clone(&nest);
         let done: Finished = engine.ports.scripts.run(script, caller, self.cancel.clone()).await;
         nest.close();

@@ -254,7 +254,10 @@ impl RecordedOrigins {
 impl FileOrigins for RecordedOrigins {
     fn labelled(&self, _project_id: String, _base_hash: String, version: u32) -> Task<'_, Outcome<Vec<LabelledFiles>>> {
         let plans = &self.recorded.state.plans;
-        let accepted = plans.iter().find(|plan| plan.version == version).and_then(|plan| plan.accepted.as_ref());
+        let accepted = plans
+            .iter()
+            .find(|plan| plan.version == version)
+            .and_then(|plan| plan.accepted.as_ref());
         let known = accepted.map_or(&self.recorded.state.labelled, |accepted| &accepted.labelled);
         let known = known.clone();
         Box::pin(async move { Ok(known) })

@@ -12,8 +12,8 @@ use openwrap_contracts::method::{
     ApprovalResolveParams, ReplayParams, RunCommand, RunCreateParams, RunParams, Stopped, UndoParams,
 };
 use openwrap_contracts::playbook::PlaybookNote;
-use openwrap_contracts::spend::Budget;
 use openwrap_contracts::run::{Project, RunPhase, RunSummary};
+use openwrap_contracts::spend::Budget;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use openwrap_grants::Capability;
 use serde_json::Value;

@@ -145,12 +145,7 @@ impl Ground {
     }
 
     /// Every built-in tool.
-    pub fn tools(
-        &self,
-        config: &CoreConfig,
-        servers: &Arc<McpServers>,
-        previews: &Arc<PreviewServers>,
-    ) -> Tools {
+    pub fn tools(&self, config: &CoreConfig, servers: &Arc<McpServers>, previews: &Arc<PreviewServers>) -> Tools {
         let sessions = || Arc::clone(&self.sessions) as Arc<dyn Sessions>;
         let shells = ShellPorts {
             sessions: sessions(),

@@ -1,8 +1,8 @@
 //! Joins the parts, nothing else. The only crate that names concrete types of the others.
 
+mod admission;
 mod asking;
 mod audit;
-mod admission;
 mod browsing;
 mod budgets;
 mod changes;

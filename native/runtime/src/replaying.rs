@@ -7,7 +7,9 @@ use std::sync::Arc;
 use openwrap_agent::desk::Rules;
 use openwrap_agent::engine::{Engine, Ports, RunSpec};
 use openwrap_agent::journal::Journal;
-use openwrap_agent::replay::{MemoryLedger, Recorded, RecordedApprover, RecordedModels, RecordedOrigins, RecordedRoutes};
+use openwrap_agent::replay::{
+    MemoryLedger, Recorded, RecordedApprover, RecordedModels, RecordedOrigins, RecordedRoutes,
+};
 use openwrap_agent::run::Run;
 use openwrap_agent::state::RunState;
 use openwrap_contracts::canonical::canonical_hash;

@@ -130,7 +130,9 @@ impl Runs {
             .accept_base(new.run_id.clone(), new.project_path.clone())
             .await?;
         let origins = &self.ports.origins;
-        let labelled = origins.labelled(new.project_id.clone(), project_hash.clone(), 0).await?;
+        let labelled = origins
+            .labelled(new.project_id.clone(), project_hash.clone(), 0)
+            .await?;
         let created = Fact::RunCreated {
             goal: new.goal.clone(),
             run_date: new.run_date.clone(),

@@ -354,7 +354,9 @@ fn program(run: &RunSummary, state: &RunState, done: &Done) -> Outcome<String> {
             quoted(path)
         );
     }
-    text.push_str("} as const;\n\ntype Job = { inputs: { [name in keyof typeof inputs]: string } };\n\nexport default {\n");
+    text.push_str(
+        "} as const;\n\ntype Job = { inputs: { [name in keyof typeof inputs]: string } };\n\nexport default {\n",
+    );
     let title: String = one_line(&run.goal).chars().take(80).collect();
     let _ = writeln!(text, "  title: {},", quoted(&title));
     let _ = writeln!(

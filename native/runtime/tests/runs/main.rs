@@ -5,8 +5,8 @@
 mod budgets;
 mod determinism;
 mod files;
-mod models;
 mod labels;
+mod models;
 mod person;
 mod planted;
 mod playbooks;
