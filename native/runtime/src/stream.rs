@@ -115,7 +115,7 @@ impl TextSink for TextFrames {
         };
         match gathered.replace(next) {
             Some(ready) => self.send(&ready),
-            None => drop(self.gathering.send_replace(())),
+            None => self.gathering.send_replace(()),
         }
     }
 }
