@@ -225,14 +225,18 @@ describe("limits for strangers", () => {
     await expect.poll(() => met(port).catch(() => "")).toBe("CN=first");
   });
 
-  it("end who says nothing, before TLS and after", async () => {
+  it("end who says nothing, before TLS and after, and who says half of it", async () => {
     const core = new FakeCore();
     core.identities = [identity("first", Number.MAX_SAFE_INTEGER)];
     const { port } = await start(core);
     const { connect: connectTcp } = await import("node:net");
     const silent = connectTcp(port, ADDRESS);
     const idle = connect(port);
-    const ended = [silent, idle].map((one) => {
+    const half = connectTls({ host: ADDRESS, port, rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] }, () =>
+      half.write("GET / HTTP/1.1\r\nHost: "),
+    );
+    half.resume();
+    const ended = [silent, idle, half].map((one) => {
       one.on("error", () => {});
       return new Promise((resolve) => one.on("close", resolve));
     });
