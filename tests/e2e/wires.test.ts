@@ -32,7 +32,9 @@ let model: ModelServer;
 const done = new Map<Wire, { artifacts: Artifact[]; received: Received[] }>();
 
 beforeAll(async () => {
-  [server, model] = await Promise.all([startServer(), startModelServer({ apiKey: KEY })]);
+  // One after the other: when the first does not start, nobody would end the second.
+  server = await startServer();
+  model = await startModelServer({ apiKey: KEY });
 });
 afterAll(async () => {
   await model?.stop();
