@@ -432,3 +432,28 @@ async fn a_labelled_plan_grants_nothing_where_nobody_is_asked() {
     let rejected = events.iter().find(|event| event["type"] == "plan_rejected").unwrap();
     assert!(rejected["reason"].as_str().unwrap().contains("`run:sh`"), "{rejected}");
 }
+
+/// A playbook that was drafted of a run says what its workers said; changed by a person it is theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_of_a_labelled_run_is_labelled() {
+    let (world, first) = fetched(true).await;
+    let params = json!({ "requestId": "draft", "runId": first.run_id, "name": "again" });
+    let draft = world.call("playbook.draft", params).await.unwrap();
+    let world = world.killed().await;
+    let path = world.project.to_str().unwrap();
+    let project = world.call("project.open", json!({ "path": path })).await.unwrap();
+    let mut plans = Vec::new();
+    for request in ["drafted", "edited"] {
+        let params = json!({
+            "requestId": request, "projectId": project["projectId"], "name": "again", "inputs": {}, "approve": "ask",
+        });
+        let run = world.call("playbook.run", params).await.unwrap();
+        let told = ends(&world, run["runId"].as_str().unwrap().to_owned()).await;
+        plans.push((labels(told.of("plan_proposed", "")[0]), told.planned()));
+        replays(&world, &told).await;
+        let file = draft["path"].as_str().unwrap();
+        let text = std::fs::read_to_string(file).unwrap();
+        std::fs::write(file, format!("{text}\n// Read by me.\n")).unwrap();
+    }
+    assert_eq!(plans, [(json!(["web"]), json!(["web"])), (json!([]), json!([]))]);
+}
