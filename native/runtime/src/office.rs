@@ -67,6 +67,8 @@ struct Page {
     speaking: bool,
     /// The shape is a slide's title.
     title: bool,
+    /// The shape is a slide's foot: its number, the date, what stands on every slide.
+    foot: bool,
     tables: usize,
     /// Cells of the row under way, of the outermost table.
     row: Vec<String>,
@@ -123,7 +125,7 @@ impl Page {
             "tab" | "br" | "cr" => self.paragraph.push(' '),
             "p" => {
                 self.paragraph.clear();
-                self.level = if self.title { 2 } else { 0 };
+                self.level = usize::from(self.title);
                 self.listed = false;
             }
             "pStyle" => {
@@ -132,8 +134,12 @@ impl Page {
                 self.level = heading.map_or(usize::from(style == "Title"), |level: usize| level.clamp(1, 6));
             }
             "numPr" | "buChar" | "buAutoNum" => self.listed = true,
-            "sp" => self.title = false,
-            "ph" => self.title = attribute(tag, "type").is_some_and(|kind| kind == "title" || kind == "ctrTitle"),
+            "sp" => (self.title, self.foot) = (false, false),
+            "ph" => {
+                let kind = attribute(tag, "type").unwrap_or_default();
+                self.title = matches!(kind.as_str(), "title" | "ctrTitle");
+                self.foot = matches!(kind.as_str(), "ftr" | "sldNum" | "dt" | "hdr");
+            }
             "tbl" if !alone => {
                 self.tables += 1;
                 if self.tables == 1 {
@@ -165,7 +171,7 @@ impl Page {
         let words: Vec<&str> = self.paragraph.split_whitespace().collect();
         let text = escaped(&words.join(" "));
         self.paragraph.clear();
-        if text.is_empty() {
+        if text.is_empty() || self.foot {
             return;
         }
         if self.tables > 0 {
@@ -302,7 +308,8 @@ mod tests {
         let slide = |title: &str, more: &str| {
             format!(
                 r#"<p:sld><p:sp><p:nvPr><p:ph type="title"/></p:nvPr><a:p><a:r><a:t>{title}</a:t></a:r></a:p></p:sp>
-                <p:sp><p:nvPr><p:ph idx="1"/></p:nvPr><a:p><a:pPr><a:buChar char="x"/></a:pPr><a:r><a:t>{more}</a:t></a:r></a:p></p:sp></p:sld>"#
+                <p:sp><p:nvPr><p:ph idx="1"/></p:nvPr><a:p><a:pPr><a:buChar char="x"/></a:pPr><a:r><a:t>{more}</a:t></a:r></a:p></p:sp>
+                <p:sp><p:nvPr><p:ph type="ftr"/></p:nvPr><a:p><a:r><a:t>on every slide</a:t></a:r></a:p></p:sp></p:sld>"#
             )
         };
         let parts = [
@@ -314,7 +321,7 @@ mod tests {
         let (text, _) = markdown(&package(&parts), "pptx").unwrap();
         assert_eq!(
             text,
-            "---\n\nSlide 2\n\n## Two\n\n- y\n\n---\n\nSlide 10\n\n## Ten\n\n- z\n\n"
+            "---\n\nSlide 2\n\n# Two\n\n- y\n\n---\n\nSlide 10\n\n# Ten\n\n- z\n\n"
         );
     }
 
