@@ -1,7 +1,8 @@
 import playbook from "playbook.ts";
 
 export default async (job) => {
-  if (typeof playbook !== "object" || playbook === null) throw new Error("a playbook is the default export of its file");
+  if (typeof playbook !== "object" || playbook === null)
+    throw new Error("a playbook is the default export of its file");
   if (job.part === "declare") {
     const inputs = Object.entries(playbook.inputs ?? {}).map(([name, input]) => ({ ...input, name }));
     return { title: playbook.title, about: playbook.about ?? "", inputs };
