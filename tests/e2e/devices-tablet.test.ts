@@ -2,8 +2,6 @@
 // hands both back. One that may only watch is refused.
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import type { AddressInfo } from "node:net";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import type { DeviceRole, RunSummary, Session } from "@openwrap/contracts";
 import type { Browser, BrowserContext, Page } from "playwright";
@@ -11,19 +9,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findChromium } from "../../toolkits/build/chromium.ts";
 import { axeProblems } from "../kit/accessibility.ts";
 import { type BeyondServer, startBeyond } from "../kit/beyond.ts";
+import { FORM, freePort, writeFillingIn, writeTyping } from "../kit/driven-workers.ts";
 import { type ModelServer, startModelServer } from "../kit/model-server.ts";
 import { createNamespace, type Namespace } from "../kit/namespace.ts";
 import { startBrowser } from "../kit/page.ts";
 import { launcherScript } from "../kit/remote-machine.ts";
-import { addScriptedModel, eventsOf, startRun, until, waitFinished, writeScenario } from "../kit/scripted-run.ts";
-
-const FORM = `<!doctype html><title>Sign in</title>
-<style>body{margin:0}input{position:fixed;inset:0;width:100vw;height:60vh;font-size:40px}p{position:fixed;top:70vh;font-size:40px}</style>
-<form><input name="who" aria-label="Your name" autofocus></form><p>Nobody yet</p>
-<script>document.forms[0].addEventListener("submit", (event) => {
-  event.preventDefault();
-  document.querySelector("p").textContent = "Signed in as " + document.forms[0].who.value;
-});</script>`;
+import { addScriptedModel, eventsOf, startRun, until, waitFinished } from "../kit/scripted-run.ts";
 
 let wire: Namespace;
 let beyond: BeyondServer;
@@ -31,53 +22,6 @@ let model: ModelServer;
 let browser: Browser;
 let project: string;
 let typed: RunSummary;
-
-async function freePort(): Promise<number> {
-  const listener = createServer();
-  await new Promise<void>((ready) => listener.listen(0, "127.0.0.1", ready));
-  const { port } = listener.address() as AddressInfo;
-  await new Promise((closed) => listener.close(closed));
-  return port;
-}
-
-/** Workers that wait until somebody has typed and filled in. */
-function writeScenarios(folder: string, port: number): void {
-  const url = `http://127.0.0.1:${port}/`;
-  const shell = (command: string[], more: object = {}) => ({ tool: "shell.exec", arguments: { command, ...more } });
-  writeScenario(folder, "Type", [
-    {
-      taskId: "work",
-      needs: ["read:.", "run:sh"],
-      writes: ["go-on", "typed.txt"],
-      turns: [
-        { say: "A terminal.", calls: [shell(["sh"], { background: true })] },
-        { say: "Waiting.", calls: [shell(["sh", "-c", "until test -e go-on; do sleep 0.05; done"])] },
-        { say: "Done." },
-      ],
-    },
-  ]);
-  writeScenario(folder, "Fill in", [
-    {
-      taskId: "serve",
-      needs: ["read:site"],
-      turns: [
-        { say: "Serving.", calls: [{ tool: "web.deploy", arguments: { path: "site", port } }] },
-        { say: "It is served." },
-      ],
-    },
-    {
-      taskId: "fill",
-      role: "browser",
-      dependsOn: ["serve"],
-      needs: [`browser:${url}`],
-      turns: [
-        { say: "Opening.", calls: [{ tool: "browser.open", arguments: { url } }] },
-        { say: "Waiting.", calls: [{ tool: "browser.wait", arguments: { text: "Signed in as", ms: 20_000 } }] },
-        { say: "Done." },
-      ],
-    },
-  ]);
-}
 
 interface Tablet {
   page: Page;
@@ -130,7 +74,8 @@ describe("a tablet beyond this machine", () => {
     beyond = await startBeyond(wire.here);
     const { base } = beyond.server.folders;
     const scenarios = join(base, "scenarios");
-    writeScenarios(scenarios, await freePort());
+    writeTyping(scenarios);
+    writeFillingIn(scenarios, await freePort());
     model = await startModelServer({ scenarios });
     await addScriptedModel(beyond.server, model.url);
     project = join(base, "project");

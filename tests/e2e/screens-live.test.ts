@@ -1,14 +1,14 @@
 // Now shows what a worker's browser shows while it runs.
 
 import { mkdirSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import type { Browser } from "playwright";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { axeProblems } from "../kit/accessibility.ts";
+import { freePort, writeServing } from "../kit/driven-workers.ts";
 import { type ModelServer, startModelServer } from "../kit/model-server.ts";
 import { AppPage, startBrowser } from "../kit/page.ts";
-import { addScriptedModel, startRun, writeScenario } from "../kit/scripted-run.ts";
+import { addScriptedModel, startRun } from "../kit/scripted-run.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
 
 /** One colour, then another: told apart in the middle of the picture. */
@@ -20,44 +20,15 @@ let model: ModelServer;
 let browser: Browser;
 let app: AppPage;
 
-async function freePort(): Promise<number> {
-  const listener = createServer();
-  await new Promise<void>((ready) => listener.listen(0, "127.0.0.1", ready));
-  const { port } = listener.address() as AddressInfo;
-  await new Promise((closed) => listener.close(closed));
-  return port;
-}
-
 beforeAll(async () => {
   [server, browser] = await Promise.all([startServer(), startBrowser()]);
   const scenarios = join(server.folders.base, "scenarios");
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}/`;
-  writeScenario(scenarios, "Watch colours", [
-    {
-      taskId: "serve",
-      needs: ["read:site"],
-      turns: [
-        { say: "Serving.", calls: [{ tool: "web.deploy", arguments: { path: "site", port } }] },
-        { say: "Served." },
-      ],
-    },
-    {
-      taskId: "watch",
-      role: "browser",
-      dependsOn: ["serve"],
-      needs: [`browser:${url}`],
-      turns: [
-        { say: "Opening.", calls: [{ tool: "browser.open", arguments: { url } }] },
-        // Long enough for a busy machine; the test ends it.
-        ...["one", "two", "three", "four"].map((text) => ({
-          say: "Waiting.",
-          calls: [{ tool: "browser.wait", arguments: { text: `${text} is never there`, ms: 20_000 } }],
-        })),
-        { say: "Done." },
-      ],
-    },
-  ]);
+  // Long enough for a busy machine; the test ends it.
+  const waits = ["one", "two", "three", "four"].map((text) => ({
+    say: "Waiting.",
+    calls: [{ tool: "browser.wait", arguments: { text: `${text} is never there`, ms: 20_000 } }],
+  }));
+  writeServing(scenarios, "Watch colours", await freePort(), [...waits, { say: "Done." }]);
   model = await startModelServer({ scenarios });
   await addScriptedModel(server, model.url);
   const project = join(server.folders.base, "project");

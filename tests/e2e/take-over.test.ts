@@ -1,92 +1,28 @@
 // A person takes a worker's terminal and browser in the page, types, and hands them back: the worker goes on with what changed.
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import type { AddressInfo } from "node:net";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import type { RunSummary, Session } from "@openwrap/contracts";
 import type { Browser, Page } from "playwright";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { FORM, freePort, writeFillingIn, writeTyping } from "../kit/driven-workers.ts";
 import { type ModelServer, startModelServer } from "../kit/model-server.ts";
 import { AppPage, startBrowser } from "../kit/page.ts";
-import {
-  addScriptedModel,
-  blobText,
-  eventsOf,
-  startRun,
-  until,
-  waitFinished,
-  writeScenario,
-} from "../kit/scripted-run.ts";
+import { addScriptedModel, blobText, eventsOf, startRun, until, waitFinished } from "../kit/scripted-run.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
 
 /** A field as large as the window, so that a click in the picture meets it. */
-const FORM = `<!doctype html><title>Sign in</title>
-<style>body{margin:0}input{position:fixed;inset:0;width:100vw;height:60vh;font-size:40px}p{position:fixed;top:70vh;font-size:40px}</style>
-<form><input name="who" aria-label="Your name" autofocus></form><p>Nobody yet</p>
-<script>document.forms[0].addEventListener("submit", (event) => {
-  event.preventDefault();
-  document.querySelector("p").textContent = "Signed in as " + document.forms[0].who.value;
-});</script>`;
-
 let server: TestServer;
 let model: ModelServer;
 let browser: Browser;
 let app: AppPage;
 let project: string;
 
-async function freePort(): Promise<number> {
-  const listener = createServer();
-  await new Promise<void>((ready) => listener.listen(0, "127.0.0.1", ready));
-  const { port } = listener.address() as AddressInfo;
-  await new Promise((closed) => listener.close(closed));
-  return port;
-}
-
 beforeAll(async () => {
   [server, browser] = await Promise.all([startServer(), startBrowser()]);
   const scenarios = join(server.folders.base, "scenarios");
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}/`;
-  const shell = (command: string[], more: object = {}) => ({
-    tool: "shell.exec",
-    arguments: { command, ...more },
-  });
-  writeScenario(scenarios, "Type", [
-    {
-      taskId: "work",
-      needs: ["read:.", "run:sh"],
-      writes: ["go-on", "typed.txt"],
-      turns: [
-        { say: "A terminal.", calls: [shell(["sh"], { background: true })] },
-        { say: "Waiting.", calls: [shell(["sh", "-c", "until test -e go-on; do sleep 0.05; done"])] },
-        { say: "Looking.", calls: [shell(["sh", "-c", "cat typed.txt"])] },
-        { say: "Done." },
-      ],
-    },
-  ]);
-  writeScenario(scenarios, "Fill in", [
-    {
-      taskId: "serve",
-      needs: ["read:site"],
-      turns: [
-        { say: "Serving.", calls: [{ tool: "web.deploy", arguments: { path: "site", port } }] },
-        { say: "It is served." },
-      ],
-    },
-    {
-      taskId: "fill",
-      role: "browser",
-      dependsOn: ["serve"],
-      needs: [`browser:${url}`],
-      turns: [
-        { say: "Opening.", calls: [{ tool: "browser.open", arguments: { url } }] },
-        { say: "Waiting.", calls: [{ tool: "browser.wait", arguments: { text: "Signed in as", ms: 20_000 } }] },
-        { say: "Reading.", calls: [{ tool: "browser.snapshot", arguments: {} }] },
-        { say: "Done." },
-      ],
-    },
-  ]);
+  writeTyping(scenarios);
+  writeFillingIn(scenarios, await freePort());
   model = await startModelServer({ scenarios });
   await addScriptedModel(server, model.url);
   project = join(server.folders.base, "project");
@@ -169,6 +105,6 @@ it("fills in a form in the browser of a worker", async () => {
   const read = events.filter((event) => event.type === "tool_finished" && event.tool === "browser.snapshot").at(-1);
   expect(read?.type === "tool_finished" && (await blobText(server, read.resultHash))).toContain("Signed in as Ada L.");
   expect(events.some((event) => event.type === "control_handed_back")).toBe(true);
-  expect(events.some((event) => event.type === "message_seen" && event.taskId === "fill")).toBe(true);
+  expect(events.some((event) => event.type === "message_seen" && event.taskId === "look")).toBe(true);
   expect(app.errors).toEqual([]);
 });

@@ -201,13 +201,14 @@ async fn strangers_and_wrong_folders_are_refused() {
 }
 
 /// A PNG of one red pixel.
-const PICTURE: &[u8] = &[
+pub const PICTURE: &[u8] = &[
     137, 80, 78, 71, 13, 10, 26, 10, 0, 0, 0, 13, 73, 72, 68, 82, 0, 0, 0, 1, 0, 0, 0, 1, 8, 2, 0, 0, 0, 144, 119, 83,
     222, 0, 0, 0, 12, 73, 68, 65, 84, 120, 156, 99, 248, 207, 192, 0, 0, 3, 1, 1, 0, 201, 254, 146, 239, 0, 0, 0, 0,
     73, 69, 78, 68, 174, 66, 96, 130,
 ];
 
-fn looks(asked: &Asked) -> Reply {
+/// A worker that has a picture looked at.
+pub fn looks(asked: &Asked) -> Reply {
     match (asked.role.as_str(), asked.turn) {
         ("planner", _) => Reply::call(
             "plan.submit",

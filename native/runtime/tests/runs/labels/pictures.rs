@@ -4,31 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Told, answer_first, ends, replays};
-use crate::world::model::{Asked, Reply};
-use crate::world::{World, task};
-
-/// A PNG of one red pixel.
-const PICTURE: &[u8] = &[
-    137, 80, 78, 71, 13, 10, 26, 10, 0, 0, 0, 13, 73, 72, 68, 82, 0, 0, 0, 1, 0, 0, 0, 1, 8, 2, 0, 0, 0, 144, 119, 83,
-    222, 0, 0, 0, 12, 73, 68, 65, 84, 120, 156, 99, 248, 207, 192, 0, 0, 3, 1, 1, 0, 201, 254, 146, 239, 0, 0, 0, 0,
-    73, 69, 78, 68, 174, 66, 96, 130,
-];
-
-fn looks(asked: &Asked) -> Reply {
-    match (asked.role.as_str(), asked.turn) {
-        ("planner", _) => Reply::call(
-            "plan.submit",
-            json!({ "summary": "Look.", "tasks": [task("look", "developer", &[], &["read:."], &[])] }),
-        ),
-        ("answer", _) => Reply::text("Done."),
-        ("developer", 0) => Reply::call("media.analyzeImage", json!({ "imagePath": "red.png" })),
-        ("developer", _) => Reply::text(asked.results.concat()),
-        _ => Reply::text("It is red."),
-    }
-}
+use crate::person::{PICTURE, looks};
+use crate::world::World;
 
 /// Requests and answers of models at the step of the tool.
 fn counted(told: &Told) -> (usize, usize) {
