@@ -4,7 +4,7 @@ import { defineConfig, type Plugin } from "vite";
 import solid from "vite-plugin-solid";
 
 /** Bytes, brotli. What a browser must have before the composer is usable, and the styles. */
-const BUDGET = { firstScript: 60 * 1024, lazyScript: 150 * 1024, styles: 20 * 1024 };
+const BUDGET = { firstScript: 60_000, lazyScript: 150_000, styles: 20_000 };
 
 const COMPRESSED = /\.(js|css|svg|json|html)$/;
 

@@ -4,8 +4,8 @@ import type { PendingApproval } from "@openwrap/contracts";
 import { createMemo } from "solid-js";
 import { useApp } from "../app/app.ts";
 import { runOf } from "../overview/overview-state.ts";
-import { useFeed } from "../run/run-screen.tsx";
 import { taskView } from "../run/run-view.ts";
+import { useFeed } from "../run/use-feed.ts";
 
 export function usePlace(asked: () => PendingApproval) {
   const app = useApp();

@@ -5,9 +5,9 @@ import { useApp } from "../app/app.ts";
 import { partPath } from "../app/router.ts";
 import { FaultNotice, Skeleton } from "../parts/fault-notice.tsx";
 import { PartHead } from "../run/part-head.tsx";
-import { useFeed } from "../run/run-screen.tsx";
 import type { RunState } from "../run/run-state.ts";
 import { liveTasks, taskView } from "../run/run-view.ts";
+import { useFeed } from "../run/use-feed.ts";
 import { visible } from "../words/visible-text.ts";
 import { FileBrowser, type FilePlace } from "./file-browser.tsx";
 

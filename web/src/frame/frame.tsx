@@ -13,13 +13,13 @@ import { FaultNotice, Skeleton } from "../parts/fault-notice.tsx";
 import { Diamond } from "../parts/glyph.tsx";
 import { Icon, Mark } from "../parts/icon.tsx";
 import { Inert } from "../parts/inert.tsx";
-import { RunScreen } from "../run/run-screen.tsx";
-import { TokenMeter } from "../run/side-pane.tsx";
+import { TokenMeter } from "../parts/token-meter.tsx";
 import { amount, clock } from "../words/format.ts";
 import { WorkScreen } from "../work/work-screen.tsx";
 import { type Commands, createCommands } from "./commands.ts";
 import { type Door, RAIL, railPlaceOf } from "./places.ts";
 
+const RunScreen = lazy(() => import("../run/run-screen.tsx"));
 const RUN_SCREENS = {
   workforce: lazy(() => import("../workforce/workforce-screen.tsx")),
   workspace: lazy(() => import("../workspace/workspace-screen.tsx")),
@@ -49,7 +49,7 @@ export function Frame(): JSX.Element {
   const place = app.router.place;
   titles();
   // At hand before they are asked for, so that no key that is typed into them is lost.
-  setTimeout(() => void Promise.all([Palette.preload(), KeyHelp.preload()]), PRELOAD_MS);
+  setTimeout(() => void Promise.all([RunScreen.preload(), Palette.preload(), KeyHelp.preload()]), PRELOAD_MS);
   return (
     <>
       <a class="skip" href="#main">

@@ -1,6 +1,6 @@
 // One run: its plan, its tasks at work with the line between settled and live, what it asks, what it made.
 
-import { createEffect, createMemo, createSignal, type JSX, Match, on, onCleanup, Show, Switch } from "solid-js";
+import { createMemo, createSignal, type JSX, Match, Show, Switch } from "solid-js";
 import { useApp } from "../app/app.ts";
 import { narrow } from "../app/clock.ts";
 import { runOf } from "../overview/overview-state.ts";
@@ -16,23 +16,9 @@ import { SidePane } from "./side-pane.tsx";
 import { SteerBar } from "./steer-bar.tsx";
 import { Tape } from "./tape.tsx";
 import { TaskList } from "./task-list.tsx";
+import { useFeed } from "./use-feed.ts";
 
-/** The feed of a run for as long as the caller is on screen. */
-export function useFeed(runId: () => string): () => RunFeed {
-  const app = useApp();
-  const feed = createMemo(() => app.run(runId()));
-  createEffect(
-    on(feed, (used) => {
-      used.users += 1;
-      onCleanup(() => {
-        used.users -= 1;
-      });
-    }),
-  );
-  return feed;
-}
-
-export function RunScreen(props: { runId: string }): JSX.Element {
+export default function RunScreen(props: { runId: string }): JSX.Element {
   const feed = useFeed(() => props.runId);
   return (
     <Switch fallback={<Skeleton rows={6} label="The run is being read" />}>

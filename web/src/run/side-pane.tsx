@@ -5,6 +5,7 @@ import { FileTile } from "../parts/file-tile.tsx";
 import { Glyph } from "../parts/glyph.tsx";
 import { Inert } from "../parts/inert.tsx";
 import { PreviewLink } from "../parts/preview-link.tsx";
+import { TokenMeter } from "../parts/token-meter.tsx";
 import { amount } from "../words/format.ts";
 import { Calls } from "./live-column.tsx";
 import { RunBudget } from "./run-budget.tsx";
@@ -193,17 +194,6 @@ function Tokens(props: { run: RunState }): JSX.Element {
       </p>
       <RunBudget runId={props.run.runId} />
     </section>
-  );
-}
-
-/** Solid: read; hatched: written. */
-export function TokenMeter(props: { input: number; output: number }): JSX.Element {
-  const share = (): string => `${Math.round((props.input / Math.max(props.input + props.output, 1)) * 100)}%`;
-  return (
-    <span class="meter" aria-hidden="true" classList={{ empty: props.input + props.output === 0 }}>
-      <span class="meter-solid" style={{ "inline-size": share() }} />
-      <span class="meter-hatched" />
-    </span>
   );
 }
 
