@@ -1,6 +1,7 @@
 // Every question of every run, what puts most at stake first.
 
 import type { PendingApproval, Risk } from "@openwrap/contracts";
+import { Key } from "@solid-primitives/keyed";
 import { createEffect, createMemo, For, type JSX, on, Show } from "solid-js";
 import { Dynamic } from "solid-js/web";
 import { useApp } from "../app/app.ts";
@@ -55,7 +56,9 @@ export function ApprovalsScreen(props: { approvalId: string | undefined }): JSX.
                   {RISK_WORDS[risk]} <span class="quiet">{group().length}</span>
                 </h2>
                 <ul class="plain-list">
-                  <For each={group()}>{(asked) => <ListRow asked={asked} chosen={chosen() === asked} />}</For>
+                  <Key each={group()} by={(asked) => asked.question.approvalId}>
+                    {(asked) => <ListRow asked={asked()} chosen={chosen() === asked()} />}
+                  </Key>
                 </ul>
               </Show>
             );

@@ -1,7 +1,8 @@
 // Finding events: by words, kind, run and who acted; the newest first.
 
 import type { ActorKind, AuditEntry, AuditFound } from "@openwrap/contracts";
-import { createEffect, createMemo, createSignal, createUniqueId, For, type JSX, on, Show } from "solid-js";
+import { Key } from "@solid-primitives/keyed";
+import { createEffect, createMemo, createSignal, createUniqueId, type JSX, on, Show } from "solid-js";
 import { createAction } from "../app/action.ts";
 import { useApp } from "../app/app.ts";
 import { useNow } from "../app/clock.ts";
@@ -83,7 +84,9 @@ export function EventSearch(): JSX.Element {
           {next() === undefined ? ", which is all of them." : " looked at so far."}
         </p>
         <ol class="plain-list audit-rows" aria-label="Events">
-          <For each={entries()}>{(entry) => <Row entry={entry} />}</For>
+          <Key each={entries()} by="sequence">
+            {(entry) => <Row entry={entry()} />}
+          </Key>
         </ol>
         <Show when={next() !== undefined}>
           <button type="button" class="button" disabled={further.busy()} onClick={() => void further.run()}>

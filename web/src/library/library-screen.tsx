@@ -1,7 +1,8 @@
 // The library: what runs delivered, as they delivered it, with where it came from.
 
 import type { LibraryEntry, LibraryKind, LibraryPage } from "@openwrap/contracts";
-import { createEffect, createMemo, createSignal, createUniqueId, For, type JSX, on, Show } from "solid-js";
+import { Key } from "@solid-primitives/keyed";
+import { createEffect, createMemo, createSignal, createUniqueId, type JSX, on, Show } from "solid-js";
 import "../styles/files.css";
 import "../styles/library.css";
 import { createAction } from "../app/action.ts";
@@ -118,9 +119,9 @@ export default function LibraryScreen(props: { entry: string | undefined }): JSX
           <div class="file-browser" classList={{ "one-chosen": chosen() !== undefined }}>
             <section class="file-tree library-list" aria-label="Delivered files">
               <ul class="plain-list">
-                <For each={entries()}>
-                  {(entry) => <Row entry={entry} chosen={String(entry.number) === props.entry} />}
-                </For>
+                <Key each={entries()} by="number">
+                  {(entry) => <Row entry={entry()} chosen={String(entry().number) === props.entry} />}
+                </Key>
               </ul>
               <Show when={next() !== undefined}>
                 <button type="button" class="button" disabled={further.busy()} onClick={() => void further.run()}>

@@ -1,6 +1,7 @@
 // The start: say a goal; what waits, what runs, what has settled.
 
 import type { PendingApproval, RunSummary } from "@openwrap/contracts";
+import { Key } from "@solid-primitives/keyed";
 import { createMemo, For, type JSX, lazy, Show, Suspense, untrack } from "solid-js";
 import { useApp } from "../app/app.ts";
 import { useNow } from "../app/clock.ts";
@@ -62,7 +63,9 @@ export function NowScreen(): JSX.Element {
                 </a>
               </Show>
             </header>
-            <For each={approvals().slice(0, WAITING_SHOWN)}>{(asked) => <WaitingRow asked={asked} />}</For>
+            <Key each={approvals().slice(0, WAITING_SHOWN)} by={(asked) => asked.question.approvalId}>
+              {(asked) => <WaitingRow asked={asked()} />}
+            </Key>
           </section>
         </Show>
         <Show when={running().length > 0}>
@@ -236,9 +239,9 @@ function Settled(): JSX.Element {
         <span class="fact quiet">{over()[0] ? day(over()[0]?.endedAt ?? now(), now()) : ""}</span>
       </header>
       <div class="settled-rows">
-        <For each={over()} fallback={<p class="quiet settled-none">Finished runs come to rest here.</p>}>
-          {(run) => <SettledRow run={run} />}
-        </For>
+        <Key each={over()} by="runId" fallback={<p class="quiet settled-none">Finished runs come to rest here.</p>}>
+          {(run) => <SettledRow run={run()} />}
+        </Key>
       </div>
       <p class="settled-through quiet">
         Facts so far <span class="fact">{sequenceText(app.sequence())}</span>

@@ -1,7 +1,8 @@
 // All runs, newest first.
 
 import type { RunSummary } from "@openwrap/contracts";
-import { For, type JSX, Show } from "solid-js";
+import { Key } from "@solid-primitives/keyed";
+import { type JSX, Show } from "solid-js";
 import { useApp } from "../app/app.ts";
 import { useNow } from "../app/clock.ts";
 import { runPath } from "../app/router.ts";
@@ -37,7 +38,10 @@ export function WorkScreen(): JSX.Element {
         }
       >
         <ul class="plain-list work-list">
-          <For each={app.overview().runs}>{(run) => <WorkRow run={run} />}</For>
+          {/* A row stays while its run goes on: what has the focus keeps it. */}
+          <Key each={app.overview().runs} by="runId">
+            {(run) => <WorkRow run={run()} />}
+          </Key>
         </ul>
       </Show>
     </main>
