@@ -55,6 +55,8 @@ impl Browser {
                 self.devtools.post(Some(session), "Page.startScreencast", params);
             }
             cast.running = wanted;
+            // While nobody looked the page went on, and another tab is another page: who joins is shown the first picture of now.
+            cast.newest = None;
         });
     }
 
