@@ -1,8 +1,8 @@
 // Debian's Chromium, with which the end-to-end tests drive the page, and its headless shell, which the workers' live browser is.
 
-import { spawnSync } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
+import { installPackages } from "./debian.ts";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
 /** Where the core looks for the headless shell (`native/browser/src/find.rs`). */
@@ -47,13 +47,7 @@ export function ensureChromium(): { page: string; workers: string } {
     : "no Chromium was found: install one (Debian: apt-get install chromium), or name it with OPENWRAP_CHROMIUM";
   if ((!page && process.env.OPENWRAP_CHROMIUM) || process.getuid?.() !== 0 || process.platform !== "linux")
     throw new Error(lacking);
-  const packages = [...(page ? [] : DEBIAN_PACKAGES), ...(workers ? [] : [HEADLESS_SHELL_PACKAGE])];
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  for (const args of [["update"], ["install", "-y", "--no-install-recommends", ...packages]]) {
-    const outcome = spawnSync("apt-get", ["-q", ...args], { stdio: "inherit", env });
-    if (outcome.error) throw new Error(lacking);
-    if (outcome.status !== 0) throw new Error(`apt-get ${args[0] ?? ""} ended with ${outcome.status}; ${lacking}`);
-  }
+  installPackages([...(page ? [] : DEBIAN_PACKAGES), ...(workers ? [] : [HEADLESS_SHELL_PACKAGE])], lacking);
   const installed = found();
   if (!installed.page || !installed.workers) throw new Error(lacking);
   return { page: installed.page, workers: installed.workers };

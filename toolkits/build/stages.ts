@@ -42,6 +42,7 @@ function vitest(name: string, config: string): Stage {
 
 const STAGES: Stage[] = [
   { name: "chromium", command: script("chromium.ts") },
+  { name: "judges", command: script("judges.ts") },
   { name: "build", command: script("build.ts") },
   { name: "gen", command: script("gen.ts", "--check"), needsBuild: true },
   { name: "tidy", command: script("tidy.ts") },

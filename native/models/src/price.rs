@@ -6,7 +6,7 @@ use openwrap_contracts::spend::{KnownPrice, ModelPrice};
 
 use crate::address::place;
 
-/// Day on which the list prices were looked up.
+/// Day as of which the list prices are. They change: what a person wrote down goes first.
 pub const PRICES_AS_OF: &str = "2025-12-01";
 
 /// In thousandths of a US dollar a million tokens: read, written, read from the cache, written into it.
@@ -57,7 +57,7 @@ const fn by_minute(model: &'static str, minute: u64) -> Listed {
     }
 }
 
-/// From the providers' public price lists, standard service.
+/// As on the public price lists, standard service.
 const LISTED: &[Listed] = &[
     openai("gpt-4.1", 2_000, 8_000, 500),
     openai("gpt-4.1-mini", 400, 1_600, 100),
