@@ -4,7 +4,7 @@
 import { randomUUID, X509Certificate } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { connect as connectTls } from "node:tls";
+import { connect as connectTls, type SecureVersion } from "node:tls";
 import type { PairingOffer, RunSummary } from "@openwrap/contracts";
 import { METHODS, type MethodRow } from "@openwrap/contracts/methods";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -162,8 +162,8 @@ describe("devices beyond this machine", () => {
 
     it("cannot be talked down, and plain HTTP gets nothing", async () => {
       const { hostname, port } = new URL(beyond.origin);
-      for (const maxVersion of ["TLSv1.2", "TLSv1.1"] as const) {
-        const refused = new Promise((resolve, reject) => {
+      const spoken = (maxVersion: SecureVersion): Promise<string | null> =>
+        new Promise((resolve, reject) => {
           const socket = connectTls({
             host: hostname,
             port: Number(port),
@@ -172,10 +172,15 @@ describe("devices beyond this machine", () => {
             minVersion: "TLSv1",
             ciphers: "DEFAULT:@SECLEVEL=0",
           });
-          socket.on("secureConnect", resolve).on("error", reject);
+          socket.on("error", reject).on("secureConnect", () => {
+            resolve(socket.getProtocol());
+            socket.destroy();
+          });
         });
-        await expect(refused).rejects.toThrow();
-      }
+      for (const version of ["TLSv1.2", "TLSv1.1"] as const)
+        await expect(spoken(version), version).rejects.toMatchObject({ code: "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION" });
+      // The same client, were it allowed to.
+      expect(await spoken("TLSv1.3")).toBe("TLSv1.3");
       await expect(fetch(`http://${hostname}:${port}/pair`)).rejects.toThrow();
     });
   });
