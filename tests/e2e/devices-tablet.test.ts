@@ -11,7 +11,7 @@ import { axeProblems } from "../kit/accessibility.ts";
 import { type BeyondServer, startBeyond } from "../kit/beyond.ts";
 import { FORM, freePort, writeFillingIn, writeTyping } from "../kit/driven-workers.ts";
 import { type ModelServer, startModelServer } from "../kit/model-server.ts";
-import { createNamespace, type Namespace } from "../kit/namespace.ts";
+import { createNamespace, type Namespace, STAND_IN } from "../kit/namespace.ts";
 import { startBrowser } from "../kit/page.ts";
 import { launcherScript } from "../kit/remote-machine.ts";
 import { addScriptedModel, eventsOf, startRun, until, waitFinished } from "../kit/scripted-run.ts";
@@ -68,7 +68,7 @@ async function open(page: Page, run: RunSummary, session: Session): Promise<void
   await page.goto(`${beyond.origin}/runs/${run.runId}/workspace/${session.sessionId}`);
 }
 
-describe("a tablet beyond this machine", () => {
+describe(`a tablet beyond this machine${STAND_IN}`, () => {
   beforeAll(async () => {
     wire = createNamespace();
     beyond = await startBeyond(wire.here);

@@ -12,7 +12,7 @@ import fixtures from "../../native/contracts/generated/fixtures.gen.json" with {
 import { type BeyondServer, startBeyond } from "../kit/beyond.ts";
 import { temporaryFolders } from "../kit/folders.ts";
 import { type ModelServer, startModelServer } from "../kit/model-server.ts";
-import { createNamespace, type Namespace } from "../kit/namespace.ts";
+import { createNamespace, type Namespace, STAND_IN } from "../kit/namespace.ts";
 import { type PairedDevice, PairingBrowser, pair, type RemoteAsk, RemoteMachine } from "../kit/remote-machine.ts";
 import { type Fact, factsAfter } from "../kit/run-events.ts";
 import { addScriptedModel, startRun, until, waitFinished, writeScenario } from "../kit/scripted-run.ts";
@@ -62,7 +62,7 @@ async function command(device: PairedDevice, path: string, params: object) {
   return { status: answer.status, body: JSON.parse(answer.text) as { code?: string } & Record<string, unknown> };
 }
 
-describe("devices beyond this machine", () => {
+describe(`devices beyond this machine${STAND_IN}`, () => {
   beforeAll(async () => {
     wire = createNamespace();
     beyond = await startBeyond(wire.here);

@@ -1,6 +1,8 @@
 // Another machine on the same wire: a network namespace joined to this one by a pair of virtual cards.
 
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { threadId } from "node:worker_threads";
 
 export interface Namespace {
   /** Address of this machine on the wire. */
@@ -19,18 +21,28 @@ function ip(...args: string[]): void {
   execFileSync("ip", args, { stdio: ["ignore", "ignore", "pipe"], encoding: "utf8" });
 }
 
-/** Why there can be none here; nothing when there can. */
-function missing(): string | undefined {
-  if (process.getuid?.() !== 0) return "network namespaces need root";
-  try {
-    const name = `owprobe${process.pid}`;
-    ip("netns", "add", name);
-    ip("netns", "del", name);
-    return undefined;
-  } catch (error) {
-    return `this kernel gives no network namespace: ${error instanceof Error ? error.message : String(error)}`;
-  }
+/** Needed for one: CAP_NET_ADMIN and CAP_SYS_ADMIN, which root has not in every container. */
+const RIGHTS = (1n << 12n) | (1n << 21n);
+
+function hasRights(): boolean {
+  const [, held = "0"] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
+  return (BigInt(`0x${held}`) & RIGHTS) === RIGHTS;
 }
+
+/** Why there can be none here; nothing when there can. Throws where there could be one, but for a program or a kernel. */
+function missing(): string | undefined {
+  if (process.platform !== "linux") return "network namespaces are Linux's";
+  if (process.getuid?.() !== 0) return "network namespaces need root";
+  if (!hasRights()) return "root may not make network namespaces here";
+  const name = `owprobe${process.pid}x${threadId}`;
+  ip("netns", "add", name);
+  ip("netns", "del", name);
+  return undefined;
+}
+
+const why = missing();
+/** Ends the names of tests from another machine: empty, or what stood in for it and why. */
+export const STAND_IN = why === undefined ? "" : ` (from a second address of this machine only: ${why})`;
 
 function tryCreate(place: number): Namespace {
   const name = `ow${process.pid}x${place}`;
@@ -68,13 +80,9 @@ function tryCreate(place: number): Namespace {
 /** Where there can be no other machine: a second address of this one, from which all but the wire is the same. */
 const SECOND_ADDRESS: Namespace = { here: "127.0.0.2", there: "127.0.0.1", launcher: [], remove: () => {} };
 
-/** One of its own; removed by who made it. Says so where it is only a second address of this machine. */
+/** One of its own; removed by who made it. Where there can be none, a second address of this machine: `STAND_IN` says so. */
 export function createNamespace(): Namespace {
-  const why = missing();
-  if (why !== undefined) {
-    console.warn(`tested from a second address of this machine: ${why}`);
-    return SECOND_ADDRESS;
-  }
+  if (why !== undefined) return SECOND_ADDRESS;
   for (let turn = 0; ; turn += 1) {
     made += 1;
     try {

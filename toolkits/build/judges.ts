@@ -1,5 +1,6 @@
-// Programs by which tests judge from outside: strace, which sees every connection, and Python, whose library reads our decks. Where they
-// are missing and may not be installed, the tests that need them are left out, and here it is said.
+// Programs by which tests judge from outside: strace, which sees every connection; Python, whose library reads our decks; ip, which makes
+// another machine on a wire; curl, which checks our certificates as others do. Where they are missing and may not be installed, the tests
+// that need them are left out or say what they did instead, and here it is said.
 
 import { spawnSync } from "node:child_process";
 import { installPackages, mayInstall } from "./debian.ts";
@@ -7,6 +8,8 @@ import { installPackages, mayInstall } from "./debian.ts";
 const JUDGES = [
   { name: "strace", packages: ["strace"], test: ["strace", "-V"] },
   { name: "python", packages: ["python3", "python3-venv"], test: ["python3", "-c", "import venv, ensurepip"] },
+  { name: "ip", packages: ["iproute2"], test: ["ip", "-V"] },
+  { name: "curl", packages: ["curl"], test: ["curl", "--version"] },
 ];
 
 function isHere([program = "", ...args]: string[]): boolean {
