@@ -4,7 +4,7 @@ use openwrap_contracts::limits::DEVICE_NAME_CHARS_MAX;
 use openwrap_contracts::run::DeviceRole;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 
-use crate::access::{Access, SignedIn, unauthorized};
+use crate::access::{Access, COMMAND_LINE, SignedIn, unauthorized};
 use crate::challenge;
 use crate::credentials::Credentials;
 use crate::device::Device;
@@ -60,7 +60,8 @@ impl Access {
     /// A link and a code for one more browser, for ten minutes. The oldest of too many offers ends.
     ///
     /// # Errors
-    /// `INTERNAL` when there is no randomness.
+    /// `UNAUTHORIZED`, `FORBIDDEN` when who offers is neither the command line nor a device that may drive; `INTERNAL` when there is no
+    /// randomness.
     pub fn offer(&self, role: DeviceRole, offered_by: &str) -> Outcome<Offer> {
         let mut bytes = [0u8; 10];
         self.random.fill(&mut bytes)?;
@@ -71,7 +72,16 @@ impl Access {
             role,
             now,
         )?;
-        self.state().pairings.keep(&offer, offered_by, now);
+        let mut state = self.state();
+        // Under the lock that keeps it: who was signed out, or may do less, since the call was let through leaves no offer behind.
+        if offered_by != COMMAND_LINE {
+            let device = state.devices.by_id(offered_by);
+            let device = device.ok_or_else(|| unauthorized("this browser is not signed in"))?;
+            if device.role < DeviceRole::Drive {
+                return Err(Fault::new(ErrorCode::Forbidden, "only who may drive can let others in"));
+            }
+        }
+        state.pairings.keep(&offer, offered_by, now);
         Ok(offer)
     }
 

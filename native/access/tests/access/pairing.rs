@@ -1,7 +1,7 @@
 //! Pairing: what lets a browser in, and what does not.
 
 use ed25519_dalek::{Signer, SigningKey};
-use openwrap_access::{Claim, Offer};
+use openwrap_access::{COMMAND_LINE, Claim, Offer, VISITOR};
 use openwrap_contracts::limits::{PAIRING_MS, PAIRING_TRIES_MAX, PAIRINGS_MAX};
 
 use super::*;
@@ -42,7 +42,7 @@ fn link_and_code_let_one_browser_in_once_with_the_role_of_the_offer() {
     let world = Arc::<World>::default();
     let access = open(&world);
     for role in [DeviceRole::Watch, DeviceRole::Approve, DeviceRole::Drive] {
-        let offer = access.offer(role, "device_1").unwrap();
+        let offer = access.offer(role, COMMAND_LINE).unwrap();
         assert!(offer.code.len() == 6 && offer.link.len() == 10);
         let (signed, by) = claim(
             &access,
@@ -51,7 +51,7 @@ fn link_and_code_let_one_browser_in_once_with_the_role_of_the_offer() {
             &offer.code,
         )
         .unwrap();
-        assert_eq!((signed.role, by.as_str()), (role, "device_1"));
+        assert_eq!((signed.role, by.as_str()), (role, COMMAND_LINE));
         let credentials = both(&signed.cookie, &signed.tab_secret);
         assert!(access.authorize(&credentials, MethodAccess::Watch).is_ok());
         assert_eq!(
@@ -73,8 +73,8 @@ fn five_wrong_codes_lock_the_pairing_for_good_and_no_other() {
     let world = Arc::<World>::default();
     let access = open(&world);
     let (offer, other) = (
-        access.offer(DeviceRole::Drive, "x").unwrap(),
-        access.offer(DeviceRole::Watch, "x").unwrap(),
+        access.offer(DeviceRole::Drive, COMMAND_LINE).unwrap(),
+        access.offer(DeviceRole::Watch, COMMAND_LINE).unwrap(),
     );
     for turn in 1..=PAIRING_TRIES_MAX {
         let expected = if turn < PAIRING_TRIES_MAX {
@@ -99,7 +99,7 @@ fn five_wrong_codes_lock_the_pairing_for_good_and_no_other() {
 fn who_has_no_link_uses_up_no_tries_and_keeps_nobody_out() {
     let world = Arc::<World>::default();
     let access = open(&world);
-    let offer = access.offer(DeviceRole::Drive, "x").unwrap();
+    let offer = access.offer(DeviceRole::Drive, COMMAND_LINE).unwrap();
     let mut told_to_wait = false;
     for turn in 0..100u32 {
         let guess: String = format!("{turn:010}");
@@ -115,7 +115,7 @@ fn who_has_no_link_uses_up_no_tries_and_keeps_nobody_out() {
 fn a_claim_needs_the_key_it_names_and_costs_no_try_without_it() {
     let world = Arc::<World>::default();
     let access = open(&world);
-    let offer = access.offer(DeviceRole::Drive, "x").unwrap();
+    let offer = access.offer(DeviceRole::Drive, COMMAND_LINE).unwrap();
     let (own, other) = (browser(1), browser(2));
     let made = |public_key: &str, signature: &str, name: &str, code: &str| {
         code_of(access.claim(&Claim {
@@ -166,18 +166,18 @@ fn offers_end_by_time_by_word_by_number_and_with_who_made_them() {
     let world = Arc::<World>::default();
     let access = open(&world);
     let tried = |offer: &Offer| claim(&access, &browser(1), &offer.link, &offer.code).is_ok();
-    let late = access.offer(DeviceRole::Watch, "x").unwrap();
+    let late = access.offer(DeviceRole::Watch, COMMAND_LINE).unwrap();
     world
         .now
         .fetch_add(i64::try_from(PAIRING_MS).unwrap(), Ordering::SeqCst);
     assert!(!tried(&late));
-    let withdrawn = access.offer(DeviceRole::Watch, "x").unwrap();
+    let withdrawn = access.offer(DeviceRole::Watch, COMMAND_LINE).unwrap();
     access.withdraw(&withdrawn.pairing_id).unwrap();
     assert_eq!(code_of(access.withdraw(&withdrawn.pairing_id)), ErrorCode::NotFound);
     assert!(!tried(&withdrawn));
-    let oldest = access.offer(DeviceRole::Watch, "x").unwrap();
+    let oldest = access.offer(DeviceRole::Watch, COMMAND_LINE).unwrap();
     for _ in 0..PAIRINGS_MAX {
-        access.offer(DeviceRole::Watch, "x").unwrap();
+        access.offer(DeviceRole::Watch, COMMAND_LINE).unwrap();
     }
     assert!(!tried(&oldest));
     for less in [true, false] {
@@ -193,10 +193,28 @@ fn offers_end_by_time_by_word_by_number_and_with_who_made_them() {
 }
 
 #[test]
+fn only_who_may_drive_now_can_offer() {
+    let world = Arc::<World>::default();
+    let access = open(&world);
+    let (signed, _) = sign_in(&access);
+    for role in [DeviceRole::Watch, DeviceRole::Approve] {
+        access.set_role(&signed.device_id, role).unwrap();
+        let offered = access.offer(DeviceRole::Watch, &signed.device_id);
+        assert_eq!(code_of(offered), ErrorCode::Forbidden);
+    }
+    access.set_role(&signed.device_id, DeviceRole::Drive).unwrap();
+    assert!(access.offer(DeviceRole::Drive, &signed.device_id).is_ok());
+    access.revoke(&signed.device_id).unwrap();
+    for who in [signed.device_id.as_str(), VISITOR, ""] {
+        assert_eq!(code_of(access.offer(DeviceRole::Watch, who)), ErrorCode::Unauthorized);
+    }
+}
+
+#[test]
 fn a_pairing_that_cannot_be_stored_stays_open_and_nothing_of_it_is_kept_plain() {
     let world = Arc::<World>::default();
     let access = open(&world);
-    let offer = access.offer(DeviceRole::Approve, "x").unwrap();
+    let offer = access.offer(DeviceRole::Approve, COMMAND_LINE).unwrap();
     world.full.store(true, Ordering::SeqCst);
     assert_eq!(
         code_of(claim(&access, &browser(1), &offer.link, &offer.code)),
@@ -226,7 +244,7 @@ fn codes_are_spread_over_all_six_digits() {
     let world = Arc::<World>::default();
     let access = open(&world);
     let drawn: std::collections::BTreeSet<String> = (0..2_000)
-        .map(|_| access.offer(DeviceRole::Watch, "x").unwrap().code)
+        .map(|_| access.offer(DeviceRole::Watch, COMMAND_LINE).unwrap().code)
         .collect();
     assert!(drawn.len() > 1_980);
     for place in 0..6 {
