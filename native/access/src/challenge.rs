@@ -8,6 +8,8 @@ use crate::secret_text;
 
 /// Nonces waiting at once; the oldest makes room.
 pub const CHALLENGES_MAX: usize = 256;
+/// Of one device, so that it does not push out the others'.
+pub const DEVICE_CHALLENGES_MAX: usize = 8;
 /// Milliseconds a nonce lives.
 pub const CHALLENGE_MS: i64 = 60_000;
 /// Goes before the nonce in what is signed, so that a signature fits nothing else.
@@ -29,7 +31,12 @@ pub struct Challenges {
 impl Challenges {
     /// Keeps a nonce for a device; whether the device exists is not told.
     pub fn issue(&mut self, nonce: &str, device_id: &str, now: i64) {
-        if self.waiting.len() >= CHALLENGES_MAX {
+        let own = self.waiting.iter().enumerate();
+        let mut own = own.filter(|(_, waiting)| waiting.device_id == device_id);
+        let oldest = own.next().map(|(place, _)| place);
+        if let Some(place) = oldest.filter(|_| own.count() + 1 >= DEVICE_CHALLENGES_MAX) {
+            self.waiting.remove(place);
+        } else if self.waiting.len() >= CHALLENGES_MAX {
             self.waiting.pop_front();
         }
         self.waiting.push_back(Waiting {

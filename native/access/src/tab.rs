@@ -6,6 +6,8 @@ use crate::secret_text;
 
 /// Live secrets of all devices; the one unused for longest makes room.
 pub const TABS_MAX: usize = 256;
+/// Of one device, so that it does not push out the others'.
+pub const DEVICE_TABS_MAX: usize = 16;
 
 #[derive(Debug)]
 struct Tab {
@@ -22,7 +24,15 @@ pub struct Tabs {
 impl Tabs {
     /// Keeps a secret for a device.
     pub fn add(&mut self, secret: &str, device_id: &str) {
-        if self.live.len() >= TABS_MAX {
+        let mut own = self
+            .live
+            .iter()
+            .enumerate()
+            .filter(|(_, tab)| tab.device_id == device_id);
+        let oldest = own.next().map(|(place, _)| place);
+        if let Some(place) = oldest.filter(|_| own.count() + 1 >= DEVICE_TABS_MAX) {
+            self.live.remove(place);
+        } else if self.live.len() >= TABS_MAX {
             self.live.pop_front();
         }
         let hash = secret_text::hash(secret);

@@ -372,6 +372,30 @@ fn strangers_cannot_keep_a_browser_from_proving_its_key() {
     );
 }
 
+/// A device opens tabs and asks for nonces in a loop: its own oldest make room, nobody else's.
+#[test]
+fn one_device_cannot_push_out_tabs_and_nonces_of_another() {
+    let world = Arc::new(World::default());
+    let access = open(&world);
+    let keys = [7, 8].map(|seed| SigningKey::from_bytes(&[seed; 32]));
+    let public = |key: &SigningKey| URL_SAFE_NO_PAD.encode(key.verifying_key().as_bytes());
+    let (one, first) = sign_in(&access);
+    let (two, second) = sign_in(&access);
+    access.register_key(&first, &public(&keys[0])).unwrap();
+    access.register_key(&second, &public(&keys[1])).unwrap();
+    let nonce = access.challenge(&first, &one.device_id).unwrap();
+    for _ in 0..300 {
+        let theirs = access.challenge(&second, &two.device_id).unwrap();
+        let signature = sign(&keys[1], "openwrap/device/1", &theirs);
+        access.prove(&second, &two.device_id, &theirs, &signature).unwrap();
+        access.challenge(&second, &two.device_id).unwrap();
+    }
+    assert_eq!(code_of(access.role(&second)), ErrorCode::Unauthorized, "its own tab");
+    access.role(&first).unwrap();
+    let signature = sign(&keys[0], "openwrap/device/1", &nonce);
+    access.prove(&first, &one.device_id, &nonce, &signature).unwrap();
+}
+
 /// What is open ends with the sign-in it rests on, and nothing of another device does.
 #[test]
 fn what_a_device_has_open_ends_when_it_is_signed_out() {
