@@ -137,7 +137,8 @@ impl Access {
         Ok(LaunchCode { code, expires_at })
     }
 
-    /// Trades a launch code for a cookie and a tab secret. A browser that is signed in already stays the same device.
+    /// Trades a launch code for a cookie and a tab secret. A browser that is signed in already stays the same device, and may drive again:
+    /// the link comes from the machine itself, so nobody can lock its owner out.
     ///
     /// # Errors
     /// `UNAUTHORIZED` (unknown, used or expired), `TOO_MANY_REQUESTS`, `STORAGE_FAILED`.
@@ -163,6 +164,7 @@ impl Access {
                 cookie.to_owned(),
                 Device {
                     signed_in_at: now,
+                    role: DeviceRole::Drive,
                     ..device.clone()
                 },
             ),

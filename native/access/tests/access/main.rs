@@ -396,6 +396,19 @@ fn one_device_cannot_push_out_tabs_and_nonces_of_another() {
     access.prove(&first, &one.device_id, &nonce, &signature).unwrap();
 }
 
+#[test]
+fn a_launch_link_lets_the_same_device_drive_again() {
+    let world = Arc::new(World::default());
+    let access = open(&world);
+    let (signed, credentials) = sign_in(&access);
+    access.set_role(&signed.device_id, DeviceRole::Watch).unwrap();
+    let code = access.issue_launch_code().unwrap().code;
+    let again = access.redeem(&code, &credentials).unwrap();
+    assert_eq!((again.device_id, again.role), (signed.device_id, DeviceRole::Drive));
+    let credentials = both(&again.cookie, &again.tab_secret);
+    access.authorize(&credentials, MethodAccess::Drive).unwrap();
+}
+
 /// What is open ends with the sign-in it rests on, and nothing of another device does.
 #[test]
 fn what_a_device_has_open_ends_when_it_is_signed_out() {
