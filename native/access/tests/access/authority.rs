@@ -1,7 +1,18 @@
-//! The local certificate authority. That clients believe its certificates, and only for its names, is tested over real TLS.
+//! The local certificate authority. That clients believe its certificates is tested over real TLS; that they believe it for no other
+//! name, with a client's own check of what its stolen key could sign.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use openwrap_access::Authority;
 use openwrap_contracts::ErrorCode;
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use serde_json::Value;
 
 use super::code_of;
 
@@ -76,4 +87,60 @@ fn comes_back_from_the_vault_and_shows_its_key_nowhere() {
     assert!(!format!("{authority:?}").contains("PRIVATE") && !first.chain.contains("PRIVATE"));
     assert_eq!(code_of(Authority::from_secret(b"{}")), ErrorCode::StorageFailed);
     assert_eq!(authority.fingerprint().unwrap().len(), 32 * 3 - 1);
+}
+
+/// A certificate of the authority's key for any name, as whoever has the key can make one.
+fn forged(authority: &Authority, name: &str) -> String {
+    let kept: Value = serde_json::from_slice(&authority.to_secret().unwrap()).unwrap();
+    let mut issuer = CertificateParams::default();
+    issuer.distinguished_name = rcgen::DistinguishedName::new();
+    issuer
+        .distinguished_name
+        .push(DnType::CommonName, kept["commonName"].as_str().unwrap());
+    issuer.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    let issuer = Issuer::new(issuer, KeyPair::from_pem(kept["key"].as_str().unwrap()).unwrap());
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap().pem()
+}
+
+/// What a TLS client that trusts the authority says of a certificate under a name.
+fn checked(authority: &Authority, certificate: &str, name: &str) -> Result<(), String> {
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(authority.certificate().as_bytes()).unwrap())
+        .unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .unwrap();
+    let leaf = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+    let now = UnixTime::since_unix_epoch(Duration::from_millis(NOW.unsigned_abs()));
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let verified = verifier.verify_server_cert(&leaf, &[], &name, &[], now);
+    verified.map(|_| ()).map_err(|error| format!("{error:?}"))
+}
+
+#[test]
+fn a_client_believes_it_for_no_other_name_even_when_its_key_is_stolen() {
+    for (own, others) in [
+        (
+            &["192.168.1.20", "2001:db8::7"][..],
+            &["192.168.1.21", "2001:db8::8", "bank.example", "localhost"][..],
+        ),
+        (&["box.lan"][..], &["lan", "bank.example", "192.168.1.20", "::1"][..]),
+        (&["box.lan", "192.168.1.20"][..], &["ox.lan", "192.168.1.21", "::1"][..]),
+    ] {
+        let authority = Authority::fresh(&names(own), None, NOW).unwrap();
+        for name in own {
+            let issued = authority.issue(&names(own), NOW).unwrap().chain;
+            assert_eq!(checked(&authority, &issued, name), Ok(()), "{name}");
+            // A forged one is refused for its name, and for nothing else about it.
+            assert_eq!(checked(&authority, &forged(&authority, name), name), Ok(()), "{name}");
+        }
+        for name in others {
+            let refused = checked(&authority, &forged(&authority, name), name).unwrap_err();
+            assert!(refused.contains("NameConstraintViolation"), "{name}: {refused}");
+        }
+    }
 }

@@ -29,7 +29,8 @@ fn claim(access: &Access, browser: &Browser, link: &str, code: &str) -> Outcome<
         code,
         name: "Tablet",
         public_key: &browser.public,
-        signature: &signature(browser, CONTEXT, link),
+        // A browser signs the link as it was drawn, however it was typed.
+        signature: &signature(browser, CONTEXT, &link.to_lowercase()),
     })
 }
 
@@ -44,13 +45,7 @@ fn link_and_code_let_one_browser_in_once_with_the_role_of_the_offer() {
     for role in [DeviceRole::Watch, DeviceRole::Approve, DeviceRole::Drive] {
         let offer = access.offer(role, COMMAND_LINE).unwrap();
         assert!(offer.code.len() == 6 && offer.link.len() == 10);
-        let (signed, by) = claim(
-            &access,
-            &browser(1),
-            &offer.link.to_uppercase().to_lowercase(),
-            &offer.code,
-        )
-        .unwrap();
+        let (signed, by) = claim(&access, &browser(1), &offer.link.to_uppercase(), &offer.code).unwrap();
         assert_eq!((signed.role, by.as_str()), (role, COMMAND_LINE));
         let credentials = both(&signed.cookie, &signed.tab_secret);
         assert!(access.authorize(&credentials, MethodAccess::Watch).is_ok());
