@@ -1,22 +1,26 @@
 // Devices beyond this machine, from a network namespace of their own: a stranger gets the pairing page and nothing else; a paired device
 // may what its role says, and nothing any more from the moment it is signed out.
 
+import { spawnSync } from "node:child_process";
 import { randomUUID, X509Certificate } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect as connectTls, type SecureVersion } from "node:tls";
 import type { PairingOffer, RunSummary } from "@openwrap/contracts";
 import { METHODS, type MethodRow } from "@openwrap/contracts/methods";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import fixtures from "../../native/contracts/generated/fixtures.gen.json" with { type: "json" };
 import { type BeyondServer, startBeyond } from "../kit/beyond.ts";
 import { temporaryFolders } from "../kit/folders.ts";
+import { requestOf } from "../kit/method-requests.ts";
 import { type ModelServer, startModelServer } from "../kit/model-server.ts";
 import { createNamespace, type Namespace, STAND_IN } from "../kit/namespace.ts";
-import { type PairedDevice, PairingBrowser, pair, type RemoteAsk, RemoteMachine } from "../kit/remote-machine.ts";
+import { type PairedDevice, PairingBrowser, pair, RemoteMachine } from "../kit/remote-machine.ts";
 import { type Fact, factsAfter } from "../kit/run-events.ts";
 import { addScriptedModel, startRun, until, waitFinished, writeScenario } from "../kit/scripted-run.ts";
 
+const hasCurl = spawnSync("curl", ["--version"]).status === 0;
+/** Exit code of curl when the peer's certificate does not hold. */
+const CURL_NOT_VERIFIED = 60;
 const DAY_MS = 24 * 3_600_000;
 /** What a stranger may ask for, with the answer to made-up words: nothing of it tells or changes anything. */
 const OPEN: Partial<Record<MethodRow["name"], number>> = {
@@ -35,21 +39,6 @@ let model: ModelServer;
 let project: string;
 /** Every link, code, tab secret and cookie there was. */
 const secrets = new Set<string>();
-
-/** A request of the method table whose parameters its validator accepts. */
-function requestOf(row: MethodRow): RemoteAsk {
-  const known = fixtures.fixtures as Record<string, { accepted: Record<string, unknown>[] }>;
-  const params = known[row.params]?.accepted[0] ?? {};
-  if (row.verb === "POST")
-    return {
-      path: row.path,
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(params),
-    };
-  const query = new URLSearchParams(Object.entries(params).map(([name, value]) => [name, String(value)]));
-  return { path: `${row.path}?${query}` };
-}
 
 function filesBelow(folder: string): string[] {
   const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
@@ -186,6 +175,23 @@ describe(`devices beyond this machine${STAND_IN}`, () => {
         expect(sans).toBe(`DNS:box.test, IP Address:${wire.here}`);
       } finally {
         await named.server.dispose();
+      }
+    });
+
+    it.skipIf(!hasCurl)("is believed by curl under its own name, and under no other", () => {
+      const file = join(beyond.server.folders.base, "authority.crt");
+      writeFileSync(file, beyond.ca);
+      const { port } = new URL(beyond.origin);
+      const asked = (name: string, ...args: string[]) =>
+        spawnSync("curl", ["-sS", "--noproxy", "*", ...args, "--cacert", file, `https://${name}:${port}/api/health`], {
+          encoding: "utf8",
+        });
+      const own = asked(wire.here);
+      expect([own.status, own.stderr], own.stderr).toEqual([0, ""]);
+      for (const name of ["bank.example", "localhost"]) {
+        const refused = asked(name, "--resolve", `${name}:${port}:${wire.here}`);
+        expect(refused.status, refused.stderr).toBe(CURL_NOT_VERIFIED);
+        expect(refused.stdout).toBe("");
       }
     });
 
