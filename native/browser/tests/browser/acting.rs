@@ -192,8 +192,7 @@ async fn tabs_open_come_to_the_front_and_close() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frame_of_another_site_is_read_and_clicked_where_nothing_covers_it() {
-    let mut world = World::open().await;
-    world.granted = true;
+    let world = World::open().await;
     world.site.put(
         "/inner",
         page("<button onclick=\"this.textContent='Pressed'\">Press</button>"),

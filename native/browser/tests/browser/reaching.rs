@@ -69,6 +69,43 @@ async fn only_opened_hosts_are_reached_and_the_refused_ones_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_opened_without_a_grant_leads_nowhere_once_the_worker_acts() {
+    let mut world = World::open().await;
+    world.granted = false;
+    world.site.put("/next", page("<h1>Next</h1>"));
+    world.site.put("/part", page("part"));
+    let body = "<a href=/next>Next</a><button onclick=\"fetch('/sent').then(() => out.append('went'), () => out.append('kept'))\">Send</button>
+                <p id=out></p><script>fetch('/part').then(() => out.append('loaded '))</script>";
+    // What the page needs it loads: its address was opened by name.
+    world
+        .says("browser.open", json!({ "url": world.site.put("/", page(body)) }))
+        .await;
+    world.says("browser.wait", json!({ "text": "loaded" })).await;
+    let text = world.snapshot().await;
+    world
+        .says("browser.click", json!({ "ref": reference(&text, "Send") }))
+        .await;
+    world.says("browser.wait", json!({ "text": "kept" })).await;
+    let clicked = world
+        .says("browser.click", json!({ "ref": reference(&text, "Next") }))
+        .await;
+    let host = world.site.origin.trim_start_matches("http://").to_owned();
+    assert!(clicked["refused"].to_string().contains(&host), "{clicked}");
+    assert_eq!(world.site.asked(), ["/", "/part"]);
+    // With a grant of the step for the same host both go.
+    world.granted = true;
+    let text = world.read("/", body).await;
+    world
+        .says("browser.click", json!({ "ref": reference(&text, "Send") }))
+        .await;
+    world.says("browser.wait", json!({ "text": "went" })).await;
+    world
+        .says("browser.click", json!({ "ref": reference(&text, "Next") }))
+        .await;
+    assert_eq!(world.site.asked()[2..], ["/", "/part", "/sent", "/next"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn our_own_server_and_other_schemes_are_never_opened() {
     let own = Site::open().await;
     let world = World::with_own_port(own.port()).await;
@@ -135,7 +172,6 @@ async fn stopping_a_run_ends_its_browser_at_once_and_the_next_call_begins_anew()
     assert!(begun.elapsed() < Duration::from_millis(250), "{:?}", begun.elapsed());
     // A browser that went while the task goes on is opened again at its last address, and the worker is told.
     world.start_anew();
-    world.granted = true;
     let read = world.says("browser.snapshot", json!({})).await;
     assert!(read["notices"].to_string().contains("started again"), "{read}");
     assert!(read["text"].as_str().unwrap().contains("Here"), "{read}");
