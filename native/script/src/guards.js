@@ -19,6 +19,11 @@
   const SEARCH_MAX = 2 ** 30;
   // Characters whose alphabet is looked up.
   const LETTERS_MAX = 2_000_000;
+  // Marks on one letter, which are put in order one by one; of all letters together, each one's marks times themselves.
+  const MARKS_MAX = 1_000;
+  const MARKS_ORDERED_MAX = 2 ** 24;
+  // Characters of a pattern, which is read in one step: a property of letters in a class may cost a millisecond.
+  const PATTERN_MAX = 20_000;
 
   const change = (target, names, make) => {
     for (const name of names) {
@@ -240,19 +245,28 @@
     if (text.length * search.length > SEARCH_MAX)
       throw new Excess("the text is too long to be searched for text this long");
   };
-  const search = (symbol) => (real) =>
+  // What an object says it does with a text is asked once: it may say something else the second time.
+  const methodOf = (what, symbol) =>
+    symbol !== undefined && ((typeof what === "object" && what !== null) || typeof what === "function")
+      ? what[symbol]
+      : undefined;
+  const { match } = Symbol;
+  const { exec } = RegExp.prototype;
+  const { indexOf } = texts;
+  const needsAll = (what) => {
+    if (what[match] !== undefined && apply(indexOf, TextOf(what.flags), ["g"]) < 0)
+      throw new Refusal("the pattern needs the flag g");
+  };
+  const search = (symbol) => (real, name) =>
     ({
       call(what, more) {
-        if (
-          typeof what === "object" &&
-          what !== null &&
-          symbol !== undefined &&
-          what[symbol] !== undefined &&
-          what[symbol] !== null
-        ) {
-          return apply(real, this, [what, more]);
+        if (this === undefined || this === null) return apply(real, this, [what, more]);
+        const method = methodOf(what, symbol);
+        if (method !== undefined && method !== null) {
+          if (name === "replaceAll") needsAll(what);
+          return apply(method, what, [this, more]);
         }
-        if (this === undefined || this === null || what === undefined) return apply(real, this, [what, more]);
+        if (what === undefined) return apply(real, this, [what, more]);
         const text = TextOf(this);
         const sought = TextOf(what);
         searched(text, sought);
@@ -275,16 +289,58 @@
         },
       }).call,
   );
+  const lettersOf = (value) => {
+    if (typeof value === "symbol") throw new Refusal("a symbol is no text");
+    const text = TextOf(value);
+    if (text.length > LETTERS_MAX) throw new Excess(`more than ${LETTERS_MAX} characters at once`);
+    return text;
+  };
+  const cased = ["toLowerCase", "toUpperCase", "toLocaleLowerCase", "toLocaleUpperCase"];
   change(
     texts,
-    ["localeCompare", "normalize", "toLowerCase", "toUpperCase", "toLocaleLowerCase", "toLocaleUpperCase"],
+    cased,
     (real) =>
       ({
         call(...given) {
           if (this === undefined || this === null) return apply(real, this, given);
-          const text = TextOf(this);
-          if (text.length > LETTERS_MAX) throw new Excess(`more than ${LETTERS_MAX} characters at once`);
-          return apply(real, text, given);
+          return apply(real, lettersOf(this), given);
+        },
+      }).call,
+  );
+  // The halfwidth signs of voice are letters that become marks.
+  const marks = /[\p{M}\uff9e\uff9f]{1,1001}/gu;
+  const orderable = (text) => {
+    if (text.length <= MARKS_MAX) return text;
+    let ordered = 0;
+    marks.lastIndex = 0;
+    for (;;) {
+      const run = apply(exec, marks, [text]);
+      if (run === null) return text;
+      const { length } = run[0];
+      ordered += length * length;
+      if (length > MARKS_MAX || ordered > MARKS_ORDERED_MAX)
+        throw new Excess("too many marks on the letters of a text");
+    }
+  };
+  change(
+    texts,
+    ["normalize"],
+    (real) =>
+      ({
+        call(form) {
+          if (this === undefined || this === null) return apply(real, this, [form]);
+          return apply(real, orderable(lettersOf(this)), [form]);
+        },
+      }).call,
+  );
+  change(
+    texts,
+    ["localeCompare"],
+    (real) =>
+      ({
+        call(other) {
+          if (this === undefined || this === null) return apply(real, this, [other]);
+          return apply(real, orderable(lettersOf(this)), [orderable(lettersOf(other))]);
         },
       }).call,
   );
@@ -297,4 +353,70 @@
       return apply(raw, this, given);
     },
   });
+
+  // Patterns: what is no pattern yet is made text here, and measured.
+  const RealPattern = RegExp;
+  const patterns = RealPattern.prototype;
+  const isGlobal = getOwnPropertyDescriptor(patterns, "global").get;
+  const isPattern = (value) => {
+    try {
+      return typeof apply(isGlobal, value, []) === "boolean";
+    } catch {
+      return false;
+    }
+  };
+  const sourceOf = (value) => {
+    if (value === undefined || typeof value === "symbol" || isPattern(value)) return value;
+    if (methodOf(value, match)) throw new Refusal("a plain RegExp is needed");
+    const text = TextOf(value);
+    if (text.length > PATTERN_MAX) throw new Excess(`a pattern of more than ${PATTERN_MAX} characters`);
+    return text;
+  };
+  const Pattern = {
+    RegExp: function (source, flags) {
+      if (new.target === undefined && flags === undefined && isPattern(source) && source.constructor === Pattern)
+        return source;
+      return construct(RealPattern, [sourceOf(source), flags], new.target ?? Pattern);
+    },
+  }.RegExp;
+  for (const name of ["escape", Symbol.species]) {
+    const own = getOwnPropertyDescriptor(RealPattern, name);
+    if (own !== undefined) defineProperty(Pattern, name, own);
+  }
+  Pattern.prototype = patterns;
+  defineProperty(patterns, "constructor", { __proto__: null, value: Pattern });
+  defineProperty(globalThis, "RegExp", { __proto__: null, value: Pattern });
+  delete patterns.compile;
+  // Both make the pattern anew.
+  change(
+    patterns,
+    [Symbol.split, Symbol.matchAll],
+    (real) =>
+      ({
+        call(...given) {
+          if (!isPattern(this)) throw new Refusal("a plain RegExp is needed");
+          return apply(real, this, given);
+        },
+      }).call,
+  );
+  for (const [name, symbol] of [
+    ["match", match],
+    ["matchAll", Symbol.matchAll],
+    ["search", Symbol.search],
+  ]) {
+    change(
+      texts,
+      [name],
+      (real) =>
+        ({
+          call(what) {
+            if (this === undefined || this === null) return apply(real, this, [what]);
+            const method = methodOf(what, symbol);
+            if (method === undefined || method === null) return apply(real, TextOf(this), [sourceOf(what)]);
+            if (name === "matchAll") needsAll(what);
+            return apply(method, what, [this]);
+          },
+        }).call,
+    );
+  }
 };

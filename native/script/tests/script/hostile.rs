@@ -169,6 +169,53 @@ pub const EXHAUSTING: &[(&str, Ends)] = &[
         Soon,
     ),
     ("class A { static { for (;;) {} } }", Cpu),
+    ("('\\u0301'.repeat(1e6) + '\\u0323'.repeat(1e6)).normalize()", Room),
+    (
+        "('a' + '\\u0301\\u0323'.repeat(490)).repeat(2000).normalize('NFD')",
+        Room,
+    ),
+    ("'\\u0323\\uff9e'.repeat(9e5).normalize('NFKD')", Room),
+    (
+        "('\\u0301'.repeat(1e6) + '\\u0323'.repeat(1e6)).localeCompare('x')",
+        Room,
+    ),
+    ("'x'.localeCompare('\\u0301'.repeat(1e6) + '\\u0323'.repeat(1e6))", Room),
+    ("new RegExp('[\\\\p{L}&&[]]'.repeat(1e6), 'v')", Room),
+    ("RegExp('[' + '\\\\p{RGI_Emoji}'.repeat(1e5) + ']', 'v')", Room),
+    ("/x/.constructor('[' + '\\\\p{RGI_Emoji}'.repeat(1e5) + ']', 'v')", Room),
+    ("/x/.compile('[' + '\\\\p{RGI_Emoji}'.repeat(1e5) + ']', 'v')", Room),
+    (
+        "new (class extends RegExp {})('[' + '\\\\p{RGI_Emoji}'.repeat(1e5) + ']', 'v')",
+        Room,
+    ),
+    (
+        "new RegExp({ [Symbol.match]: true, flags: 'v', source: '[' + '\\\\p{RGI_Emoji}'.repeat(1e5) + ']' } as any)",
+        Room,
+    ),
+    (
+        "const o: any = { [Symbol.match]: true, flags: 'v', source: '[' + '\\\\p{RGI_Emoji}'.repeat(1e5) + ']' }; RegExp.prototype[Symbol.split].call(o, 'x')",
+        Room,
+    ),
+    (
+        "const o: any = { [Symbol.match]: true, flags: 'v', source: '[' + '\\\\p{RGI_Emoji}'.repeat(1e5) + ']' }; RegExp.prototype[Symbol.matchAll].call(o, 'x')",
+        Room,
+    ),
+    (
+        "let s = '['; for (let c = 256; c < 20000; c += 2) s += String.fromCharCode(c); ''.match(s + 'a'.repeat(1e6) + ']')",
+        Room,
+    ),
+    (
+        "let s = '['; for (let c = 256; c < 20000; c += 2) s += String.fromCharCode(c); ''.search(s + 'a'.repeat(1e6) + ']')",
+        Room,
+    ),
+    (
+        "let s = '['; for (let c = 256; c < 20000; c += 2) s += String.fromCharCode(c); ''.matchAll(s + 'a'.repeat(1e6) + ']')",
+        Room,
+    ),
+    (
+        "let n = 0; const o: any = { get [Symbol.split]() { n += 1; return n > 1 ? undefined : () => 1 }, toString: () => 'a'.repeat(1e7) + 'b' }; if (('a'.repeat(2e7).split(o) as any) === 1) throw 1",
+        Room,
+    ),
 ];
 
 /// Each must answer `true`: what it looks for is not there, or does nothing.
@@ -206,5 +253,10 @@ pub const ESCAPES: &[&str] = &[
     "const d = Object.getOwnPropertyDescriptor(globalThis, 'tools')!; return d.writable === false && d.configurable === false",
     "console.log = (() => { throw 1 }) as any; return false",
     "return await Promise.race([tools.test.echo({ a: 1 }), 5]).then(v => v === 5)",
+    "return 'e\\u0301'.normalize() === '\\u00e9' && 'a'.localeCompare('b') === -1 && '\\u00e9'.localeCompare('e\\u0301') === 0 && ('e\\u0301'.repeat(5e5)).normalize().length === 5e5",
+    "const r = /a(b)?/g; return r instanceof RegExp && r.constructor === RegExp && RegExp(r) === r && new RegExp(r) !== r && new RegExp(r, 'i').flags === 'i' && RegExp('a').test('xa') && RegExp.prototype.constructor === RegExp && RegExp.length === 2 && RegExp.name === 'RegExp'",
+    "class R extends RegExp { exec(s: string) { return super.exec(s.toLowerCase()) } } const r = new R('b', 'g'); return r instanceof R && 'ABAB'.replace(r, 'x').length === 4 && 'aXbXc'.split(/x/i).join('') === 'abc' && 'a,b'.split(',').length === 2",
+    "return 'abab'.match('b')!.index === 1 && 'abab'.match(/b/g)!.length === 2 && [...'abab'.matchAll(/(a)b/g)].length === 2 && 'abab'.search(/b/) === 1 && 'abab'.search('b') === 1 && 'abab'.replaceAll('a', 'c') === 'cbcb' && 'abab'.replaceAll(/a/g, m => m + m) === 'aabaab' && 'a.b'.split('.').length === 2 && ''.match(undefined as any)!.length === 1",
+    "let n = 0; for (const f of [() => 'a'.replaceAll(/a/, ''), () => 'a'.matchAll(/a/)]) try { f() } catch (e) { n += e instanceof TypeError ? 1 : 0 } return n === 2",
     "return (import.meta as any) === undefined || Object.keys(import.meta).length === 0",
 ];
