@@ -7,6 +7,7 @@ import {
   type DayOrder,
   dayOf,
   evidence,
+  isAmbiguous,
   isCode,
   isMissing,
   isoOf,
@@ -50,7 +51,7 @@ export interface Figures {
   share?: boolean;
   mark?: Mark;
   order?: DayOrder;
-  /** Nothing in the column told which way it is meant. */
+  /** Nothing in the column itself told which way it is meant. */
   guessed?: boolean;
   /** The most frequent values of a text, the most frequent first. */
   top?: { value: string; count: number }[];
@@ -82,7 +83,7 @@ export function columnsOf(grid: Grid, choice: MarkChoice): Column[] {
   return grid.headers.map((name, at) => {
     const cells = grid.rows.map((row) => row[at] ?? null);
     const mark = choice === "auto" ? (marks[at] ?? general) : choice;
-    const guessed = choice === "auto" && marks[at] === undefined && told === undefined;
+    const guessed = choice === "auto" && marks[at] === undefined;
     return columnOf(name, cells, texts[at] ?? [], mark, guessed);
   });
 }
@@ -166,7 +167,7 @@ function asNumbers(
   if (read.length === 0 || !enough(read.length, there)) return undefined;
   const written = texts.filter((_, at) => numbers[at] !== undefined && typeof cells[at] === "string");
   const share = written.length > 0 && written.every((text) => text.endsWith("%"));
-  const ambiguous = guessed && written.some((text) => /\d[.,]\d{3}$/.test(text));
+  const ambiguous = guessed && written.some(isAmbiguous);
   return {
     figures: {
       ...base,

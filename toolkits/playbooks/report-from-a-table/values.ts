@@ -55,6 +55,8 @@ export function numberOf(text: string, mark: Mark): number | undefined {
   if (tail.includes(group)) return undefined;
   if (whole.includes(group)) {
     const groups = whole.split(group);
+    // Nobody groups what starts with a zero: `0.123` is no thousand.
+    if (whole.startsWith("0")) return undefined;
     const ok = groups.every((one, place) => (place === 0 ? /^\d{1,3}$/.test(one) : /^\d{3}$/.test(one)));
     if (!ok) return undefined;
   }
@@ -78,6 +80,13 @@ export function evidence(text: string): Mark | undefined {
   if (point !== undefined && comma === undefined) return "point";
   if (comma !== undefined && point === undefined) return "comma";
   return undefined;
+}
+
+/** Both ways read it, and not as the same number: `1.234`. */
+export function isAmbiguous(text: string): boolean {
+  if (!text.includes(".") && !text.includes(",")) return false;
+  const [point, comma] = [numberOf(text, "point"), numberOf(text, "comma")];
+  return point !== undefined && comma !== undefined && point !== comma;
 }
 
 const NAMED_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split(" ");
