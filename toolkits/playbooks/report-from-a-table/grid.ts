@@ -77,18 +77,28 @@ const isNumber = (cell: Cell): boolean =>
   typeof cell === "number" ||
   (typeof cell === "string" && (numberOf(cell, "point") ?? numberOf(cell, "comma")) !== undefined);
 
-/** Names stand above values: none of them is a number, but years in a row may be. */
+/** Rows looked at below names that are years. */
+const BELOW_ROWS = 20;
+
+const isYear = (cell: Cell): boolean => {
+  const year = Number(textOf(cell));
+  return Number.isInteger(year) && year >= 1900 && year <= 2100;
+};
+
+/** Names stand above values: none of them is a number, but years that rise or fall may be, unless years stand below them too. */
 function isHeader(body: Cell[][]): boolean {
   const first = (body[0] ?? []).filter((cell) => textOf(cell) !== "");
   if (body.length < 2) return first.every((cell) => typeof cell === "string" && !isNumber(cell));
   const numbers = first.filter(isNumber);
   if (numbers.length === 0) return first.some((cell) => typeof cell === "string" && !isMissing(cell));
+  if (numbers.length < 2 || numbers.length === first.length || !numbers.every(isYear)) return false;
   const years = numbers.map((cell) => Number(textOf(cell)));
-  const areYears = years.every(
-    (year, at) =>
-      Number.isInteger(year) && year >= 1900 && year <= 2100 && (at === 0 || year - (years[at - 1] ?? 0) === 1),
-  );
-  return areYears && years.length > 1 && numbers.length < first.length;
+  const steps = years.slice(1).map((year, at) => year - (years[at] ?? 0));
+  if (steps.every((step) => step === 1)) return true;
+  if (!steps.every((step) => step > 0) && !steps.every((step) => step < 0)) return false;
+  const places = (body[0] ?? []).flatMap((cell, at) => (isNumber(cell) ? [at] : []));
+  const below = body.slice(1, 1 + BELOW_ROWS);
+  return below.some((row) => places.some((at) => textOf(row[at] ?? null) !== "" && !isYear(row[at] ?? null)));
 }
 
 function names(header: Cell[], columns: number): { headers: string[]; namedByUs: number } {
