@@ -126,7 +126,10 @@ function columnOf(name: string, cells: Cell[], texts: string[], mark: Mark, gues
   };
   const nothing = texts.map(() => undefined);
   if (there === 0) return { figures: base, clean: texts, numbers: nothing, days: nothing };
+  // Eight digits that are a day each, as `20240105`, are no amounts.
+  const isJoined = texts.every((text) => text === "" || (/^\d{8}$/.test(text) && dayOf(text, "ymd") !== undefined));
   return (
+    (isJoined ? asDays(base, texts, there) : undefined) ??
     asNumbers(base, cells, texts, there, mark, guessed) ??
     asDays(base, texts, there) ??
     asFlags(base, cells, texts, there) ?? {
@@ -174,6 +177,7 @@ function asNumbers(
       ...unreadOf(texts, (at) => numbers[at] !== undefined),
       kind: "number",
       values: read.length,
+      distinct: new Set(read).size,
       ...summary(read),
       ...(share ? { share } : {}),
       ...(written.some((text) => /[.,]/.test(text)) ? { mark } : {}),

@@ -6,7 +6,24 @@ export type Mark = "point" | "comma";
 /** The parts of a day in the order a column writes them. */
 export type DayOrder = "ymd" | "dmy" | "mdy";
 
-const MISSING = new Set(["", "-", "–", "—", "?", "na", "n/a", "n.a.", "nan", "null", "none", "#n/a", "nil", "k.a."]);
+const MISSING = new Set([
+  "",
+  "-",
+  "--",
+  "–",
+  "—",
+  ".",
+  "?",
+  "na",
+  "n/a",
+  "n.a.",
+  "nan",
+  "null",
+  "none",
+  "#n/a",
+  "nil",
+  "k.a.",
+]);
 
 const SPACES = /[\s\u00a0\u2007\u2009\u202f]+/g;
 
@@ -117,6 +134,8 @@ export function dayOf(text: string, order: DayOrder): Day | undefined {
   const named = /^(\d{1,2})[ -]([A-Za-z]{3})[a-z]*\.?[ -](\d{4})$/.exec(written);
   if (named)
     return day(Number(named[3]), NAMED_MONTHS.indexOf((named[2] ?? "").toLowerCase()) + 1, Number(named[1]), time);
+  const joined = /^((?:19|20)\d{2})(\d{2})(\d{2})$/.exec(written);
+  if (joined) return order === "ymd" ? day(Number(joined[1]), Number(joined[2]), Number(joined[3]), time) : undefined;
   const parts = /^(\d{1,4})([-/.])(\d{1,2})\2(\d{1,4})$/.exec(written);
   if (!parts) return undefined;
   const [first, second2, third] = [parts[1] ?? "", parts[3] ?? "", parts[4] ?? ""];

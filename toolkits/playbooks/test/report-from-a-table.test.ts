@@ -52,3 +52,57 @@ it("says which columns could be read two ways, also when another column told the
   expect(issuesOf(findings, "Cost")).toEqual([said]);
   expect(issuesOf(await cleaned(rows, "comma", ";"), "Weight")).toEqual([]);
 });
+
+it("keeps a header of years that leave some out or fall", async () => {
+  for (const years of [
+    [2010, 2015, 2020],
+    [2024, 2023, 2022],
+    [2023, 2024],
+  ]) {
+    const rows: Cell[][] = [["Region", ...years.map(String)]];
+    for (let at = 0; at < 12; at += 1) rows.push([`r${at}`, ...years.map((year) => String((year % 7) + at * 11))]);
+    const findings = await cleaned(rows);
+    expect(findings.figures.map((one) => one.name)).toEqual(["Region", ...years.map(String)]);
+    expect(findings.rows).toBe(12);
+    for (const year of years)
+      expect(figure(findings, String(year))?.sum).toBe(total(rows.slice(1).map((_, at) => (year % 7) + at * 11)));
+  }
+  // Years below years are values, and so are years that go up and down.
+  const lives = [1, 2, 3, 4].map((at) => [`n${at}`, String(1900 + at * 9), String(1960 + at * 7)]);
+  expect((await cleaned(lives)).rows).toBe(4);
+  expect((await cleaned([["a", "2020", "2010", "2015"], ...[1, 2].map((at) => ["b", `${at}`, "4", "5"])])).rows).toBe(
+    3,
+  );
+});
+
+it("reads days written as eight digits, with a header and without, as texts and as numbers", async () => {
+  const days = Array.from({ length: 60 }, (_, at) => new Date(Date.UTC(2024, 0, 5 + at)).toISOString().slice(0, 10));
+  const joined = days.map((day) => day.replaceAll("-", ""));
+  const rows = joined.map((day, at) => [day, String(at * 3 + 0.5)]);
+  for (const table of [
+    [["When", "Sold"], ...rows],
+    rows,
+    [["When", "Sold"], ...rows.map(([day, sold]) => [Number(day), Number(sold)])],
+  ]) {
+    const findings = await cleaned(table);
+    expect(findings.rows).toBe(60);
+    expect(findings.figures[0]).toMatchObject({ kind: "date", first: days[0], last: days.at(-1), values: 60 });
+    expect(findings.groups).toMatchObject({ by: "period", what: "month" });
+    expect(findings.text).toContain(`\n${days[7]},21.5\n`);
+  }
+  const amounts = await cleaned([["Sold"], ...joined.map((day) => [day]), ["20241399"]]);
+  expect(figure(amounts, "Sold")?.kind).toBe("number");
+});
+
+it("takes two dashes and a point for nothing", async () => {
+  const values = Array.from({ length: 12 }, (_, at) => (at % 4 === 1 ? "--" : at % 4 === 3 ? "." : String(at)));
+  const findings = await cleaned([["Name", "Size"], ...values.map((value, at) => [`n${at}`, value])]);
+  expect(figure(findings, "Size")).toMatchObject({ kind: "number", values: 6, missing: 6, sum: 30, unread: 0 });
+});
+
+it("counts distinct numbers by their value", async () => {
+  const rows = [["Name", "Size"]];
+  for (const [at, size] of ["1", "1.0", "1.00", "2", "+2", "-0", "0", "1,000", "1000"].entries())
+    rows.push([`n${at}`, size]);
+  expect(figure(await cleaned(rows), "Size")).toMatchObject({ kind: "number", values: 9, distinct: 4 });
+});
