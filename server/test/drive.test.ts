@@ -98,6 +98,16 @@ describe("the socket of who drives", () => {
     await expect.poll(() => server.core.terminals.size).toBe(0);
   });
 
+  it("is opened eight times for one device, and again when one has closed", async () => {
+    const opened = Array.from({ length: 8 }, () => socket(own()));
+    await Promise.all(opened.map((one) => once(one, "open")));
+    expect(await status(own())).toBe(429);
+    opened[0]?.terminate();
+    await expect.poll(() => status(own())).toBe(undefined);
+    for (const one of opened) one.terminate();
+    await expect.poll(() => server.streams.sockets.places.count).toBe(0);
+  });
+
   it("outlives what breaks the rules before it is answered", async () => {
     const head = ["GET /api/sessions/drive?sessionId=session_1 HTTP/1.1", `Host: localhost:${server.port}`];
     const upgrade = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"];

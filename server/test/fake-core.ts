@@ -29,6 +29,8 @@ export class FakeCore implements Core {
   /** Live readers of pictures. */
   readonly watching = new Map<(frame: Uint8Array) => void, { sessionId: string }>();
   codes = [CODE];
+  /** Cookies of devices beside the one that is always there; all have one tab. */
+  readonly others = new Set<string>();
   closed = false;
   private token = TOKEN;
   subscriptions = 0;
@@ -41,9 +43,13 @@ export class FakeCore implements Core {
     return this;
   }
 
+  private knows(cookie: string | undefined): boolean {
+    return cookie === COOKIE_VALUE || (cookie !== undefined && this.others.has(cookie));
+  }
+
   private permits(credentialsJson: string): boolean {
     const { cookie, tabSecret, cliToken } = JSON.parse(credentialsJson) as Sent;
-    return cliToken === this.token || (cookie === COOKIE_VALUE && tabSecret === TAB);
+    return cliToken === this.token || (this.knows(cookie) && tabSecret === TAB);
   }
 
   async call(method: string, paramsJson: string, credentialsJson: string): Promise<string> {
@@ -57,7 +63,7 @@ export class FakeCore implements Core {
       return JSON.stringify({ ok: { deviceId: "device_1", cookie: COOKIE_VALUE, tabSecret: TAB, role: "drive" } });
     }
     if (method === "pairing.known")
-      return JSON.stringify({ ok: { known: (JSON.parse(credentialsJson) as Sent).cookie === COOKIE_VALUE } });
+      return JSON.stringify({ ok: { known: this.knows((JSON.parse(credentialsJson) as Sent).cookie) } });
     this.calls.push({ method, params });
     try {
       return JSON.stringify({ ok: this.handlers.get(method)?.(params) ?? { method, sequence: 1 } });
@@ -105,7 +111,7 @@ export class FakeCore implements Core {
   async readFile(paramsJson: string, credentialsJson: string): Promise<Uint8Array> {
     if (!this.permits(credentialsJson)) throw new CoreFault(UNAUTHORIZED);
     this.calls.push({ method: "file", params: JSON.parse(paramsJson) });
-    return Buffer.from("<script>alert(1)</script>");
+    return this.file;
   }
 
   async mayUpload(paramsJson: string, credentialsJson: string): Promise<void> {
@@ -119,6 +125,8 @@ export class FakeCore implements Core {
     return JSON.stringify({ ok: { sequence: 1 } });
   }
 
+  /** Bytes of every file. */
+  file: Uint8Array = Buffer.from("<script>alert(1)</script>");
   /** What was said of the way in for other devices. */
   readonly beyond: { names: string[]; origins: string[] }[] = [];
   /** Answers of `listenBeyond`, the last again and again. */

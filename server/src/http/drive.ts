@@ -17,6 +17,7 @@ import { type Credentials, carriesEnough, credentialsOf, type Way } from "./cred
 import { faultBody, statusOf } from "./fault.ts";
 import { type Door, inspect, SECURITY_HEADERS, wayOf } from "./guard.ts";
 import { mayBeRead } from "./known.ts";
+import { Places } from "./places.ts";
 import type { OpenStreams } from "./stream.ts";
 
 const PATH = "/api/sessions/drive";
@@ -29,6 +30,11 @@ const WAITING_BYTES_MAX = 1024 * 1024;
 const REQUESTS_MAX = 64;
 /** Characters of a request that is carried out at once. */
 const SHORT_CHARS_MAX = 4_096;
+/** Sockets of one device, and those that are kept for this machine. */
+const SOCKETS_EACH = 8;
+const SOCKETS_HERE = 16;
+/** Who is refused, or was signed out, has so long to close as well. */
+const LAST_MS = 5_000;
 /** Close code of RFC 6455 for one that breaks the rules. */
 const POLICY = 1008;
 
@@ -36,6 +42,7 @@ export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: B
 
 /** Sockets that are open, so that a shutdown can end them. */
 export class OpenSockets {
+  readonly places = new Places({ most: LIMITS.STREAMS_MAX, each: SOCKETS_EACH, here: SOCKETS_HERE });
   private readonly live = new Set<WebSocket>();
 
   get count(): number {
@@ -58,6 +65,11 @@ function refuse(socket: Duplex, code: ErrorCode, message: string): void {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   const head = `HTTP/1.1 ${statusOf(code)} Refused\r\n${lines.join("")}content-length: ${Buffer.byteLength(body)}\r\n\r\n`;
   socket.end(head + body);
+  endLater(() => socket.destroy());
+}
+
+function endLater(end: () => void): void {
+  setTimeout(end, LAST_MS).unref();
 }
 
 function credentialsOn(request: IncomingMessage, way: Way): Credentials {
@@ -94,7 +106,10 @@ class Driver {
   async watch(sessionId: string): Promise<void> {
     const subscription = await this.core.watchTerminal(sessionId, this.credentialsJson, (frame) => {
       // Signed out: nothing goes on over this socket.
-      if (frame.byteLength === 0) return this.socket.close(POLICY);
+      if (frame.byteLength === 0) {
+        this.socket.close(POLICY);
+        return endLater(() => this.socket.terminate());
+      }
       this.socket.send(frame, () => this.pace());
       this.pace();
     });
@@ -190,12 +205,16 @@ export function driveListener(core: OpenedCore, rules: Door, streams: OpenStream
     const credentials = credentialsOn(request, wayOf(rules));
     if (!carriesEnough(credentials)) return refuse(socket, "UNAUTHORIZED", "this browser is not signed in");
     if (!/^\w{1,64}$/.test(sessionId)) return refuse(socket, "INVALID_ARGUMENTS", "sessionId must name a session");
-    if (streams.sockets.count >= LIMITS.STREAMS_MAX)
-      return refuse(socket, "TOO_MANY_REQUESTS", `${LIMITS.STREAMS_MAX} sockets are open already`);
+    const left = streams.sockets.places.take(credentials, wayOf(rules));
+    if (!left) return refuse(socket, "TOO_MANY_REQUESTS", "too many sockets are open already");
+    socket.once("close", left);
     // A stranger's socket is never opened: one that does not close would stand in the way of those who drive.
     void mayBeRead(core, credentials, wayOf(rules)).then(
       async (may) => {
-        if (!may) return refuse(socket, "UNAUTHORIZED", "this browser is not signed in");
+        if (!may) {
+          left();
+          return refuse(socket, "UNAUTHORIZED", "this browser is not signed in");
+        }
         const server = await socketServer();
         server.handleUpgrade(request, socket, head, (upgraded) => void drive(upgraded, credentials, sessionId));
       },

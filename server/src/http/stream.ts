@@ -5,9 +5,11 @@ import type { Hono } from "hono";
 import { type Core, CoreFault, type Subscription } from "../core.ts";
 import type { OpenedCore } from "./api.ts";
 import { carriesEnough, credentialsOf, type Way } from "./credentials.ts";
+import { cutLater, outgoingOf } from "./cut.ts";
 import { OpenSockets } from "./drive.ts";
 import { faultResponse, refuse } from "./fault.ts";
 import { OpenPictures } from "./pictures.ts";
+import { Places } from "./places.ts";
 
 /** A comment goes out so often; a reader that hears nothing for twice as long reconnects. */
 const HEARTBEAT_MS = 15_000;
@@ -15,6 +17,9 @@ const HEARTBEAT_MS = 15_000;
 const FAULT = "event: fault\n";
 /** Text that waits for a slow reader. Beyond it the core waits until the reader has caught up. */
 const WAITING_BYTES_MAX = 4 * 1024 * 1024;
+/** Streams of one device, and those that are kept for this machine. */
+const STREAMS_EACH = 8;
+const STREAMS_HERE = 16;
 
 /** Streams that are open, so that a shutdown can end them. */
 export class OpenStreams {
@@ -22,14 +27,20 @@ export class OpenStreams {
   readonly pictures = new OpenPictures();
   /** Of those who drive. */
   readonly sockets = new OpenSockets();
+  readonly places = new Places({ most: LIMITS.STREAMS_MAX, each: STREAMS_EACH, here: STREAMS_HERE });
   private readonly live = new Set<EventStream>();
 
   get count(): number {
     return this.live.size;
   }
 
-  open(core: Core, credentialsJson: string, after: number): EventStream {
-    const stream = new EventStream(core, credentialsJson, after, () => this.live.delete(stream));
+  /** `cut`: ends the connection of a reader that does not take the core's last word. */
+  open(core: Core, credentialsJson: string, after: number, left: () => void, cut: () => void): EventStream {
+    const onEnd = (): void => {
+      this.live.delete(stream);
+      left();
+    };
+    const stream = new EventStream(core, credentialsJson, after, onEnd, cut);
     this.live.add(stream);
     return stream;
   }
@@ -46,6 +57,7 @@ export class EventStream {
   private readonly core: Core;
   private readonly credentialsJson: string;
   private readonly onEnd: () => void;
+  private readonly cut: () => void;
   private readonly after: number;
   private subscription: Subscription | undefined;
   private controller: ReadableStreamDefaultController<Uint8Array> | undefined;
@@ -53,11 +65,12 @@ export class EventStream {
   private paused = false;
   private ended = false;
 
-  constructor(core: Core, credentialsJson: string, after: number, onEnd: () => void) {
+  constructor(core: Core, credentialsJson: string, after: number, onEnd: () => void, cut: () => void) {
     this.core = core;
     this.credentialsJson = credentialsJson;
     this.after = after;
     this.onEnd = onEnd;
+    this.cut = cut;
   }
 
   /** Rejects when the core refuses the reader. */
@@ -107,8 +120,9 @@ export class EventStream {
     const subscription = await this.core.subscribe(this.credentialsJson, this.after, (text) => {
       this.push(text);
       // The core's last word: the reader was signed out, or it cannot go on.
-      if (text.startsWith(FAULT)) this.end();
-      else this.pace();
+      if (!text.startsWith(FAULT)) return this.pace();
+      this.end();
+      this.cut();
     });
     if (this.ended) return subscription.close();
     this.subscription = subscription;
@@ -136,11 +150,13 @@ export function mountStream(app: Hono, core: OpenedCore, streams: OpenStreams, w
     if (!carriesEnough(credentials)) return refuse("UNAUTHORIZED", "this browser is not signed in");
     const after = context.req.query("after") ?? "0";
     if (!/^\d{1,10}$/.test(after)) return refuse("INVALID_ARGUMENTS", "after must be a sequence");
-    if (streams.count >= LIMITS.STREAMS_MAX)
-      return refuse("TOO_MANY_REQUESTS", `${LIMITS.STREAMS_MAX} streams are open already`);
+    const left = streams.places.take(credentials, way);
+    if (!left) return refuse("TOO_MANY_REQUESTS", "too many streams are open already");
+    const cut = (): unknown => cutLater(outgoingOf(context));
     try {
-      return await streams.open(await core(), JSON.stringify(credentials), Number(after)).response();
+      return await streams.open(await core(), JSON.stringify(credentials), Number(after), left, cut).response();
     } catch (error) {
+      left();
       if (error instanceof CoreFault) return faultResponse(error.fault);
       throw error;
     }
