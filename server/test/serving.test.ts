@@ -1,7 +1,10 @@
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage } from "node:http";
 import { LIMITS } from "@openwrap/contracts/limits";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Way } from "../src/http/credentials.ts";
+import { Places } from "../src/http/places.ts";
 import { listen } from "../src/listen.ts";
+import { TAB } from "./fake-core.ts";
 import { type RunningServer, SIGNED_IN, startServer } from "./running-server.ts";
 
 let server: RunningServer;
@@ -69,6 +72,35 @@ describe("download", () => {
     expect(answer.headers["content-security-policy"]).toContain("sandbox");
     expect(answer.headers["x-content-type-options"]).toBe("nosniff");
     expect(server.core.calls).toEqual([{ method: "file", params: { projectId: "p", path, delivered: false } }]);
+  });
+});
+
+describe("downloads", () => {
+  const target = "/api/files/content?projectId=p&path=a.bin";
+
+  it("come whole, and are held for four readers of a device at once", async () => {
+    const file = Buffer.alloc(32 * 1024 * 1024, "0123456789abcdef-");
+    server.core.file = file;
+    const standing: IncomingMessage[] = [];
+    for (let place = 0; place < 4; place += 1) standing.push(await server.open(target, { headers: SIGNED_IN }));
+    for (const response of standing) response.pause();
+    expect((await server.ask(target, { headers: SIGNED_IN })).status).toBe(429);
+    expect(server.core.calls.length).toBe(4);
+    standing.pop()?.destroy();
+    const parts: Buffer[] = [];
+    const freed = async (): Promise<number> => {
+      const response = await server.open(target, { headers: SIGNED_IN });
+      if (response.statusCode === 200) for await (const part of response) parts.push(part as Buffer);
+      else response.destroy();
+      return response.statusCode ?? 0;
+    };
+    await expect.poll(freed).toBe(200);
+    expect(Buffer.concat(parts).equals(file)).toBe(true);
+    // One that was read to its end, and one that is empty, hold no place.
+    server.core.file = Buffer.alloc(0);
+    for (let turn = 0; turn < 6; turn += 1)
+      expect((await server.ask(target, { headers: SIGNED_IN })).headers["content-length"]).toBe("0");
+    for (const response of standing) response.destroy();
   });
 });
 
@@ -193,15 +225,41 @@ describe("stream", () => {
     expect(seen).toEqual(Array.from({ length: sequence + 1 }, (_, place) => place + 1));
   });
 
-  it("is limited in number", async () => {
-    const open = await Promise.all(
-      Array.from({ length: 64 }, () => server.open("/api/stream", { headers: SIGNED_IN })),
-    );
+  it("is limited in number, for each device and for all", async () => {
+    const all = server.core.others;
+    const as = (cookie: string) => ({ cookie: `openwrap_device=${cookie}`, "x-openwrap-tab": TAB });
+    const opened: IncomingMessage[] = [];
+    for (let device = 0; device < 8; device += 1) {
+      all.add(`device${device}`);
+      const headers = as(`device${device}`);
+      for (let place = 0; place < 8; place += 1) opened.push(await server.open("/api/stream", { headers }));
+      if (device < 7) expect((await server.ask("/api/stream", { headers })).status).toBe(429);
+      expect(server.streams.count).toBe((device + 1) * 8);
+    }
     expect((await server.ask("/api/stream", { headers: SIGNED_IN })).status).toBe(429);
-    open[0]?.destroy();
+    opened[0]?.destroy();
     await expect.poll(() => server.streams.count).toBe(63);
-    for (const response of open) response.destroy();
+    (await server.open("/api/stream", { headers: SIGNED_IN })).destroy();
+    for (const response of opened) response.destroy();
+    all.clear();
+    await expect.poll(() => server.streams.places.count).toBe(0);
   });
+
+  it("leaves no reader connected that was signed out and stands still", async () => {
+    const response = await server.open("/api/stream", { headers: SIGNED_IN });
+    response.pause();
+    response.on("error", () => undefined);
+    for (let sent = 0; server.core.paused.size === 0 && sent < 500; sent += 1) {
+      server.core.send(`id: 1\ndata: "${"x".repeat(64 * 1024)}"\n\n`);
+      if (sent % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    server.core.send('event: fault\ndata: {"code":"UNAUTHORIZED"}\n\n');
+    expect([server.streams.count, server.streams.places.count]).toEqual([0, 0]);
+    // Who stands still does not see that it was cut off before it reads on.
+    await new Promise((resolve) => setTimeout(resolve, 5_500));
+    await expect(readUntil(response, "never")).rejects.toThrow();
+    expect(response.complete).toBe(false);
+  }, 15_000);
 
   it("ends cleanly when the server stops", async () => {
     const response = await server.open("/api/stream", { headers: SIGNED_IN });
@@ -216,6 +274,24 @@ describe("stream", () => {
   it("refuses a place that is no sequence", async () => {
     for (const after of ["x", "-1", "1.5", "99999999999"])
       expect((await server.ask(`/api/stream?after=${after}`, { headers: SIGNED_IN })).status).toBe(400);
+  });
+});
+
+describe("places", () => {
+  it("are kept for this machine", () => {
+    const places = new Places({ most: 6, each: 3, here: 2 });
+    const take = (cookie: string | undefined, way: Way) => places.take(cookie === undefined ? {} : { cookie }, way);
+    const first = take("a", "beyond");
+    expect([take("a", "beyond"), take("a", "beyond")].every(Boolean)).toBe(true);
+    expect(take("a", "beyond")).toBeUndefined();
+    expect(take("b", "beyond")).toBeDefined();
+    expect(take("b", "beyond")).toBeUndefined();
+    expect([take("c", "loopback"), take(undefined, "loopback")].every(Boolean)).toBe(true);
+    expect(take(undefined, "loopback")).toBeUndefined();
+    first?.();
+    first?.();
+    expect(places.count).toBe(5);
+    expect(take("a", "beyond")).toBeDefined();
   });
 });
 
