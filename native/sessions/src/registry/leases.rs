@@ -19,8 +19,41 @@ pub struct Held {
     pub token: String,
     pub by: Actor,
     pub heard_at: i64,
-    /// Requests of this lease that were carried out; the next has this number plus one.
+    /// Requests of this lease that are over; the next has this number plus one.
     pub sequence: u32,
+    /// The next one is being carried out.
+    pub typing: bool,
+    /// The newest of those that were refused, and why: sent again, it is refused again.
+    pub refused: Option<(u32, Fault)>,
+}
+
+/// A request that is being carried out: its number is nobody else's meanwhile.
+struct Turn<'a> {
+    registry: &'a SessionRegistry,
+    session_id: &'a str,
+    token: &'a str,
+    /// How it ended; none: it was cut off, and can come again.
+    done: Option<Outcome<()>>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(held) = self
+            .registry
+            .state()
+            .entries
+            .get_mut(self.session_id)
+            .and_then(|entry| entry.held.as_mut())
+            .filter(|held| held.token == self.token)
+        {
+            held.typing = false;
+            if let Some(done) = self.done.take() {
+                held.sequence += 1;
+                held.refused = done.err().map(|fault| (held.sequence, fault)).or(held.refused.take());
+            }
+        }
+        self.registry.moved.notify_waiters();
+    }
 }
 
 impl SessionRegistry {
@@ -49,6 +82,8 @@ impl SessionRegistry {
                 by: by.clone(),
                 heard_at: now,
                 sequence: 0,
+                typing: false,
+                refused: None,
             });
             let lease = Lease {
                 session_id: session_id.to_owned(),
@@ -159,7 +194,8 @@ impl SessionRegistry {
     }
 
     /// Input that may overtake others on its way: each request of a lease has the number after the one before, from 1. One that came
-    /// before is done already; one that is early waits for those between.
+    /// before is over already, and is answered as it was; one that is being carried out is waited for; one that is early waits for those
+    /// between.
     ///
     /// # Errors
     /// As [`Sessions::input`]; `TIMEOUT` when those between do not come.
@@ -177,33 +213,41 @@ impl SessionRegistry {
                 let mut state = self.state();
                 let entry = state.entries.get_mut(session_id).ok_or_else(|| unknown(session_id))?;
                 entry.check(Some(token))?;
-                entry.held.as_ref().map_or(0, |held| held.sequence + 1)
+                let held = entry.held.as_mut().ok_or_else(lost)?;
+                let due = held.sequence + 1;
+                if sequence < due {
+                    let refused = held.refused.as_ref().filter(|(number, _)| *number == sequence);
+                    return refused.map_or(Ok(()), |(_, fault)| Err(fault.clone()));
+                }
+                if sequence == due && !held.typing {
+                    held.typing = true;
+                    break;
+                }
+                due
             };
-            match sequence.cmp(&due) {
-                std::cmp::Ordering::Less => return Ok(()),
-                std::cmp::Ordering::Equal => break,
-                std::cmp::Ordering::Greater => {}
-            }
-            if tokio::time::timeout_at(until, moved).await.is_err() {
+            if sequence == due {
+                moved.await;
+            } else if tokio::time::timeout_at(until, moved).await.is_err() {
                 return Err(Fault::new(
                     ErrorCode::Timeout,
                     format!("input {due} of this lease has not come, so {sequence} was not done"),
                 ));
             }
         }
+        let mut turn = Turn {
+            registry: self,
+            session_id,
+            token,
+            done: None,
+        };
         let done = self.type_in(session_id, token, inputs).await;
-        if let Some(held) = self
-            .state()
-            .entries
-            .get_mut(session_id)
-            .and_then(|entry| entry.held.as_mut())
-            .filter(|held| held.token == token)
-        {
-            held.sequence = held.sequence.max(sequence);
-        }
-        self.moved.notify_waiters();
+        turn.done = Some(done.clone());
         done
     }
+}
+
+fn lost() -> Fault {
+    Fault::new(ErrorCode::LeaseLost, "this lease is over: nothing was done")
 }
 
 impl Entry {
@@ -217,7 +261,7 @@ impl Entry {
         if in_force {
             return Ok(());
         }
-        Err(Fault::new(ErrorCode::LeaseLost, "this lease is over: nothing was done"))
+        Err(lost())
     }
 }
 

@@ -7,9 +7,11 @@ use openwrap_contracts::event::{Event, Fact, StoredEvent};
 use openwrap_contracts::identity::Actor;
 use openwrap_contracts::limits::{LEASE_IDLE_MS, SESSIONS_MAX};
 use openwrap_contracts::ports::{CancellationToken, Clock, EventBatch, Ids, Ledger, Tail, Task};
-use openwrap_contracts::session::{SessionInput, SessionKind, SessionSpec, SessionStatus, Sessions, Surface};
+use openwrap_contracts::session::{
+    FrameReceiver, SessionInput, SessionKind, SessionSpec, SessionStatus, Sessions, Surface, SurfaceView,
+};
 use openwrap_contracts::spawn::TerminalSize;
-use openwrap_contracts::{ErrorCode, Outcome};
+use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use openwrap_sessions::{SessionRegistry, Terminal};
 
 #[derive(Default)]
@@ -67,6 +69,10 @@ fn surface() -> Arc<Terminal> {
 
 impl Stage {
     async fn open(&self, task_id: &str) -> Outcome<String> {
+        self.open_with(task_id, surface()).await
+    }
+
+    async fn open_with(&self, task_id: &str, surface: Arc<dyn Surface>) -> Outcome<String> {
         let spec = SessionSpec {
             run_id: "run".to_owned(),
             project_id: "project".to_owned(),
@@ -75,7 +81,7 @@ impl Stage {
             kind: SessionKind::Terminal,
             title: "node server.mjs".to_owned(),
         };
-        self.registry.open(spec, surface()).await
+        self.registry.open(spec, surface).await
     }
 
     fn facts(&self) -> Vec<&'static str> {
@@ -194,6 +200,73 @@ async fn inputs_that_overtake_each_other_are_done_in_order_and_once() {
     send(2, 99).await.unwrap();
     let view = serde_json::to_value(shown.unwrap().view().await.unwrap()).unwrap();
     assert_eq!(view["size"]["columns"], 30);
+}
+
+/// A surface that takes its time, and counts what was done with it.
+#[derive(Default)]
+struct Slow {
+    done: AtomicU32,
+    go: tokio::sync::Notify,
+}
+
+impl Surface for Slow {
+    fn input(&self, inputs: Vec<SessionInput>) -> Task<'_, Outcome<()>> {
+        Box::pin(async move {
+            self.done.fetch_add(1, Ordering::SeqCst);
+            self.go.notified().await;
+            match inputs.first() {
+                Some(SessionInput::Resize { columns: 0, .. }) => Err(Fault::invalid("no such size")),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn view(&self) -> Task<'_, Outcome<SurfaceView>> {
+        Box::pin(async { Err(Fault::invalid("nothing to see")) })
+    }
+
+    fn frames(&self) -> FrameReceiver {
+        tokio::sync::broadcast::channel(1).1
+    }
+
+    fn since_taken(&self) -> Task<'_, String> {
+        Box::pin(async { String::new() })
+    }
+
+    fn close(&self) -> Task<'_, ()> {
+        Box::pin(async {})
+    }
+}
+
+#[tokio::test]
+async fn an_input_that_comes_again_while_it_is_done_is_done_once_and_answered_the_same() {
+    let stage = stage();
+    let slow = Arc::new(Slow::default());
+    let id = stage.open_with("a", slow.clone()).await.unwrap();
+    let lease = stage.registry.take(&id, Actor::person("device_1")).await.unwrap();
+    let send = |sequence, columns| {
+        let inputs = vec![SessionInput::Resize { columns, rows: 9 }];
+        stage.registry.input_in_order(&id, &lease.token, sequence, inputs)
+    };
+    let go = async {
+        for _ in 0..2 {
+            tokio::task::yield_now().await;
+            slow.go.notify_one();
+        }
+    };
+    let (first, again, ()) = tokio::join!(send(1, 10), send(1, 10), go);
+    assert_eq!((first, again), (Ok(()), Ok(())));
+    assert_eq!(slow.done.load(Ordering::SeqCst), 1);
+    // One permit is left of the turn that nobody took.
+    let refused = send(2, 0).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::InvalidArguments);
+    // Refused is not done: it is said again, nothing is done again, and the next one goes on.
+    assert_eq!(send(2, 0).await.unwrap_err(), refused);
+    assert_eq!(slow.done.load(Ordering::SeqCst), 2);
+    slow.go.notify_one();
+    send(3, 30).await.unwrap();
+    assert_eq!(send(2, 0).await.unwrap_err(), refused);
+    assert_eq!(slow.done.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]
