@@ -13,7 +13,7 @@ use openwrap_contracts::ports::{CancellationToken, ToolCall, View};
 use openwrap_contracts::script::Nested;
 use openwrap_contracts::tool::{Reach, model_text, preview};
 use openwrap_contracts::workflow::Role;
-use openwrap_contracts::{ErrorCode, Outcome};
+use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use serde_json::{Value, json};
 
 use crate::attempt::Attempt;
@@ -78,6 +78,12 @@ impl Attempt {
     pub(crate) async fn step(self: &Arc<Self>, hand: Hand<'_>, call: &ToolCallPart) -> Outcome<(Stepped, Made)> {
         let nest = (call.tool == CODE_RUN).then(|| Nest::inside(self, hand));
         let known = self.engine.journal.state().tool_step(hand.place).cloned();
+        if let Some(step) = &known
+            && step.request_hash != request_hash(call)?
+        {
+            let message = format!("step {} is not the `{}` that is asked for", hand.place.id(), call.tool);
+            return Err(Fault::new(ErrorCode::LedgerBroken, message));
+        }
         match known.map(|step| (step.tool, step.result)) {
             Some((_, Some(done))) => {
                 let made = Made {
@@ -144,7 +150,9 @@ impl Attempt {
         engine.step_gate(hand.place, hand.cancel).await?;
         engine.note_budget_asked(hand.place).await?;
         let live = engine.steps.begin(&hand.place.task_id, hand.cancel);
-        if engine.is_given_up(hand.place) {
+        // A script that had begun runs again: its calls take their places from the ledger, and the next one is given up.
+        let has_begun = nest.is_some() && engine.journal.state().tool_step(hand.place).is_some();
+        if !has_begun && engine.is_given_up(hand.place) {
             return self.give_up(hand, call).await;
         }
         let (token, live) = match &nest {
@@ -210,7 +218,7 @@ impl Attempt {
         let refused = Fact::ToolRefused {
             tool: call.tool.clone(),
             call_id: call.call_id.clone(),
-            request_hash: canonical_hash(&json!({ "tool": call.tool, "arguments": call.arguments }))?,
+            request_hash: request_hash(call)?,
             arguments_hash: engine.keep(&call.arguments).await?,
             summary: preview(&call.tool),
             code: ErrorCode::Canceled,
@@ -308,6 +316,11 @@ impl Attempt {
             .await?;
         Ok(Stepped::of(&content, !decision.allow))
     }
+}
+
+/// Names the act in the ledger: the hash of its tool and arguments.
+fn request_hash(call: &ToolCallPart) -> Outcome<String> {
+    canonical_hash(&json!({ "tool": call.tool, "arguments": call.arguments }))
 }
 
 /// Whether a program may go on after the call. By the call alone, so that a replay knows it as well.

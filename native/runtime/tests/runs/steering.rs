@@ -1,5 +1,7 @@
 //! What people say in the middle of a run, interruptions, pauses in every state, goals that follow others, and the stop of everything.
 
+mod interrupted;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
