@@ -127,6 +127,9 @@ impl Account {
             };
             if !self.was_refused() {
                 let decision = self.approver.ask(ask.step.clone(), question, cancel.clone()).await?;
+                if cancel.is_cancelled() {
+                    return Err(Fault::canceled());
+                }
                 if decision.allow {
                     continue;
                 }

@@ -264,17 +264,8 @@ impl Desk {
     /// nobody else waits for it.
     async fn leave(&self, approval_id: &str, step: &StepRef) -> Outcome<Decision> {
         let _one = self.answering.lock().await;
-        let nobody = {
-            let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
-            match waiters.get_mut(approval_id) {
-                Some(waiting) => {
-                    waiting.retain(|waiter| waiter.step != *step);
-                    waiting.is_empty()
-                }
-                // Answered just now: the answer stands in the ledger, but the step was given up.
-                None => false,
-            }
-        };
+        let _asking = self.asking.lock().await;
+        let nobody = self.is_left(approval_id, step);
         let decision = Decision {
             allow: false,
             scope: Scope::Once,
@@ -289,6 +280,29 @@ impl Desk {
             self.journal.note_at(Actor::core("desk"), step, fact).await?;
         }
         Ok(decision)
+    }
+
+    /// As [`Self::leave`], from the question about the budget: an interruption says nothing about that, so it is withdrawn.
+    async fn leave_unanswered(&self, approval_id: &str, step: &StepRef) -> Outcome<()> {
+        let _one = self.answering.lock().await;
+        let _asking = self.asking.lock().await;
+        if self.is_left(approval_id, step) {
+            self.take_waiters(approval_id);
+            let approval_id = approval_id.to_owned();
+            let fact = Fact::ApprovalWithdrawn { approval_id };
+            self.journal.note_at(Actor::core("desk"), step, fact).await?;
+        }
+        Ok(())
+    }
+
+    /// The step does not wait any more: whether nobody does now. Not when it was answered just now: the answer stands in the ledger, but
+    /// the step was given up.
+    fn is_left(&self, approval_id: &str, step: &StepRef) -> bool {
+        let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
+        waiters.get_mut(approval_id).is_some_and(|waiting| {
+            waiting.retain(|waiter| waiter.step != *step);
+            waiting.is_empty()
+        })
     }
 
     async fn question_id(&self, step: &StepRef, mut question: Question) -> Outcome<String> {
@@ -318,6 +332,7 @@ impl Desk {
     async fn settle(&self, step: &StepRef, question: Question, cancel: &CancellationToken) -> Outcome<Decision> {
         // Planner, answer and commits hold no slot: only a worker's question gives one back.
         let scheduled = question.kind != QuestionKind::Conflict && step.task_id != PLANNER && step.task_id != ANSWER;
+        let is_budget = question.kind == QuestionKind::Budget;
         let asking = self.asking.lock().await;
         let known = known_answer(&self.journal.state(), step, &question);
         let approval_id = match known {
@@ -328,8 +343,9 @@ impl Desk {
             Known::Pending(approval_id) => approval_id,
             Known::New => self.question_id(step, question).await?,
         };
-        drop(asking);
+        // Whoever leaves the question meanwhile knows that somebody else waits.
         let answer = self.wait_for(&approval_id, step);
+        drop(asking);
         // Answered between the look and the wait: the fold knows.
         let answered = self
             .journal
@@ -356,6 +372,13 @@ impl Desk {
         let Some(attempt) = self.steps.given_up(&step.task_id) else {
             return Err(Fault::canceled());
         };
+        if is_budget {
+            self.leave_unanswered(&approval_id, step).await?;
+            if scheduled {
+                self.slot_again(step, &attempt).await?;
+            }
+            return Err(Fault::canceled());
+        }
         let decision = self.leave(&approval_id, step).await?;
         self.settled(step, decision, scheduled, &attempt).await
     }
