@@ -149,14 +149,15 @@ export function keyFacts(findings: Findings): string[] {
       `${name}: ${shown(measure.mean ?? 0)} on average, from ${shown(measure.min ?? 0)} to ${shown(measure.max ?? 0)}; half of the values are at most ${shown(measure.median ?? 0)}.`,
     );
   }
-  const sorted = [...groups.groups].sort((a, b) =>
-    groups.by === "category" || groups.by === "period" ? b.mean - a.mean : b.count - a.count,
-  );
+  const isMean = groups.by === "category" || groups.by === "period";
+  const sorted = groups.groups
+    .filter((group) => group.count > 0)
+    .sort((a, b) => (isMean ? (b.mean ?? 0) - (a.mean ?? 0) : b.count - a.count));
   const [most, least] = [sorted[0], sorted.at(-1)];
   if (most !== undefined && least !== undefined && sorted.length > 1) {
-    if (groups.by === "category" || groups.by === "period")
+    if (isMean)
       facts.push(
-        `By ${short(groups.what, 40)}, the average is highest for ${short(most.label, 40)} (${shown(most.mean)}) and lowest for ${short(least.label, 40)} (${shown(least.mean)}).`,
+        `By ${short(groups.what, 40)}, the average is highest for ${short(most.label, 40)} (${valueShown(most.mean)}) and lowest for ${short(least.label, 40)} (${valueShown(least.mean)}).`,
       );
     else facts.push(`Most frequent: ${short(most.label, 40)} (${shown(most.count)} rows).`);
   }
@@ -176,8 +177,10 @@ export function chartTitle(findings: Findings): string {
   return `${short(groups.what, 50)}: how many rows`;
 }
 
-/** The numbers that are drawn. */
-export const drawn = (findings: Findings): number[] =>
+export const valueShown = (value: number | null | undefined): string => shown(value ?? Number.NaN);
+
+/** The numbers that are drawn; null leaves a gap. */
+export const drawn = (findings: Findings): (number | null)[] =>
   findings.groups.groups.map((group) =>
     findings.groups.by === "period" || findings.groups.by === "category" ? group.mean : group.count,
   );
@@ -195,7 +198,7 @@ export function drawing(findings: Findings): Record<string, unknown> {
     altText: short(
       `${title}. ${groups.groups
         .slice(0, 12)
-        .map((group, at) => `${short(group.label, 30)}: ${shown(values[at] ?? 0)}`)
+        .map((group, at) => `${short(group.label, 30)}: ${valueShown(values[at])}`)
         .join("; ")}.`,
       900,
     ),

@@ -1,14 +1,15 @@
 // The one comparison the report makes: a measure over time, by category, or by size.
 
 import { type Column, sumOf } from "./columns.ts";
-import { type Day, serialOf } from "./values.ts";
+import { type Day, dayAt, serialOf } from "./values.ts";
 
 export interface Group {
   label: string;
   /** Rows of the group with a number of the measure. */
   count: number;
   sum: number;
-  mean: number;
+  /** None without such rows. */
+  mean: number | null;
   /** Of a period: first day, and first day of the next, as a workbook counts days. */
   from?: number;
   until?: number;
@@ -32,6 +33,7 @@ export interface Groups {
 
 const CATEGORIES_MAX = 12;
 const PERIODS_MAX = 60;
+const DAYS_MAX = 31;
 const SIZES = 10;
 
 /** Names that are no measure: whatever counts or numbers the rows. */
@@ -83,7 +85,7 @@ function categoryOf(columns: Column[]): number | undefined {
 
 function groupOf(label: string, values: number[]): Group {
   const sum = sumOf(values);
-  return { label, count: values.length, sum, mean: values.length === 0 ? 0 : sum / values.length };
+  return { label, count: values.length, sum, mean: values.length === 0 ? null : sum / values.length };
 }
 
 const day = (year: number, month: number, date: number): Day => ({ year, month, day: date });
@@ -118,29 +120,32 @@ const PERIODS: Period[] = [
   },
 ];
 
-/** By the shortest period of which there are not too many; days only where there are few. */
+/** By the shortest period of which there are not too many, with those between that have no rows; days only where there are few. */
 function byPeriod(columns: Column[], measure: number, key: number): Groups | undefined {
   const days = columns[key]?.days ?? [];
   const numbers = columns[measure]?.numbers ?? [];
   for (const period of PERIODS) {
-    const found = new Map<string, { first: Day; values: number[] }>();
+    const found = new Map<number, number[]>();
     for (const [row, one] of days.entries()) {
       const value = numbers[row];
       if (one === undefined || value === undefined) continue;
-      const label = period.label(one);
-      const known = found.get(label);
-      if (known) known.values.push(value);
-      else found.set(label, { first: one, values: [value] });
+      const start = period.start(one);
+      const known = found.get(start);
+      if (known) known.push(value);
+      else found.set(start, [value]);
     }
     if (found.size < 2) return undefined;
-    if (found.size > (period.what === "day" ? 31 : PERIODS_MAX)) continue;
-    const groups = [...found]
-      .sort((a, b) => (a[0] < b[0] ? -1 : 1))
-      .map(([label, { first, values }]) => ({
-        ...groupOf(label, values),
-        from: period.start(first),
-        until: period.next(first),
-      }));
+    const most = period.what === "day" ? DAYS_MAX : PERIODS_MAX;
+    if (found.size > most) continue;
+    const starts = [...found.keys()].sort((a, b) => a - b);
+    const groups: Group[] = [];
+    for (let from = starts[0] ?? 0; from <= (starts.at(-1) ?? 0) && groups.length <= most; ) {
+      const first = dayAt(from);
+      const until = period.next(first);
+      groups.push({ ...groupOf(period.label(first), found.get(from) ?? []), from, until });
+      from = until;
+    }
+    if (groups.length > most) continue;
     return { by: "period", measure, key, what: period.what, groups, left: 0 };
   }
   return undefined;
@@ -159,7 +164,9 @@ function byCategory(columns: Column[], measure: number, key: number): Groups {
   }
   const groups = [...found].map(([label, values]) => groupOf(label, values));
   groups.sort((a, b) => b.count - a.count || (a.label < b.label ? -1 : 1));
-  const shown = groups.slice(0, CATEGORIES_MAX).sort((a, b) => b.mean - a.mean || (a.label < b.label ? -1 : 1));
+  const shown = groups
+    .slice(0, CATEGORIES_MAX)
+    .sort((a, b) => (b.mean ?? 0) - (a.mean ?? 0) || (a.label < b.label ? -1 : 1));
   return {
     by: "category",
     measure,

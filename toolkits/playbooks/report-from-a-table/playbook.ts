@@ -99,7 +99,8 @@ async function clean({ inputs: given, tools }: TaskJob<Shape>): Promise<Findings
   return findingsOf(given.table, grid, columns, groupsOf(columns));
 }
 
-const field = (text: string): string => (/[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+/** Whatever else could separate cells is quoted too: the first line tells a reader which of them does. */
+const field = (text: string): string => (/[",;|\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
 const found = (job: TaskJob<Shape>): Findings => job.results.clean as Findings;
 

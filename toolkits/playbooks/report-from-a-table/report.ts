@@ -1,7 +1,7 @@
 // The report: what was found, the chart, the figures, and what to know about the table.
 
 import type { Figures } from "./columns.ts";
-import { chartTitle, drawing, type Findings, keyFacts, short } from "./findings.ts";
+import { chartTitle, drawing, type Findings, keyFacts, short, valueShown } from "./findings.ts";
 import { shown } from "./values.ts";
 
 const GROUPS_MAX = 60;
@@ -44,7 +44,7 @@ function comparison(findings: Findings): Block[] {
       : shownGroups.map((group) => [
           short(group.label, 100),
           shown(group.count),
-          group.count === 0 ? "–" : shown(group.mean),
+          valueShown(group.mean),
           shown(group.sum),
         ]);
   const columns = groups.by === "value" ? [head, right("Rows")] : [head, right("Rows"), right("Average"), right("Sum")];

@@ -159,6 +159,12 @@ export function serialOf(one: Day): number {
   return days + (hours * 3_600 + minutes * 60 + seconds) / 86_400;
 }
 
+/** The day so many days after 1899-12-30. */
+export function dayAt(serial: number): Day {
+  const date = new Date((serial - 25_569) * 86_400_000);
+  return { year: date.getUTCFullYear(), month: date.getUTCMonth() + 1, day: date.getUTCDate() };
+}
+
 /** A number for people: groups of three, at most four digits that say something after the point. */
 export function shown(value: number): string {
   if (!Number.isFinite(value)) return "–";

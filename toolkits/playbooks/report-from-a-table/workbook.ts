@@ -20,7 +20,7 @@ export function letters(column: number): string {
 }
 
 const range = (column: number, rows: number): string => `${DATA}!$${letters(column)}$2:$${letters(column)}$${rows + 1}`;
-const formula = (text: string, value: string | number | undefined): Cell => ({
+const formula = (text: string, value: string | number | null | undefined): Cell => ({
   formula: `=${text}`,
   value: value ?? "",
 });
@@ -109,7 +109,8 @@ function groupSheet(findings: Findings): Record<string, unknown> {
             { header: "Sum", format },
           ];
   const rows = groups.groups.map((group, at) => groupRow(findings, group, at + 2, at === groups.groups.length - 1));
-  const drawn = columns.findIndex((column) => column.header === (isMean ? "Average" : "Rows"));
+  // By place: a column of the table may be called `Average` too.
+  const drawn = { period: 4, category: 2, size: 3, value: 1 }[groups.by];
   const last = rows.length + 1;
   const at = (column: number): string => `Comparison!$${letters(column)}$2:$${letters(column)}$${last}`;
   const chart = {

@@ -3,8 +3,14 @@
 
 import { expect, it } from "vitest";
 import type { Cell, Tools } from "../playbook.ts";
-import type { Findings } from "../report-from-a-table/findings.ts";
+import { drawn, type Findings, keyFacts } from "../report-from-a-table/findings.ts";
 import playbook from "../report-from-a-table/playbook.ts";
+import { workbook } from "../report-from-a-table/workbook.ts";
+
+interface Sheet {
+  name: string;
+  charts?: { series: { values: string }[] }[];
+}
 
 type Numbers = "auto" | "point" | "comma";
 
@@ -105,4 +111,43 @@ it("counts distinct numbers by their value", async () => {
   for (const [at, size] of ["1", "1.0", "1.00", "2", "+2", "-0", "0", "1,000", "1000"].entries())
     rows.push([`n${at}`, size]);
   expect(figure(await cleaned(rows), "Size")).toMatchObject({ kind: "number", values: 9, distinct: 4 });
+});
+
+it("draws the averages whatever the compared column is called, and quotes what could separate cells", async () => {
+  for (const name of ["Average", "Rows", "Region"]) {
+    const rows: Cell[][] = [[name, "Amount"]];
+    for (let at = 0; at < 30; at += 1) rows.push([["x;y", "z\tw", "u|v"][at % 3] ?? "", String(at + 0.5)]);
+    const findings = await cleaned(rows, "auto", "|");
+    expect(findings.groups).toMatchObject({ by: "category", what: name });
+    const { sheets } = workbook(findings, "cleaned.csv", "Title") as { sheets: Sheet[] };
+    const chart = sheets.find((one) => one.name === "Comparison")?.charts?.[0];
+    expect(chart?.series[0]?.values, name).toBe("Comparison!$C$2:$C$4");
+    expect(findings.text.split("\n").slice(1, 4)).toEqual(['"x;y",0.5', "z w,1.5", '"u|v",2.5']);
+  }
+});
+
+it("shows periods without rows as gaps", async () => {
+  const months = [0, 1, 2, 5, 6, 14];
+  const rows: Cell[][] = [["When", "Amount"]];
+  for (const month of months)
+    for (const day of [3, 9, 20, 21, 22, 27])
+      rows.push([new Date(Date.UTC(2022, month, day)).toISOString().slice(0, 10), String(month * 10 + day + 0.5)]);
+  const findings = await cleaned(rows);
+  const expected = Array.from({ length: 15 }, (_, month) => (months.includes(month) ? month * 10 + 17.5 : null));
+  expect(findings.groups.groups.map((one) => one.mean)).toEqual(expected);
+  expect(findings.groups.groups.map((one) => one.label).slice(10)).toEqual([
+    "2022-11",
+    "2022-12",
+    "2023-01",
+    "2023-02",
+    "2023-03",
+  ]);
+  expect(drawn(findings)).toEqual(expected);
+  expect(keyFacts(findings).join(" ")).toContain("highest for 2023-03 (157.5) and lowest for 2022-01 (17.5)");
+  // Few days, far apart, are months: between them are too many days.
+  const apart = [0, 2, 3, 4].map((at) => [`2024-0${at + 1}-15`, String(at + 0.5)]);
+  expect((await cleaned([["When", "Amount"], ...apart])).groups).toMatchObject({
+    what: "month",
+    groups: { length: 5 },
+  });
 });
