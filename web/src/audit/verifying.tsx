@@ -5,6 +5,7 @@ import { ApiFault } from "@openwrap/contracts/client";
 import { createSignal, type JSX, Match, onCleanup, Show, Switch } from "solid-js";
 import { createAction } from "../app/action.ts";
 import { type App, useApp } from "../app/app.ts";
+import { load } from "../app/load.ts";
 import { FaultNotice } from "../parts/fault-notice.tsx";
 import { Chain, Octagon } from "../parts/glyph.tsx";
 import { Inert } from "../parts/inert.tsx";
@@ -46,7 +47,7 @@ function usePageCheck(app: App) {
     setState({ kind: "busy", done, total: app.sequence() });
     const { headSequence, headHash } = app.overview();
     try {
-      const { verifyChain } = await import("./chain.ts");
+      const { verifyChain } = await load(() => import("./chain.ts"));
       const outcome = await verifyChain(
         (after) => app.api.audit.rows({ after }, { signal: stop.signal }),
         new Map([[headSequence, headHash]]),

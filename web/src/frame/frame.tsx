@@ -4,6 +4,7 @@ import { createEffect, createMemo, For, type JSX, lazy, Match, on, Show, Suspens
 import { Dynamic } from "solid-js/web";
 import { useApp } from "../app/app.ts";
 import { useNow } from "../app/clock.ts";
+import { load } from "../app/load.ts";
 import type { Place, RunPart } from "../app/router.ts";
 import { ApprovalsScreen } from "../approvals/approvals-screen.tsx";
 import { NowScreen } from "../now/now-screen.tsx";
@@ -16,29 +17,57 @@ import { Inert } from "../parts/inert.tsx";
 import { TokenMeter } from "../parts/token-meter.tsx";
 import { amount, clock } from "../words/format.ts";
 import { WorkScreen } from "../work/work-screen.tsx";
+import { DialogBoundary, ScreenBoundary } from "./boundary.tsx";
 import { type Commands, createCommands } from "./commands.ts";
 import { type Door, RAIL, railPlaceOf } from "./places.ts";
 
-const RunScreen = lazy(() => import("../run/run-screen.tsx"));
+const RunScreen = lazy(() => load(() => import("../run/run-screen.tsx")));
 const RUN_SCREENS = {
-  workforce: lazy(() => import("../workforce/workforce-screen.tsx")),
-  workspace: lazy(() => import("../workspace/workspace-screen.tsx")),
-  files: lazy(() => import("../files/run-files-screen.tsx")),
-  review: lazy(() => import("../review/review-screen.tsx")),
+  workforce: lazy(() => load(() => import("../workforce/workforce-screen.tsx"))),
+  workspace: lazy(() => load(() => import("../workspace/workspace-screen.tsx"))),
+  files: lazy(() => load(() => import("../files/run-files-screen.tsx"))),
+  review: lazy(() => load(() => import("../review/review-screen.tsx"))),
 };
-const SettingsScreen = lazy(() => import("../settings/settings-screen.tsx"));
-const Palette = lazy(() => import("./palette.tsx"));
-const KeyHelp = lazy(() => import("./key-help.tsx"));
-const ProjectFilesScreen = lazy(() => import("../files/project-files-screen.tsx"));
-const LibraryScreen = lazy(() => import("../library/library-screen.tsx"));
-const ModelsScreen = lazy(() => import("../models/models-screen.tsx"));
-const AuditScreen = lazy(() => import("../audit/audit-screen.tsx"));
-const DevicesScreen = lazy(() => import("../devices/devices-screen.tsx"));
-const PlaybooksScreen = lazy(() => import("../playbooks/playbooks-screen.tsx"));
-const ToolsScreen = lazy(() => import("../tools/tools-screen.tsx"));
+const SettingsScreen = lazy(() => load(() => import("../settings/settings-screen.tsx")));
+const Palette = lazy(() => load(() => import("./palette.tsx")));
+const KeyHelp = lazy(() => load(() => import("./key-help.tsx")));
+const ProjectFilesScreen = lazy(() => load(() => import("../files/project-files-screen.tsx")));
+const LibraryScreen = lazy(() => load(() => import("../library/library-screen.tsx")));
+const ModelsScreen = lazy(() => load(() => import("../models/models-screen.tsx")));
+const AuditScreen = lazy(() => load(() => import("../audit/audit-screen.tsx")));
+const DevicesScreen = lazy(() => load(() => import("../devices/devices-screen.tsx")));
+const PlaybooksScreen = lazy(() => load(() => import("../playbooks/playbooks-screen.tsx")));
+const ToolsScreen = lazy(() => load(() => import("../tools/tools-screen.tsx")));
+
+/** At hand before they are asked for, so that no key that is typed into them is lost; then the rest, for when the server is away. */
+const PRELOADED = [
+  RunScreen,
+  Palette,
+  KeyHelp,
+  ...Object.values(RUN_SCREENS),
+  LibraryScreen,
+  PlaybooksScreen,
+  ModelsScreen,
+  ToolsScreen,
+  ProjectFilesScreen,
+  AuditScreen,
+  DevicesScreen,
+  SettingsScreen,
+];
 
 /** After the first screen has come to rest. */
 const PRELOAD_MS = 1_000;
+
+/** One after the other. What fails is tried again when it is opened. */
+async function preload(): Promise<void> {
+  for (const screen of PRELOADED) {
+    try {
+      await screen.preload();
+    } catch {
+      return;
+    }
+  }
+}
 
 /** A lost connection is said aloud only when it stays lost. */
 const BANNER_MS = 5_000;
@@ -48,8 +77,7 @@ export function Frame(): JSX.Element {
   const commands = createCommands(app);
   const place = app.router.place;
   titles();
-  // At hand before they are asked for, so that no key that is typed into them is lost.
-  setTimeout(() => void Promise.all([RunScreen.preload(), Palette.preload(), KeyHelp.preload()]), PRELOAD_MS);
+  setTimeout(() => void preload(), PRELOAD_MS);
   return (
     <>
       <a class="skip" href="#main">
@@ -62,16 +90,22 @@ export function Frame(): JSX.Element {
         <Show when={commands.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={commands.clear} />}</Show>
         <Doors />
         <div class={`screen screen-${place().screen}`}>
-          <Suspense fallback={<Skeleton rows={6} label="The screen is being read" />}>
-            <Screen place={place()} />
-          </Suspense>
+          <ScreenBoundary place={place}>
+            <Suspense fallback={<Skeleton rows={6} label="The screen is being read" />}>
+              <Screen place={place()} />
+            </Suspense>
+          </ScreenBoundary>
         </div>
       </div>
       <Show when={commands.dialog() === "palette"}>
-        <Palette commands={commands} />
+        <DialogBoundary close={commands.close}>
+          <Palette commands={commands} />
+        </DialogBoundary>
       </Show>
       <Show when={commands.dialog() === "help"}>
-        <KeyHelp commands={commands} />
+        <DialogBoundary close={commands.close}>
+          <KeyHelp commands={commands} />
+        </DialogBoundary>
       </Show>
     </>
   );

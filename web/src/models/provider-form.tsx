@@ -4,6 +4,7 @@ import type { ProviderConfig } from "@openwrap/contracts";
 import { createSignal, createUniqueId, type JSX, onMount, Show } from "solid-js";
 import { createAction } from "../app/action.ts";
 import { type App, useApp } from "../app/app.ts";
+import { load } from "../app/load.ts";
 import { Choices } from "../parts/choices.tsx";
 import { FaultNotice } from "../parts/fault-notice.tsx";
 import { Field } from "../parts/field.tsx";
@@ -22,7 +23,7 @@ import {
 
 /** Sealed under the provider's name for it. The text goes no further than this. */
 export async function sealedKey(app: App, name: string, key: string): Promise<string> {
-  const [{ seal }, { publicKey }] = await Promise.all([import("./seal.ts"), app.api.secret.publicKey()]);
+  const [{ seal }, { publicKey }] = await Promise.all([load(() => import("./seal.ts")), app.api.secret.publicKey()]);
   return seal(name, new TextEncoder().encode(key), publicKey);
 }
 

@@ -2,9 +2,10 @@
 
 import type { PendingApproval, RunSummary } from "@openwrap/contracts";
 import { Key } from "@solid-primitives/keyed";
-import { createMemo, For, type JSX, lazy, Show, Suspense, untrack } from "solid-js";
+import { createMemo, ErrorBoundary, For, type JSX, lazy, Show, Suspense, untrack } from "solid-js";
 import { useApp } from "../app/app.ts";
 import { useNow } from "../app/clock.ts";
+import { load } from "../app/load.ts";
 import { approvalPath, runPath } from "../app/router.ts";
 import { answersInList, useAnswer } from "../approvals/answer.tsx";
 import { HasRead } from "../approvals/question-block.tsx";
@@ -23,7 +24,7 @@ import { firstWords } from "../words/first-words.ts";
 import { amount, clock, counted, day, dollars, duration, sequenceText } from "../words/format.ts";
 import { Composer } from "./composer.tsx";
 
-const LiveThumbnail = lazy(() => import("./live-thumbnail.tsx"));
+const LiveThumbnail = lazy(() => load(() => import("./live-thumbnail.tsx")));
 const FirstRun = lazy(() => import("../first-run/first-run.tsx"));
 
 const WAITING_SHOWN = 4;
@@ -216,9 +217,11 @@ function RunningRow(props: { runId: string }): JSX.Element {
           </span>
           <Show when={browser()} keyed>
             {(sessionId) => (
-              <Suspense fallback={<span class="live-thumbnail" />}>
-                <LiveThumbnail sessionId={sessionId} />
-              </Suspense>
+              <ErrorBoundary fallback={<span class="live-thumbnail" />}>
+                <Suspense fallback={<span class="live-thumbnail" />}>
+                  <LiveThumbnail sessionId={sessionId} />
+                </Suspense>
+              </ErrorBoundary>
             )}
           </Show>
         </a>

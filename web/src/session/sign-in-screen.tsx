@@ -66,22 +66,24 @@ export function FailedScreen(): JSX.Element {
   );
 }
 
-/** The page itself failed. What runs goes on: it does not run here. */
+/** What the page itself did wrong. What runs goes on: it does not run here. */
+export function defectOf(error: unknown): ApiFault {
+  return new ApiFault(
+    {
+      code: "INTERNAL",
+      message: error instanceof Error ? error.message : String(error),
+      hint: "This is a defect of the page. Runs go on without it; reloading shows them.",
+    },
+    0,
+  );
+}
+
 export function DefectScreen(props: { error: unknown }): JSX.Element {
-  const fault = (): ApiFault =>
-    new ApiFault(
-      {
-        code: "INTERNAL",
-        message: props.error instanceof Error ? props.error.message : String(props.error),
-        hint: "This is a defect of the page. Runs go on without it; reloading shows them.",
-      },
-      0,
-    );
   return (
     <main class="gate">
       <Mark />
       <h1 class="say-7">This page has a defect.</h1>
-      <FaultNotice fault={fault()} retry={() => location.reload()} />
+      <FaultNotice fault={defectOf(props.error)} retry={() => location.reload()} />
     </main>
   );
 }
