@@ -62,7 +62,7 @@ export class App {
     this.setFault = (next) => setFault(() => next);
     this.setConnection = (next) => setConnection(next);
     this.setKnown = (next) => setKnown(next);
-    this.session = new Session(() => this.setPhase("signed_out"));
+    this.session = new Session(() => this.signedOut());
     this.api = createClient({ fetch: this.session.fetch });
     this.sockets = new SessionSockets({
       open: (sessionId) =>
@@ -81,7 +81,13 @@ export class App {
       if (document.visibilityState === "visible" && this.phase() === "ready") this.stream.nudge();
     };
     document.addEventListener("visibilitychange", back);
-    addEventListener("pageshow", (event) => (event.persisted ? this.stream.reopen() : back()));
+    addEventListener("pageshow", (event) => {
+      if (!event.persisted) back();
+      else {
+        this.stream.reopen();
+        this.sockets.reopen();
+      }
+    });
     addEventListener("online", back);
   }
 
@@ -154,13 +160,19 @@ export class App {
     const overview = await this.api.overview.get();
     this.setKnown(fromSnapshot(overview));
     this.setPhase("ready");
+    this.sockets.reopen();
     this.stream.start();
+  }
+
+  private signedOut(): void {
+    this.sockets.end();
+    this.setPhase("signed_out");
   }
 
   private fail(error: unknown): void {
     if (!(error instanceof ApiFault)) throw error;
     if (error.status === 401) {
-      this.setPhase("signed_out");
+      this.signedOut();
       return;
     }
     this.setFault(error);
@@ -170,12 +182,13 @@ export class App {
   private hear(state: StreamState): void {
     if (state === "refused") {
       this.stream.stop();
-      this.setPhase("signed_out");
+      this.signedOut();
       return;
     }
     const { live } = this.connection();
     if (state === "live" && !live) {
       this.setConnection({ live: true, lostAt: 0 });
+      this.sockets.reopen();
       this.surfaces.missed();
     }
     if (state !== "live" && live) this.setConnection({ live: false, lostAt: Date.now() });

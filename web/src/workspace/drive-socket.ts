@@ -9,8 +9,8 @@ export const DRIVE_PROTOCOL = "openwrap.drive";
 export interface DrivePorts {
   open: () => WebSocket;
   frame: (frame: SurfaceFrame) => void;
-  /** Closed by the other side, or never opened. */
-  ended: () => void;
+  /** Closed by the other side with this code, never opened, or given up as dead. */
+  ended: (code: number) => void;
 }
 
 export interface DriveRequest {
@@ -19,6 +19,12 @@ export interface DriveRequest {
   sequence: number;
   inputs: SessionInput[];
 }
+
+/** A request without an answer for so long: the connection is dead, whatever the socket says. */
+export const ANSWER_MS = 6_000;
+
+/** As a browser calls a connection that was lost without a word. */
+const LOST = 1006;
 
 const OFFSET_BYTES = 8;
 
@@ -29,45 +35,64 @@ export function frameOf(message: ArrayBuffer): SurfaceFrame {
   return { kind: "terminal", offset: Number(offset), bytes: new Uint8Array(message, OFFSET_BYTES) };
 }
 
+interface Waiting {
+  resolve: () => void;
+  reject: (error: unknown) => void;
+  timer: ReturnType<typeof setTimeout>;
+}
+
 export class DriveSocket {
   private readonly socket: WebSocket;
+  private readonly ports: DrivePorts;
   /** Who waits for an answer, in the order of the requests. */
-  private readonly waiting: { resolve: () => void; reject: (error: unknown) => void }[] = [];
-
+  private readonly waiting: Waiting[] = [];
   private over = false;
 
-  constructor({ open, frame, ended }: DrivePorts) {
-    this.socket = open();
+  constructor(ports: DrivePorts) {
+    this.ports = ports;
+    this.socket = ports.open();
     this.socket.binaryType = "arraybuffer";
     this.socket.addEventListener("message", ({ data }: MessageEvent<ArrayBuffer | string>) => {
+      if (this.over) return;
       if (typeof data === "string") this.answer(data);
-      else frame(frameOf(data));
+      else ports.frame(frameOf(data));
     });
-    this.socket.addEventListener("close", () => {
-      for (const { reject } of this.waiting.splice(0)) reject(undefined);
-      if (!this.over) ended();
-    });
+    this.socket.addEventListener("close", ({ code }) => this.lost(code));
   }
 
   get isOpen(): boolean {
-    return this.socket.readyState === WebSocket.OPEN;
+    return !this.over && this.socket.readyState === WebSocket.OPEN;
   }
 
   /** Rejects with the fault, or with nothing when the socket ended before the answer: it may have been done or not. */
   send(request: DriveRequest): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({ resolve, reject });
+      const timer = setTimeout(() => this.lost(LOST), ANSWER_MS);
+      this.waiting.push({ resolve, reject, timer });
       this.socket.send(JSON.stringify(request));
     });
   }
 
+  /** At once: a dead connection takes its time to close. */
   end(): void {
+    if (this.over) return;
     this.over = true;
+    for (const { reject, timer } of this.waiting.splice(0)) {
+      clearTimeout(timer);
+      reject(undefined);
+    }
     this.socket.close();
+  }
+
+  private lost(code: number): void {
+    if (this.over) return;
+    this.end();
+    this.ports.ended(code);
   }
 
   private answer(text: string): void {
     const one = this.waiting.shift();
+    clearTimeout(one?.timer);
     const answer = JSON.parse(text) as Partial<Fault>;
     if (answer.code === undefined) one?.resolve();
     else one?.reject(new ApiFault(answer as Fault, 409));

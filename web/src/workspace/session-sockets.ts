@@ -13,14 +13,19 @@ export interface SocketPorts {
 interface Kept {
   socket: DriveSocket;
   users: number;
-  /** Opened so often, and nothing came. */
+  /** Opened so often, and soon over. */
   tries: number;
+  openedAt: number;
   timer: ReturnType<typeof setTimeout> | undefined;
 }
 
 /** Until a socket that ended is opened again and the view asked for: at first, and at most. */
 const AGAIN_MS = 500;
 const AGAIN_MS_MAX = 16_000;
+/** A socket that lasted so long was a good one: the next is opened soon. */
+const STEADY_MS = 5_000;
+/** The server's word for "not you": asked again, it says the same. */
+const REFUSED = 1008;
 
 export class SessionSockets {
   private readonly ports: SocketPorts;
@@ -33,8 +38,7 @@ export class SessionSockets {
   /** Keeps a session's socket; returns how to let go of it. */
   keep(sessionId: string): () => void {
     const known = this.kept.get(sessionId);
-    const kept = known ?? { socket: this.open(sessionId), users: 0, tries: 0, timer: undefined };
-    if (!known) this.kept.set(sessionId, kept);
+    const kept = known ?? this.fresh(sessionId);
     kept.users += 1;
     let held = true;
     return () => {
@@ -54,26 +58,50 @@ export class SessionSockets {
     return socket?.isOpen ? socket : undefined;
   }
 
+  /** Every socket anew: the way to the server is open again, and those of before may be dead without knowing it. */
+  reopen(): void {
+    for (const [sessionId, kept] of this.kept) {
+      kept.tries = 0;
+      kept.socket.end();
+      this.renew(sessionId, kept);
+    }
+  }
+
+  /** Nobody is signed in: none is open, and none is opened before `reopen`. */
+  end(): void {
+    for (const kept of this.kept.values()) {
+      clearTimeout(kept.timer);
+      kept.socket.end();
+    }
+  }
+
+  private fresh(sessionId: string): Kept {
+    const kept = { socket: this.open(sessionId), users: 0, tries: 0, openedAt: Date.now(), timer: undefined };
+    this.kept.set(sessionId, kept);
+    return kept;
+  }
+
+  private renew(sessionId: string, kept: Kept): void {
+    clearTimeout(kept.timer);
+    this.ports.frame(sessionId, { kind: "changed" });
+    kept.openedAt = Date.now();
+    kept.socket = this.open(sessionId);
+  }
+
   private open(sessionId: string): DriveSocket {
     return new DriveSocket({
       open: () => this.ports.open(sessionId),
-      frame: (frame) => {
-        const kept = this.kept.get(sessionId);
-        if (kept) kept.tries = 0;
-        this.ports.frame(sessionId, frame);
-      },
-      ended: () => this.ended(sessionId),
+      frame: (frame) => this.ports.frame(sessionId, frame),
+      ended: (code) => this.ended(sessionId, code),
     });
   }
 
-  private ended(sessionId: string): void {
+  private ended(sessionId: string, code: number): void {
     const kept = this.kept.get(sessionId);
-    if (!kept) return;
+    if (!kept || code === REFUSED) return;
+    if (Date.now() - kept.openedAt >= STEADY_MS) kept.tries = 0;
     const wait = Math.min(AGAIN_MS * 2 ** kept.tries, AGAIN_MS_MAX);
     kept.tries += 1;
-    kept.timer = setTimeout(() => {
-      this.ports.frame(sessionId, { kind: "changed" });
-      kept.socket = this.open(sessionId);
-    }, wait);
+    kept.timer = setTimeout(() => this.renew(sessionId, kept), wait);
   }
 }
