@@ -6,7 +6,7 @@ import { x25519 } from "@noble/curves/ed25519.js";
 import type { AuditRow, AuditRows } from "@openwrap/contracts";
 import { describe, expect, it } from "vitest";
 import { BEGINNING, hashOf, verifyChain } from "../src/audit/chain.ts";
-import { budgetOf } from "../src/models/amounts.ts";
+import { amountFault, budgetOf, countFault } from "../src/models/amounts.ts";
 import {
   afterTest,
   emptyDraft,
@@ -176,6 +176,14 @@ describe("a provider's form", () => {
     expect(budgetOf("$1.50", "")).toEqual({ costMicroUsd: 1_500_000 });
     expect(budgetOf("", "20000")).toEqual({ tokens: 20_000 });
     expect(budgetOf("-1", "x")).toBeUndefined();
+    expect(budgetOf("2,50", "")).toEqual({ costMicroUsd: 2_500_000 });
+    expect(budgetOf("0,125", "7")).toEqual({ costMicroUsd: 125_000, tokens: 7 });
+    for (const text of ["1,000", "1e3", "0x10", "5 5", ".", "Infinity"]) {
+      expect(amountFault(text), text).toBeDefined();
+      expect(budgetOf(text, ""), text).toBeUndefined();
+    }
+    for (const text of ["0.5", "1,5", "0", "x"]) expect(countFault(text), text).toBeDefined();
+    expect([amountFault(""), amountFault("2,5"), countFault(" "), countFault("50000")]).toEqual(Array(4));
     const spent = (costMicroUsd: number, unpricedTokens = 0) => money({ costMicroUsd, unpricedTokens, tokens: 10 });
     expect([spent(0), spent(9_999), spent(840_000), spent(840_000, 3), spent(0, 10)]).toEqual([
       "$0",

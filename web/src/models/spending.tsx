@@ -1,7 +1,8 @@
 // What runs may spend, and what they have spent: money where the price is known, tokens always.
 
 import type { Budget, CostLine, RunSummary } from "@openwrap/contracts";
-import { createMemo, createSignal, For, type JSX, Show } from "solid-js";
+import { Key } from "@solid-primitives/keyed";
+import { createEffect, createMemo, createSignal, For, type JSX, on, onCleanup, Show } from "solid-js";
 import { createAction } from "../app/action.ts";
 import { useApp } from "../app/app.ts";
 import { createRead } from "../app/read.ts";
@@ -10,10 +11,12 @@ import { budgetWords } from "../parts/cost-meter.tsx";
 import { FaultNotice } from "../parts/fault-notice.tsx";
 import { Field } from "../parts/field.tsx";
 import { Inert } from "../parts/inert.tsx";
-import { amount, money } from "../words/format.ts";
-import { amountOf, budgetOf, MICRO } from "./amounts.ts";
+import { amount, counted, money } from "../words/format.ts";
+import { amountFault, budgetOf, countFault, MICRO } from "./amounts.ts";
 
 const RUNS_SHOWN = 20;
+/** Between two readings of what a run has spent, at least. */
+const AGAIN_MS = 3_000;
 
 export function Spending(): JSX.Element {
   const app = useApp();
@@ -47,15 +50,15 @@ export function Spending(): JSX.Element {
               </tr>
             </thead>
             <tbody>
-              <For each={runs()}>
+              <Key each={runs()} by="runId">
                 {(run) => (
                   <RunCosts
-                    run={run}
-                    open={open() === run.runId}
-                    toggle={() => setOpen(open() === run.runId ? undefined : run.runId)}
+                    run={run()}
+                    open={open() === run().runId}
+                    toggle={() => setOpen(open() === run().runId ? undefined : run().runId)}
                   />
                 )}
-              </For>
+              </Key>
             </tbody>
           </table>
         </Show>
@@ -83,18 +86,28 @@ function RunCosts(props: { run: RunSummary; open: boolean; toggle: () => void })
         </td>
       </tr>
       <Show when={props.open}>
-        <Parts runId={props.run.runId} />
+        <Parts runId={props.run.runId} tokens={props.run.inputTokens + props.run.outputTokens} />
       </Show>
     </>
   );
 }
 
-function Parts(props: { runId: string }): JSX.Element {
+function Parts(props: { runId: string; tokens: number }): JSX.Element {
   const app = useApp();
   const cost = createRead(
     () => props.runId,
     (runId) => app.api.run.cost({ runId }),
   );
+  // Of a run that goes on: what it has spent meanwhile.
+  let waits: ReturnType<typeof setTimeout> | undefined;
+  const later = (): void => {
+    waits ??= setTimeout(() => {
+      waits = undefined;
+      cost.again();
+    }, AGAIN_MS);
+  };
+  createEffect(on(() => props.tokens, later, { defer: true }));
+  onCleanup(() => clearTimeout(waits));
   return (
     <>
       <Show when={cost.fault()}>
@@ -124,7 +137,7 @@ function Line(props: { line: CostLine; task?: boolean }): JSX.Element {
       </td>
       <td class="fact to-end">{amount(props.line.inputTokens + props.line.outputTokens)}</td>
       <td class="fact to-end">{money(props.line.spending)}</td>
-      <td class="quiet">{props.line.calls} calls</td>
+      <td class="quiet">{counted(props.line.calls, "call")}</td>
     </tr>
   );
 }
@@ -142,7 +155,7 @@ function DefaultBudget(): JSX.Element {
     const budget = kept();
     return budget ? `A run stops and asks at ${budgetWords(budget)}.` : "Runs spend as much as they take.";
   };
-  const wrong = (text: string): boolean => text.trim() !== "" && amountOf(text) === undefined;
+  const wrong = (): boolean => (amountFault(dollars()) ?? countFault(tokens())) !== undefined;
   return (
     <section aria-labelledby="budget-head">
       <h2 id="budget-head">What a run may spend</h2>
@@ -151,16 +164,28 @@ function DefaultBudget(): JSX.Element {
         class="labeled-row"
         onSubmit={(event) => {
           event.preventDefault();
-          void set.run();
+          if (!wrong()) void set.run();
         }}
       >
-        <Field label="Dollars" fact inputMode="decimal" placeholder="no limit" value={dollars()} write={setDollars} />
-        <Field label="Tokens" fact inputMode="numeric" placeholder="no limit" value={tokens()} write={setTokens} />
-        <button
-          type="submit"
-          class="button labeled-button"
-          disabled={set.busy() || app.readOnly() || wrong(dollars()) || wrong(tokens())}
-        >
+        <Field
+          label="Dollars"
+          fact
+          inputMode="decimal"
+          placeholder="no limit"
+          value={dollars()}
+          wrong={amountFault(dollars())}
+          write={setDollars}
+        />
+        <Field
+          label="Tokens"
+          fact
+          inputMode="numeric"
+          placeholder="no limit"
+          value={tokens()}
+          wrong={countFault(tokens())}
+          write={setTokens}
+        />
+        <button type="submit" class="button labeled-button" disabled={set.busy() || app.readOnly() || wrong()}>
           Set
         </button>
       </form>

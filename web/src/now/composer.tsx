@@ -5,7 +5,8 @@ import { createEffect, createMemo, createSignal, createUniqueId, For, type JSX, 
 import { type Action, createAction, requestId } from "../app/action.ts";
 import { type App, useApp } from "../app/app.ts";
 import { runPath } from "../app/router.ts";
-import { amountOf, budgetOf } from "../models/amounts.ts";
+import { amountFault, budgetOf } from "../models/amounts.ts";
+import { budgetWords } from "../parts/cost-meter.tsx";
 import { FaultNotice } from "../parts/fault-notice.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { isRehearsal } from "../parts/rehearsal-tag.tsx";
@@ -56,7 +57,7 @@ function useGoal(app: App, choices: Choices) {
   const [goal, setGoal] = createSignal("");
   const [most, setMost] = createSignal("");
   const budget = (): Budget | undefined => (isRehearsal(choices.model()) ? undefined : budgetOf(most(), ""));
-  const wrong = (): boolean => !isRehearsal(choices.model()) && most().trim() !== "" && amountOf(most()) === undefined;
+  const wrong = (): boolean => !isRehearsal(choices.model()) && amountFault(most()) !== undefined;
   const create = createAction(async () => {
     const { runId } = await app.api.run.create({
       requestId: requestId(),
@@ -241,20 +242,39 @@ function GoalText(props: {
   );
 }
 
-/** What the run may cost; nothing written is no limit. */
+/** What the run may cost; nothing written is what every run may spend. */
 function MoneyLimit(props: { most: string; limit: (most: string) => void }): JSX.Element {
+  const app = useApp();
+  const id = createUniqueId();
+  const usual = (): string => {
+    const budget = app.overview().defaultBudget;
+    return budget ? budgetWords(budget).replace(/^\$/, "") : "no limit";
+  };
+  const wrong = (): string | undefined => amountFault(props.most);
   return (
-    <label class="picker">
-      up to $<span class="unseen">Dollars at most</span>
-      <input
-        class="limit-field fact"
-        inputMode="decimal"
-        autocomplete="off"
-        placeholder="no limit"
-        value={props.most}
-        onInput={(event) => props.limit(event.currentTarget.value)}
-      />
-    </label>
+    <>
+      <label class="picker">
+        up to $<span class="unseen">Dollars at most</span>
+        <input
+          class="limit-field fact"
+          inputMode="decimal"
+          autocomplete="off"
+          placeholder={usual()}
+          size={usual().length}
+          value={props.most}
+          aria-invalid={wrong() === undefined ? undefined : "true"}
+          aria-describedby={wrong() === undefined ? undefined : id}
+          onInput={(event) => props.limit(event.currentTarget.value)}
+        />
+      </label>
+      <Show when={wrong()}>
+        {(words) => (
+          <span class="field-says" id={id}>
+            {words()}
+          </span>
+        )}
+      </Show>
+    </>
   );
 }
 

@@ -5,6 +5,8 @@ import { createUniqueId, type JSX, Show } from "solid-js";
 export function Field(props: {
   label: string;
   hint?: string;
+  /** What is wrong with what was typed. */
+  wrong?: string | undefined;
   value: string;
   write: (value: string) => void;
   placeholder?: string;
@@ -12,6 +14,10 @@ export function Field(props: {
   inputMode?: "decimal" | "numeric" | "url";
 }): JSX.Element {
   const id = createUniqueId();
+  const says = (): string | undefined => {
+    const parts = [...(props.hint === undefined ? [] : ["hint"]), ...(props.wrong === undefined ? [] : ["wrong"])];
+    return parts.length === 0 ? undefined : parts.map((part) => `${id}-${part}`).join(" ");
+  };
   return (
     <div class="labeled">
       <label for={id}>{props.label}</label>
@@ -25,13 +31,19 @@ export function Field(props: {
         spellcheck={false}
         inputMode={props.inputMode}
         placeholder={props.placeholder}
-        aria-describedby={props.hint === undefined ? undefined : `${id}-hint`}
+        aria-invalid={props.wrong === undefined ? undefined : "true"}
+        aria-describedby={says()}
         value={props.value}
         onInput={(event) => props.write(event.currentTarget.value)}
       />
       <Show when={props.hint}>
         <p class="quiet" id={`${id}-hint`}>
           {props.hint}
+        </p>
+      </Show>
+      <Show when={props.wrong}>
+        <p class="field-says" id={`${id}-wrong`}>
+          {props.wrong}
         </p>
       </Show>
     </div>

@@ -1,9 +1,10 @@
 // What this run has cost and may cost; the limit can be set while it runs.
 
+import type { Budget } from "@openwrap/contracts";
 import { createSignal, type JSX, Show } from "solid-js";
 import { createAction, requestId } from "../app/action.ts";
 import { useApp } from "../app/app.ts";
-import { amountOf, budgetOf, MICRO } from "../models/amounts.ts";
+import { amountFault, budgetOf, countFault, MICRO } from "../models/amounts.ts";
 import { isOver, NOTHING_SPENT, runOf } from "../overview/overview-state.ts";
 import { CostMeter } from "../parts/cost-meter.tsx";
 import { FaultNotice } from "../parts/fault-notice.tsx";
@@ -29,7 +30,7 @@ export function RunBudget(props: { runId: string }): JSX.Element {
               {run().budget ? "Change the limit" : "Set a limit"}
             </button>
             <Show when={setting()}>
-              <Limit runId={props.runId} dollars={run().budget?.costMicroUsd} done={() => setSetting(false)} />
+              <Limit runId={props.runId} budget={run().budget} done={() => setSetting(false)} />
             </Show>
           </Show>
         </div>
@@ -38,23 +39,42 @@ export function RunBudget(props: { runId: string }): JSX.Element {
   );
 }
 
-function Limit(props: { runId: string; dollars: number | null | undefined; done: () => void }): JSX.Element {
+function Limit(props: { runId: string; budget: Budget | null | undefined; done: () => void }): JSX.Element {
   const app = useApp();
-  const [text, setText] = createSignal(props.dollars == null ? "" : String(props.dollars / MICRO));
+  const { costMicroUsd, tokens: kept } = props.budget ?? {};
+  const [dollars, setDollars] = createSignal(costMicroUsd == null ? "" : String(costMicroUsd / MICRO));
+  const [tokens, setTokens] = createSignal(kept == null ? "" : String(kept));
   const set = createAction(async () => {
-    const budget = budgetOf(text(), "");
+    const budget = budgetOf(dollars(), tokens());
     await app.api.run.budget({ requestId: requestId(), runId: props.runId, ...(budget ? { budget } : {}) });
     props.done();
   });
-  const wrong = (): boolean => text().trim() !== "" && amountOf(text()) === undefined;
+  const wrong = (): boolean => (amountFault(dollars()) ?? countFault(tokens())) !== undefined;
   return (
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        void set.run();
+        if (!wrong()) void set.run();
       }}
     >
-      <Field label="Dollars at most" fact inputMode="decimal" placeholder="no limit" value={text()} write={setText} />
+      <Field
+        label="Dollars at most"
+        fact
+        inputMode="decimal"
+        placeholder="no limit"
+        value={dollars()}
+        wrong={amountFault(dollars())}
+        write={setDollars}
+      />
+      <Field
+        label="Tokens at most"
+        fact
+        inputMode="numeric"
+        placeholder="no limit"
+        value={tokens()}
+        wrong={countFault(tokens())}
+        write={setTokens}
+      />
       <button type="submit" class="button small" disabled={wrong() || set.busy() || app.readOnly()}>
         Set
       </button>
