@@ -1,7 +1,8 @@
 // Models: where they are asked, which serve which role, what runs may spend and have spent.
 
 import type { LocalModelServer, ProviderConfig } from "@openwrap/contracts";
-import { createMemo, createSignal, For, type JSX, Show } from "solid-js";
+import { Key } from "@solid-primitives/keyed";
+import { createMemo, createSignal, type JSX, Show } from "solid-js";
 import "../styles/models.css";
 import { useApp } from "../app/app.ts";
 import { providerPath } from "../app/router.ts";
@@ -26,9 +27,9 @@ export default function ModelsScreen(props: { providerId: string | undefined }):
       <section aria-labelledby="providers-head">
         <h2 id="providers-head">Where models are asked</h2>
         <ul class="plain-list">
-          <For each={app.overview().providers}>
-            {(provider) => <ProviderRow provider={provider} open={chosen()?.providerId === provider.providerId} />}
-          </For>
+          <Key each={app.overview().providers} by="providerId">
+            {(provider) => <ProviderRow provider={provider()} open={chosen()?.providerId === provider().providerId} />}
+          </Key>
           <li class="settings-row">
             <code class="strong">rehearsal</code>
             <span class="grow">A script that ships with Open Wrap. Always there, needs no key.</span>

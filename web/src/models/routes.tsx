@@ -1,12 +1,13 @@
 // Which model serves which role, and what is asked when it does not answer. Rules are tried from the top.
 
 import type { RouteRule } from "@openwrap/contracts";
-import { createMemo, createSignal, createUniqueId, For, type JSX, Show } from "solid-js";
+import { Key } from "@solid-primitives/keyed";
+import { createEffect, createMemo, createSignal, createUniqueId, For, type JSX, on, Show } from "solid-js";
 import { createAction } from "../app/action.ts";
 import { useApp } from "../app/app.ts";
 import { createRead } from "../app/read.ts";
 import { modelChoices } from "../now/model-choices.ts";
-import { FaultNotice } from "../parts/fault-notice.tsx";
+import { FaultNotice, Skeleton } from "../parts/fault-notice.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Inert } from "../parts/inert.tsx";
 import { roleTitle } from "../words/format.ts";
@@ -34,9 +35,10 @@ function servedWords(rule: RouteRule): string {
 export function Routes(): JSX.Element {
   const app = useApp();
   const rules = createRead(
-    () => app.pulses.at.models() + 1,
+    () => "all",
     async () => (await app.api.route.list()).routes,
   );
+  createEffect(on(app.pulses.at.models, () => rules.again(), { defer: true }));
   const models = createMemo(() => modelChoices(app.overview().providers).filter((one) => one.value !== "rehearsal"));
   const order = createAction(async (ruleIds: string[]) => {
     await app.api.route.order({ ruleIds });
@@ -61,18 +63,21 @@ export function Routes(): JSX.Element {
         fits counts.
       </p>
       <Show when={rules.fault()}>{(fault) => <FaultNotice fault={fault()} retry={rules.again} />}</Show>
+      <Show when={!rules.value() && !rules.fault()}>
+        <Skeleton rows={2} label="The rules are being read" />
+      </Show>
       <ol class="ordered">
-        <For each={rules.value()}>
+        <Key each={rules.value()} by="ruleId">
           {(rule, place) => (
             <Rule
-              rule={rule}
+              rule={rule()}
               first={place() === 0}
               busy={busy()}
               up={() => up(place())}
-              remove={() => void remove.run(rule.ruleId)}
+              remove={() => void remove.run(rule().ruleId)}
             />
           )}
-        </For>
+        </Key>
       </ol>
       <Show when={rules.value()?.length === 0}>
         <p>No rule: every role uses the run's own model.</p>
@@ -82,8 +87,8 @@ export function Routes(): JSX.Element {
           <Show when={action.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={action.clear} />}</Show>
         )}
       </For>
-      <Show when={models().length > 0}>
-        <AddRule models={models()} rules={rules.value() ?? []} added={rules.again} />
+      <Show when={models().length > 0 ? rules.value() : undefined}>
+        {(known) => <AddRule models={models()} rules={known()} added={rules.again} />}
       </Show>
     </section>
   );
