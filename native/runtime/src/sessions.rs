@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openwrap_contracts::method::{
-    HandBackParams, SessionCommand, SessionInputParams, SessionList, SessionListParams, SessionParams, SessionView,
+    HandBackParams, MethodAccess, SessionCommand, SessionInputParams, SessionList, SessionListParams, SessionParams,
+    SessionView,
 };
 use openwrap_contracts::ports::CancellationToken;
 use openwrap_contracts::session::{FrameReceiver, Picture, Sessions, Surface, SurfaceFrame};
@@ -55,7 +56,16 @@ pub(crate) async fn view(call: &Call<'_>) -> Outcome<Value> {
 
 pub(crate) async fn take(call: &Call<'_>) -> Outcome<Value> {
     let params: SessionCommand = call.read()?;
-    let work = async { written(&call.core.sessions.take(&params.session_id, call.actor.clone()).await?) };
+    let work = async {
+        let core = call.core;
+        let lease = core.sessions.take(&params.session_id, call.actor.clone()).await?;
+        // Who was signed out, or may do less, since the call was let through: the leases that it had then were ended before this one.
+        if let Err(fault) = core.access.authorize(call.credentials, MethodAccess::Drive) {
+            core.sessions.end_leases_of(&call.actor.id).await?;
+            return Err(fault);
+        }
+        written(&lease)
+    };
     once(call, "session.take", &params.request_id, work).await
 }
 

@@ -4,6 +4,7 @@
 
 mod budgets;
 mod determinism;
+mod devices;
 mod files;
 mod labels;
 mod models;
