@@ -1,11 +1,14 @@
 //! What runs may spend, and what they have spent.
 
+use openwrap_agent::budget::raised;
 use openwrap_agent::spending::CostFold;
 use openwrap_contracts::event::{Event, Fact};
+use openwrap_contracts::grant::QuestionKind;
 use openwrap_contracts::limits::PAGE_EVENTS_MAX;
 use openwrap_contracts::method::{BudgetParams, RunBudgetParams, RunCost, RunParams};
+use openwrap_contracts::run::DeviceRole;
 use openwrap_contracts::spend::Budget;
-use openwrap_contracts::{Fault, Outcome};
+use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use serde_json::Value;
 
 use crate::core::Core;
@@ -42,12 +45,38 @@ impl Core {
     }
 }
 
+/// Who may drive sets any budget. Who may only answer questions answers the open one about the budget: with less than what a yes would make
+/// of it, or as much.
+async fn check_may_set(call: &Call<'_>, params: &RunBudgetParams) -> Outcome<()> {
+    if call.core.access.role(call.credentials)? == DeviceRole::Drive {
+        return Ok(());
+    }
+    let state = call.core.runs.state(&params.run_id).await?;
+    let asked = state.approvals.values().any(|approval| {
+        approval.question.kind == QuestionKind::Budget && approval.decision.is_none() && !approval.withdrawn
+    });
+    let within = |wanted: Option<u64>, most: Option<u64>| most.is_none_or(|most| wanted.is_some_and(|it| it <= most));
+    let most = state.budget.map(raised);
+    let answers = match (&params.budget, most) {
+        (Some(wanted), Some(most)) => {
+            within(wanted.cost_micro_usd, most.cost_micro_usd) && within(wanted.tokens, most.tokens)
+        }
+        _ => false,
+    };
+    if asked && answers {
+        return Ok(());
+    }
+    let what = "this device may answer a question about the budget, and not set it otherwise";
+    Err(Fault::new(ErrorCode::Forbidden, what).with_hint("Set the budget on a device that may drive."))
+}
+
 /// Sets what a run under way may spend.
 pub(crate) async fn set_for_run(call: &Call<'_>) -> Outcome<Value> {
     let params: RunBudgetParams = call.read()?;
     if let Some(budget) = &params.budget {
         budget.check()?;
     }
+    check_may_set(call, &params).await?;
     let work = async {
         let runs = &call.core.runs;
         runs.set_budget(&params.run_id, params.budget, call.actor.clone())

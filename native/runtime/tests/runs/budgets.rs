@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
+use openwrap_contracts::ErrorCode;
 use serde_json::{Value, json};
 
+use crate::devices::Browser;
 use crate::world::model::{Asked, Bill, Reply, Script};
 use crate::world::{World, task, yes};
 
@@ -285,6 +287,54 @@ async fn a_no_stops_the_run_before_anybody_is_asked() {
         (Some("canceled"), Some(0))
     );
     assert_eq!(world.model.calls.load(Ordering::Relaxed), calls, "nobody was asked");
+}
+
+/// Who may only answer questions answers the one about the budget, with no more than a yes would give.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_is_lifted_only_by_who_may_drive() {
+    let (world, _) = priced().await;
+    let browser = Browser::sign_in(&world).await;
+    let role = |role: &str| json!({ "requestId": role, "deviceId": browser.device_id, "role": role });
+    world.call("device.set_role", role("approve")).await.unwrap();
+    *world.model.hold.lock().unwrap() = "planner".to_owned();
+    let set = |id: &str, run_id: &str, budget: Value| json!({ "requestId": id, "runId": run_id, "budget": budget });
+    let calm = start(&world, 1, json!({ "costMicroUsd": 5_000_000 })).await;
+    for (at, budget) in [
+        json!(null),
+        json!({ "costMicroUsd": 6_000_000 }),
+        json!({ "tokens": 5 }),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let tried = browser
+            .call(&world, "run.budget", &set(&format!("calm{at}"), &calm, budget))
+            .await;
+        assert_eq!(tried.unwrap_err().code, ErrorCode::Forbidden);
+    }
+    let asking = start(&world, 2, json!({ "costMicroUsd": 1 })).await;
+    assert!(world.finish_until(&asking, "approval_requested").await);
+    for (at, budget) in [json!(null), json!({ "costMicroUsd": 3 }), json!({ "tokens": 5 })]
+        .into_iter()
+        .enumerate()
+    {
+        let tried = browser
+            .call(&world, "run.budget", &set(&format!("asking{at}"), &asking, budget))
+            .await;
+        assert_eq!(tried.unwrap_err().code, ErrorCode::Forbidden);
+    }
+    let answer = set("answer", &asking, json!({ "costMicroUsd": 2 }));
+    browser.call(&world, "run.budget", &answer).await.unwrap();
+    world.call("device.set_role", role("drive")).await.unwrap();
+    browser
+        .call(&world, "run.budget", &set("more", &calm, json!(null)))
+        .await
+        .unwrap();
+    for run_id in [calm, asking] {
+        let stop = json!({ "requestId": format!("stop-{run_id}"), "runId": run_id });
+        // The one that asked may be over.
+        let _ = world.call("run.stop", stop).await;
+    }
 }
 
 /// AS-045.
