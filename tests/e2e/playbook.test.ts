@@ -8,8 +8,10 @@ import { afterEach, expect, it } from "vitest";
 import { cleanEnvironment, startChild } from "../kit/child.ts";
 import { jsonLines, openwrap } from "../kit/cli.ts";
 import { OPENWRAP, temporaryFolders } from "../kit/folders.ts";
+import { mayMakeNamespaces } from "../kit/namespace.ts";
 import { openXmlProblems } from "../kit/open-xml.ts";
 import { hasPython, readDeck } from "../kit/python-pptx.ts";
+import { factsAfter } from "../kit/run-events.ts";
 import { startServer } from "../kit/server.ts";
 import { type SheetCell, sheetFile } from "../kit/sheet-file.ts";
 import { randomFrom } from "../kit/tables.ts";
@@ -263,6 +265,16 @@ it("gives one digest over twenty runs, on replay, and when it is cut off in the 
   const again = await startServer({ folders: server.folders });
   cleanups.push(() => again.dispose());
   expect(digests).toContain((await ended(again.client, runId)).runDigest);
+  // It had begun before the core was started again, and ended after.
+  const told: string[] = [];
+  for await (const { event } of factsAfter(again, 0)) {
+    const ours = event.runId === runId && (event.type === "run_finished" || event.type === "task_retired");
+    if (ours || event.type === "core_started") told.push(event.type);
+    if (ours && event.type === "run_finished") break;
+  }
+  expect(told.indexOf("task_retired")).toBeGreaterThanOrEqual(0);
+  expect(told.lastIndexOf("core_started")).toBeGreaterThan(told.indexOf("task_retired"));
+  expect(told.at(-1)).toBe("run_finished");
   expect(readdirSync(project).sort()).toEqual([...DELIVERED, known.name].sort());
 });
 
@@ -288,17 +300,19 @@ it.skipIf(!hasStrace)("opens no connection", async () => {
     "bundle",
     "--json",
   ];
-  const strace = ["-f", "-qq", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-e", "signal=none", "-o", trace];
+  const strace = ["-f", "-qq", "-e", "trace=execve,connect,sendto,sendmsg,sendmmsg", "-e", "signal=none", "-o", trace];
   const child = startChild("strace", [...strace, process.execPath, OPENWRAP, ...words], cleanEnvironment(folders.env));
   child.process.stdin.end();
   const ended = await child.ended;
   expect(jsonLines<{ status?: string }>(ended.stdout).at(-1), ended.stderr).toMatchObject({ status: "completed" });
   expect(existsSync(join(project, "deck.pptx"))).toBe(true);
-  const connects = readFileSync(trace, "utf8")
-    .split("\n")
-    .filter((line) => /AF_INET|AF_UNIX|connect\(/.test(line));
-  // The sandbox tries once whether its children are kept from connecting: to nobody, in vain.
+  const lines = readFileSync(trace, "utf8").split("\n");
+  const connects = lines.filter((line) => /AF_INET|AF_UNIX|connect\(/.test(line));
+  // What runs the tools is a child, and was followed.
+  expect(lines.some((line) => /execve\("[^"]*\/openwrap-spawner".* = 0$/.test(line))).toBe(true);
+  // The sandbox tries whether its own children are kept from connecting: to nobody, in vain.
   const probe =
-    /connect\(\d+, \{sa_family=AF_INET, sin_port=htons\(1\), sin_addr=inet_addr\("127\.0\.0\.1"\)\}, 16\) += -1 E/;
+    /connect\(\d+, \{sa_family=AF_INET, sin_port=htons\(1\), sin_addr=inet_addr\("127\.0\.0\.1"\)\}, 16\) += -1 ENETUNREACH /;
   expect(connects.filter((line) => !probe.test(line))).toEqual([]);
+  if (mayMakeNamespaces()) expect(connects.length).toBeGreaterThan(0);
 });

@@ -24,7 +24,9 @@ function ip(...args: string[]): void {
 /** Needed for one: CAP_NET_ADMIN and CAP_SYS_ADMIN, which root has not in every container. */
 const RIGHTS = (1n << 12n) | (1n << 21n);
 
-function hasRights(): boolean {
+/** Whether this process may make network namespaces: without them a sandbox has none either. */
+export function mayMakeNamespaces(): boolean {
+  if (process.platform !== "linux" || process.getuid?.() !== 0) return false;
   const [, held = "0"] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
   return (BigInt(`0x${held}`) & RIGHTS) === RIGHTS;
 }
@@ -33,7 +35,7 @@ function hasRights(): boolean {
 function missing(): string | undefined {
   if (process.platform !== "linux") return "network namespaces are Linux's";
   if (process.getuid?.() !== 0) return "network namespaces need root";
-  if (!hasRights()) return "root may not make network namespaces here";
+  if (!mayMakeNamespaces()) return "root may not make network namespaces here";
   const name = `owprobe${process.pid}x${threadId}`;
   ip("netns", "add", name);
   ip("netns", "del", name);
