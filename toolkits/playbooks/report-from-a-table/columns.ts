@@ -14,6 +14,7 @@ import {
   type Mark,
   numberOf,
   serialOf,
+  unitsOf,
 } from "./values.ts";
 
 export type Kind = "number" | "date" | "yes/no" | "text" | "empty";
@@ -49,6 +50,10 @@ export interface Figures {
   last?: string;
   /** Every number was written with a percent sign. */
   share?: boolean;
+  /** Numbers with a percent sign, when others have none. */
+  sharesAmong?: number;
+  /** Currencies the numbers are written with, when there is more than one. */
+  currencies?: string[];
   mark?: Mark;
   order?: DayOrder;
   /** Nothing in the column itself told which way it is meant. */
@@ -169,7 +174,9 @@ function asNumbers(
   const read = numbers.filter((value) => value !== undefined);
   if (read.length === 0 || !enough(read.length, there)) return undefined;
   const written = texts.filter((_, at) => numbers[at] !== undefined && typeof cells[at] === "string");
-  const share = written.length > 0 && written.every((text) => text.endsWith("%"));
+  const units = written.filter((text) => !/^[-\d.,]+$/.test(text)).map(unitsOf);
+  const shares = units.filter((unit) => unit.share).length;
+  const currencies = [...new Set(units.flatMap((unit) => unit.currency ?? []))].sort();
   const ambiguous = guessed && written.some(isAmbiguous);
   return {
     figures: {
@@ -179,7 +186,8 @@ function asNumbers(
       values: read.length,
       distinct: new Set(read).size,
       ...summary(read),
-      ...(share ? { share } : {}),
+      ...(shares > 0 ? (shares === read.length ? { share: true } : { sharesAmong: shares }) : {}),
+      ...(currencies.length > 1 ? { currencies } : {}),
       ...(written.some((text) => /[.,]/.test(text)) ? { mark } : {}),
       ...(ambiguous ? { guessed: true } : {}),
     },

@@ -103,6 +103,20 @@ function issuesOf(grid: Grid, figures: Figures[]): Issue[] {
         rows: one.values,
         shown: "",
       });
+    if (one.sharesAmong !== undefined)
+      issues.push({
+        ...of,
+        issue: "percent signs beside numbers without one; 5% was read as 0.05",
+        rows: one.sharesAmong,
+        shown: "",
+      });
+    if (one.currencies !== undefined)
+      issues.push({
+        ...of,
+        issue: "more than one currency, added up as if they were one",
+        rows: one.values,
+        shown: one.currencies.join(", "),
+      });
     if (one.guessed && one.kind === "date")
       issues.push({
         ...of,
@@ -115,6 +129,12 @@ function issuesOf(grid: Grid, figures: Figures[]): Issue[] {
   const doubles = duplicates(grid);
   if (doubles > 0)
     issues.push({ ...whole, issue: "rows that repeat an earlier one in every cell, kept", rows: doubles, shown: "" });
+  if (grid.total !== undefined) {
+    const issue = grid.total.isLeftOut
+      ? "a closing row of totals, left out"
+      : "the last row is called a total but its numbers are not the sums; it was kept";
+    issues.push({ ...whole, issue, rows: 1, shown: short(grid.total.label, 60) });
+  }
   if (grid.emptyRows > 0) issues.push({ ...whole, issue: "empty rows, left out", rows: grid.emptyRows, shown: "" });
   if (grid.skippedRows > 0)
     issues.push({ ...whole, issue: "rows above the table, left out", rows: grid.skippedRows, shown: "" });

@@ -19,6 +19,8 @@ export interface Grid {
   /** Rows above the header. */
   skippedRows: number;
   namedByUs: number;
+  /** The last row, when it is called a total: whether it was one. */
+  total?: { label: string; isLeftOut: boolean };
 }
 
 const textOf = (cell: Cell): string => (typeof cell === "string" ? plain(cell) : cell === null ? "" : String(cell));

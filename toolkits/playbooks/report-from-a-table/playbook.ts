@@ -2,12 +2,12 @@
 
 import type { Plan } from "@openwrap/contracts";
 import type { AnswerJob, GivenBy, Job, Playbook, TaskJob } from "../playbook.ts";
-import { columnsOf } from "./columns.ts";
 import { deck } from "./deck.ts";
 import { type Findings, findingsOf, keyFacts } from "./findings.ts";
 import { readGrid } from "./grid.ts";
 import { groupsOf } from "./groups.ts";
 import { report } from "./report.ts";
+import { columnsWithoutTotal } from "./total.ts";
 import { workbook } from "./workbook.ts";
 
 const inputs = {
@@ -78,8 +78,7 @@ function plan({ inputs: given }: Job<Shape>): ReturnType<Playbook<Shape>["plan"]
 }
 
 async function clean({ inputs: given, tools }: TaskJob<Shape>): Promise<Findings> {
-  const grid = await readGrid(tools, given.table, given.sheet);
-  const columns = columnsOf(grid, given.numbers);
+  const { grid, columns } = columnsWithoutTotal(await readGrid(tools, given.table, given.sheet), given.numbers);
   let text = `${columns.map((column) => field(column.figures.name)).join(",")}\n`;
   let written = false;
   const flush = async (): Promise<void> => {

@@ -41,6 +41,14 @@ export function isMissing(text: string): boolean {
   return MISSING.has(text.toLowerCase());
 }
 
+const CURRENCIES: Record<string, string> = { $: "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR" };
+
+/** What a number is written with: a percent sign, and a currency by its letters. */
+export function unitsOf(text: string): { share: boolean; currency: string | undefined } {
+  const sign = /[$€£¥₹]|USD|EUR|GBP|CHF/.exec(text)?.[0];
+  return { share: text.includes("%"), currency: sign === undefined ? undefined : (CURRENCIES[sign] ?? sign) };
+}
+
 /** Digits with their marks, the rest taken away; undefined when there is more than a number. */
 function digitsOf(text: string): { digits: string; negative: boolean; share: boolean } | undefined {
   let rest = text

@@ -151,3 +151,51 @@ it("shows periods without rows as gaps", async () => {
     groups: { length: 5 },
   });
 });
+
+it("says so when percent signs and plain numbers, or several currencies, stand in one column", async () => {
+  const rows: Cell[][] = [["Share", "Price", "Rate", "Cost"]];
+  for (let at = 0; at < 24; at += 1)
+    rows.push([at % 3 === 0 ? `${at}%` : `${at}`, at % 2 === 0 ? `$${at}` : `${at} EUR`, `${at} %`, `€${at}`]);
+  const findings = await cleaned(rows);
+  const percents = "percent signs beside numbers without one; 5% was read as 0.05";
+  const expected = total(Array.from({ length: 24 }, (_, at) => (at % 3 === 0 ? at / 100 : at)));
+  expect(figure(findings, "Share")?.sum).toBeCloseTo(expected, 9);
+  expect(figure(findings, "Share")?.share).toBeUndefined();
+  expect(figure(findings, "Rate")?.share).toBe(true);
+  expect(findings.issues.filter((one) => one.column !== "")).toEqual([
+    { column: "Share", issue: percents, rows: 8, shown: "" },
+    { column: "Price", issue: "more than one currency, added up as if they were one", rows: 24, shown: "EUR, USD" },
+  ]);
+});
+
+it("leaves a closing row of totals out, whatever it is called, and only when it is one", async () => {
+  const sold = Array.from({ length: 25 }, (_, at) => at * 3 + 0.25);
+  const pieces = sold.map((_, at) => 100 + at * 40);
+  const rows: Cell[][] = [["Shop", "Sold", "Pieces", "Note"]];
+  for (const [at, value] of sold.entries()) rows.push([`s${at % 5}`, value.toFixed(2), String(pieces[at]), "fine"]);
+  const closing = (label: string, ...rest: Cell[]) => cleaned([...rows, [label, ...rest]]);
+  const sum = total(sold).toFixed(2);
+  const grouped = total(pieces).toLocaleString("en-US");
+  const mean = (total(pieces) / 25).toFixed(1);
+  for (const findings of [
+    await closing("Total", sum, grouped, ""),
+    await closing("GRAND TOTAL:", sum, "", "all shops"),
+    await closing("Summe", Math.round(total(sold)).toString(), grouped, "-"),
+    await closing("gesamt", total(sold), total(pieces), null),
+    await closing("Sum", sum, mean, ""),
+  ]) {
+    expect(findings.rows).toBe(25);
+    expect(figure(findings, "Sold")?.sum).toBeCloseTo(total(sold), 9);
+    expect(figure(findings, "Sold")?.max).toBe(Math.max(...sold));
+    expect(figure(findings, "Pieces")?.sum).toBe(total(pieces));
+    expect(figure(findings, "Pieces")?.missing).toBe(0);
+    expect(issuesOf(findings, "")).toContain("a closing row of totals, left out");
+    expect(findings.text.split("\n").length).toBe(27);
+  }
+  const kept = await closing("Total", sum, "7", "");
+  expect(kept.rows).toBe(26);
+  expect(issuesOf(kept, "")).toContain("the last row is called a total but its numbers are not the sums; it was kept");
+  const other = await closing("Totally", sum, grouped, "");
+  expect(other.rows).toBe(26);
+  expect(issuesOf(other, "").join()).not.toContain("total");
+});
