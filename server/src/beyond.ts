@@ -29,6 +29,8 @@ export interface BeyondParts {
   door: Door;
   answering: Answering;
   now?: () => number;
+  /** Where this machine is reached, now. */
+  reach?: () => Reach;
 }
 
 export class Beyond {
@@ -39,11 +41,17 @@ export class Beyond {
   private identity: Identity | undefined;
   private reach: Reach;
   private timer: NodeJS.Timeout | undefined;
+  /** What was told last, so that it is told once. */
+  private told = "";
 
   private constructor(parts: BeyondParts) {
     this.parts = parts;
     this.port = parts.settings.port ?? parts.port;
-    this.reach = reachOf(parts.settings, this.port);
+    this.reach = this.reachNow();
+  }
+
+  private reachNow(): Reach {
+    return this.parts.reach?.() ?? reachOf(this.parts.settings, this.port);
   }
 
   /** Rejects when an address that was named cannot be listened on. */
@@ -76,20 +84,21 @@ export class Beyond {
 
   /** Follows addresses that came or went, and replaces the certificate when it is due. */
   async look(): Promise<void> {
-    const reach = reachOf(this.parts.settings, this.port);
+    const reach = this.reachNow();
     const moved = reach.addresses.join() !== this.reach.addresses.join();
     const due = this.identity !== undefined && (this.parts.now ?? Date.now)() >= this.identity.renewAt;
-    if (!moved && !due) return;
-    if (reach.origins.length === 0) return;
-    await this.enter(reach);
+    if ((moved || due) && reach.origins.length > 0) await this.enter(reach);
     await this.bind();
   }
 
   private async lookAgain(): Promise<void> {
     try {
       await this.look();
+      this.told = "";
     } catch (error) {
-      console.error(`other devices: ${error instanceof Error ? error.message : String(error)}`);
+      const message = error instanceof Error ? error.message : String(error);
+      if (message !== this.told) console.error(`other devices: ${message}`);
+      this.told = message;
     }
   }
 
@@ -97,19 +106,20 @@ export class Beyond {
     if (reach.origins.length === 0) throw new Error("this machine has no address that other devices reach");
     const wanted = { names: this.proxied ? [] : reach.names, origins: reach.origins };
     const answer = JSON.parse(await this.parts.core.listenBeyond(JSON.stringify(wanted))) as Partial<Identity>;
-    this.identity = this.proxied ? undefined : (answer as Identity);
+    const identity = this.proxied ? undefined : (answer as Identity);
+    // Checked before anything is changed: a server must not be left without one, nor be said to have another than it has.
+    if (identity) createSecureContext({ cert: identity.chain, key: identity.key });
+    this.identity = identity;
     this.reach = reach;
     this.parts.door.hosts = reach.hosts;
-    const { identity } = this;
     if (!identity) return;
-    // Checked before it is used: a server must not be left without one.
-    createSecureContext({ cert: identity.chain, key: identity.key });
     for (const { server } of this.servers.values()) {
       const secure = server as unknown as { setSecureContext(options: object): void };
       secure.setSecureContext({ cert: identity.chain, key: identity.key, minVersion: "TLSv1.3" });
     }
   }
 
+  /** Takes every address it can, then rejects with what kept it from others. */
   private async bind(): Promise<void> {
     const { addresses } = this.reach;
     for (const [address, server] of this.servers) {
@@ -117,6 +127,7 @@ export class Beyond {
       this.servers.delete(address);
       void server.close();
     }
+    const failed: unknown[] = [];
     for (const address of addresses) {
       if (this.servers.has(address)) continue;
       const server = this.newServer();
@@ -125,9 +136,12 @@ export class Beyond {
         this.servers.set(address, server);
       } catch (error) {
         // Gone since, or not there yet: looked for again.
-        if (addresses.length === 1 || codeOf(error) !== "EADDRNOTAVAIL") throw error;
+        if (addresses.length === 1 || codeOf(error) !== "EADDRNOTAVAIL") failed.push(error);
       }
     }
+    if (failed.length === 1) throw failed[0];
+    if (failed.length > 1)
+      throw new Error(failed.map((error) => (error instanceof Error ? error.message : String(error))).join("; "));
   }
 
   private newServer(): LimitedServer {
