@@ -9,7 +9,8 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
-import { isIPv6, type Socket } from "node:net";
+import { BlockList, isIPv6, type Socket } from "node:net";
+import { networkInterfaces } from "node:os";
 import { LIMITS } from "@openwrap/contracts/limits";
 import { plainAddress } from "./http/guard.ts";
 import { type Answering, HTTP1_LIMITS, LimitedServer, REQUEST_MS } from "./listen.ts";
@@ -33,18 +34,44 @@ export interface Certificate {
   key: string;
 }
 
-/** Connections by who they come from; of IPv6 a whole network counts as one. */
+/** The eight groups of an IPv6 address, without zeros in front. */
+function groupsOf(address: string): string[] {
+  // As a URL writes it: no zone, no IPv4 in it.
+  const [head = "", tail] = new URL(`http://[${address.split("%")[0]}]`).hostname.slice(1, -1).split("::");
+  const split = (text: string): string[] => (text === "" ? [] : text.split(":"));
+  if (tail === undefined) return split(head);
+  const [first, last] = [split(head), split(tail)];
+  return [...first, ...Array<string>(8 - first.length - last.length).fill("0"), ...last];
+}
+
+/** Whether an address lies in a network that this machine is part of. */
+function isNeighbour(address: string): boolean {
+  const own = new BlockList();
+  for (const entry of Object.values(networkInterfaces()).flatMap((entries) => entries ?? [])) {
+    const bits = Number(entry.cidr?.split("/")[1]);
+    if (entry.family === "IPv6" && Number.isInteger(bits)) own.addSubnet(entry.address, bits, "ipv6");
+  }
+  return own.check(address, "ipv6");
+}
+
+/**
+ * Under which name connections are counted. One home or one machine has a whole IPv6 network of 64 bits, so that counts as one; but who is in
+ * a network of ours stands beside others there, each with an address of its own.
+ */
+export function peerOf(address: string, neighbour: (address: string) => boolean = isNeighbour): string {
+  const plain = plainAddress(address);
+  if (!isIPv6(plain)) return plain;
+  const groups = groupsOf(plain);
+  return neighbour(groups.join(":")) ? groups.join(":") : groups.slice(0, 4).join(":");
+}
+
+/** Connections by who they come from; of IPv6 mostly a whole network counts as one. */
 export class Peers {
   private readonly open = new Map<string, number>();
 
-  private static of(address: string): string {
-    const plain = plainAddress(address);
-    return isIPv6(plain) ? plain.split("::")[0]?.split(":").slice(0, 4).join(":") || plain : plain;
-  }
-
   /** False when there are too many: then it is over. */
   admit(socket: Socket, most: number = LIMITS.PEER_CONNECTIONS_MAX): boolean {
-    const peer = Peers.of(socket.remoteAddress ?? "");
+    const peer = peerOf(socket.remoteAddress ?? "");
     const count = this.open.get(peer) ?? 0;
     if (count >= most) {
       socket.destroy();
