@@ -5,11 +5,13 @@ import { getRequestListener } from "@hono/node-server";
 import { Hono } from "hono";
 import { CoreFault } from "../core.ts";
 import { mountApi, type OpenedCore } from "./api.ts";
-import type { Way } from "./credentials.ts";
+import { credentialsOf, type Way } from "./credentials.ts";
+import { cutLater } from "./cut.ts";
 import { mountDownload } from "./download.ts";
 import { faultResponse, refuse } from "./fault.ts";
 import { type Door, guard, wayOf } from "./guard.ts";
 import { takesInput } from "./input.ts";
+import { isKnown } from "./known.ts";
 import { mountLaunch } from "./launch.ts";
 import { BuiltPage, mountPage } from "./page.ts";
 import { keepUnpaired, mountPairing } from "./pairing.ts";
@@ -25,9 +27,14 @@ export interface AppParts {
   /** Folder of the built page. */
   page: string;
   streams: OpenStreams;
+  /** A stranger's request is over by then, answer and all. */
+  strangerMs?: number;
   /** The authority that devices are asked to trust, when there is one. */
   trust?: TrustOf;
 }
+
+/** Enough for the pairing page over a slow network. */
+const STRANGER_MS = 30_000;
 
 export type Listener = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -49,7 +56,20 @@ export function createApp(parts: Pick<AppParts, "core" | "streams"> & { way?: Wa
   return app;
 }
 
-export function createListener({ core, door, page, streams, trust }: AppParts): Listener {
+/** Cuts off who reads no answer, unless it turns out to be a device that was paired. */
+function limitStranger(core: OpenedCore, request: IncomingMessage, response: ServerResponse, ms: number): void {
+  const goOn = cutLater(response, ms);
+  const { headers } = request;
+  const credentials = credentialsOf({ get: (name) => (headers[name] as string | undefined) ?? null }, "beyond");
+  // What the core cannot say stays a stranger.
+  isKnown(core, credentials).then(
+    (known) => known && goOn(),
+    () => undefined,
+  );
+}
+
+export function createListener(parts: AppParts): Listener {
+  const { core, door, page, streams, trust, strangerMs = STRANGER_MS } = parts;
   const way = wayOf(door);
   const app = createApp({ core, streams, way });
   const built = new BuiltPage(page);
@@ -61,6 +81,7 @@ export function createListener({ core, door, page, streams, trust }: AppParts): 
   mountPage(app, built);
   const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   return (request, response) => {
+    if (way === "beyond") limitStranger(core, request, response, strangerMs);
     if (!guard(request, response, door) || takesInput(core, request, response, way)) return;
     void listener(request, response);
   };
