@@ -133,9 +133,9 @@ export function readSettings(
   const beyond = listen && beyondOf(listen, env);
   // A proxy's way in has a port of its own; else the same port is taken everywhere.
   const shared = beyond && beyond.proxies.length > 0 ? undefined : listen?.port;
-  const addresses = !beyond && listen && listen.address !== "localhost" ? [listen.address] : LOOPBACK;
   const port = options.port === undefined ? (shared ?? PORT_DEFAULT) : portOf(options.port, "--port");
   if (beyond && beyond.proxies.length > 0 && beyond.port === port)
     throw new Error("OPENWRAP_LISTEN: the proxy needs another port than the app has on this machine");
-  return { home, work, port, addresses, ...(beyond ? { beyond } : {}) };
+  // Both, whichever was named: `localhost` is the app's name, and a stranger on the other address would share it.
+  return { home, work, port, addresses: LOOPBACK, ...(beyond ? { beyond } : {}) };
 }

@@ -1,5 +1,6 @@
 import { connect as connectHttp2 } from "node:http2";
 import { createServer } from "node:net";
+import { networkInterfaces } from "node:os";
 import { connect as connectTls } from "node:tls";
 import { LIMITS } from "@openwrap/contracts/limits";
 import { afterEach, describe, expect, it } from "vitest";
@@ -10,6 +11,7 @@ import { createListener } from "../src/http/app.ts";
 import { driveListener } from "../src/http/drive.ts";
 import type { Door } from "../src/http/guard.ts";
 import { OpenStreams } from "../src/http/stream.ts";
+import { peerOf } from "../src/listen-beyond.ts";
 import { readSettings } from "../src/settings.ts";
 import { COOKIE_VALUE, FakeCore, TAB } from "./fake-core.ts";
 
@@ -22,7 +24,8 @@ describe("settings", () => {
     expect(settingsOf({}).beyond).toBeUndefined();
     for (const listen of ["localhost", "localhost:9000", "127.0.0.1", "127.0.0.1:9000", "[::1]:9000"])
       expect(settingsOf({ OPENWRAP_LISTEN: listen }).beyond, listen).toBeUndefined();
-    expect(settingsOf({ OPENWRAP_LISTEN: "127.0.0.1:9000" })).toMatchObject({ port: 9000, addresses: ["127.0.0.1"] });
+    for (const listen of ["localhost:9000", "127.0.0.1:9000", "[::1]:9000"])
+      expect(settingsOf({}, listen), listen).toMatchObject({ port: 9000, addresses: ["127.0.0.1", "::1"] });
   });
 
   it("take the same port on this machine and beyond", () => {
@@ -87,16 +90,25 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((one) => one.close()));
 });
 
-async function start(core: FakeCore, options: { proxies?: string[]; now?: () => number } = {}) {
-  const { proxies = [], now } = options;
+interface Options {
+  proxies?: string[];
+  now?: () => number;
+  /** Addresses of the machine. */
+  addresses?: string[];
+  strangerMs?: number;
+}
+
+async function start(core: FakeCore, options: Options = {}) {
+  const { proxies = [], now, addresses, strangerMs } = options;
   const port = await freePort();
   const door: Door = { kind: proxies.length > 0 ? "proxy" : "tls", hosts: new Set(), proxies: new Set(proxies) };
   const streams = new OpenStreams();
-  const parts = { core: async () => core, door, page: "/nowhere", streams };
+  const parts = { core: async () => core, door, page: "/nowhere", streams, ...(strangerMs ? { strangerMs } : {}) };
   const answering = { listener: createListener(parts), upgrade: driveListener(parts.core, door, streams) };
   const hosts = proxies.length > 0 ? ["app.example"] : [];
   const settings = { address: ADDRESS, port, hosts, proxies };
-  const beyond = await Beyond.open({ settings, port, core, door, answering, ...(now ? { now } : {}) });
+  const reach = () => ({ ...reachOf(settings, port), addresses: [...(addresses ?? [ADDRESS])] });
+  const beyond = await Beyond.open({ settings, port, core, door, answering, reach, ...(now ? { now } : {}) });
   open.push({
     close: async () => {
       streams.endAll();
@@ -111,9 +123,9 @@ function identity(name: string, renewAt: number) {
 }
 
 /** Whom a new connection meets. */
-function met(port: number): Promise<string> {
+function met(port: number, host = ADDRESS): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket = connectTls({ host: ADDRESS, port, rejectUnauthorized: false }, () => {
+    const socket = connectTls({ host, port, rejectUnauthorized: false }, () => {
       resolve(socket.getPeerX509Certificate()?.subject ?? "");
       socket.destroy();
     });
@@ -153,6 +165,24 @@ describe("the certificate", () => {
     const { beyond, port } = await start(core);
     await expect(beyond.look()).rejects.toThrow();
     expect(await met(port)).toBe("CN=first");
+    expect(beyond.trust()?.fingerprint).toBe("first");
+  });
+});
+
+describe("an address that cannot be taken", () => {
+  it("keeps no other from being taken, and is tried again", async () => {
+    const core = new FakeCore();
+    core.identities = [identity("first", Number.MAX_SAFE_INTEGER)];
+    const addresses = [ADDRESS];
+    const { beyond, port } = await start(core, { addresses });
+    const stranger = createServer();
+    await new Promise<void>((ready) => stranger.listen(port, "127.0.0.4", ready));
+    addresses.push("127.0.0.4", "127.0.0.5");
+    await expect(beyond.look()).rejects.toThrow(/127\.0\.0\.4/);
+    expect(await met(port, "127.0.0.5")).toBe("CN=first");
+    await new Promise((closed) => stranger.close(closed));
+    await beyond.look();
+    expect(await met(port, "127.0.0.4")).toBe("CN=first");
   });
 });
 
@@ -223,6 +253,45 @@ describe("limits for strangers", () => {
     expect(let_in).toBeLessThanOrEqual(LIMITS.PEER_CONNECTIONS_MAX);
     for (const socket of sockets) socket.destroy();
     await expect.poll(() => met(port).catch(() => "")).toBe("CN=first");
+  });
+
+  it("count a network as one, and neighbours by themselves", () => {
+    const far = (address: string) => peerOf(address, () => false);
+    expect(far("2001:db8::1")).toBe("2001:db8:0:0");
+    expect(far("2001:db8:0:0:ffff::1")).toBe(far("2001:db8::1"));
+    expect(far("2001:db8::1:2:3:4")).toBe(far("2001:db8::1"));
+    expect(far("2001:db8:1::1")).not.toBe(far("2001:db8::1"));
+    expect(far("::ffff:10.0.0.7")).toBe("10.0.0.7");
+    const near = (address: string) => peerOf(address, () => true);
+    expect(near("fe80::1%eth0")).toBe("fe80:0:0:0:0:0:0:1");
+    expect(near("fe80::2%eth0")).not.toBe(near("fe80::1%eth0"));
+    // This machine is in a network of its own, where it has IPv6 at all.
+    const own = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
+    const address = own.find(({ family }) => family === "IPv6")?.address;
+    if (address !== undefined) expect(peerOf(address).split(":").length).toBe(8);
+    expect(peerOf("2001:db8:7::1")).toBe("2001:db8:7:0");
+  });
+
+  it("end what a stranger asks for and does not read, and nothing of a device", async () => {
+    const core = new FakeCore();
+    core.identities = [identity("first", Number.MAX_SAFE_INTEGER)];
+    const { port } = await start(core, { strangerMs: 300 });
+    const device = { cookie: `__Host-openwrap_device=${COOKIE_VALUE}`, "x-openwrap-tab": TAB };
+    const session = connectHttp2(`https://${ADDRESS}:${port}`, {
+      rejectUnauthorized: false,
+      settings: { initialWindowSize: 0 },
+    });
+    session.on("error", () => {});
+    const asked = (headers: Record<string, string>) => {
+      const stream = session.request({ ":path": "/api/health", ...headers });
+      stream.on("error", () => {});
+      return stream;
+    };
+    // Nothing of either's answer may be sent.
+    const [known, stranger] = [asked(device), asked({})];
+    await new Promise((closed) => stranger.on("close", closed));
+    expect(known.closed).toBe(false);
+    session.destroy();
   });
 
   it("end who says nothing, before TLS and after, and who says half of it", async () => {
