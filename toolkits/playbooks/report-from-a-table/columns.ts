@@ -279,7 +279,8 @@ function asFlags(base: Figures, cells: Cell[], texts: string[], there: number): 
   };
 }
 
-function topOf(texts: string[]): { value: string; count: number }[] {
+/** The twelve most frequent. */
+export function topOf(texts: string[]): { value: string; count: number }[] {
   const counts = new Map<string, number>();
   for (const text of texts) if (text !== "") counts.set(text, (counts.get(text) ?? 0) + 1);
   const sorted = [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));

@@ -77,69 +77,33 @@ export function short(text: string, most: number): string {
 }
 
 function issuesOf(grid: Grid, figures: Figures[]): Issue[] {
-  const rows = grid.rows.length;
+  const all = grid.rows.length;
   const issues: Issue[] = [];
+  const tell = (column: string, rows: number, issue: string, shown = ""): void => {
+    if (rows > 0) issues.push({ column, issue, rows, shown });
+  };
   for (const one of figures) {
-    const of = { column: one.name };
-    if (one.kind === "empty") issues.push({ ...of, issue: "no values at all", rows, shown: "" });
-    else if (one.missing > 0)
-      issues.push({
-        ...of,
-        issue: "missing values",
-        rows: one.missing,
-        shown: `${shown((100 * one.missing) / rows)} % of the rows`,
-      });
-    if (one.unread > 0)
-      issues.push({
-        ...of,
-        issue: `values that are no ${one.kind}, left out of its figures`,
-        rows: one.unread,
-        shown: one.unreadShown.join(", "),
-      });
-    if (one.guessed && one.kind === "number")
-      issues.push({
-        ...of,
-        issue: `could be read two ways; the decimal mark was taken to be a ${one.mark ?? "point"}`,
-        rows: one.values,
-        shown: "",
-      });
-    if (one.sharesAmong !== undefined)
-      issues.push({
-        ...of,
-        issue: "percent signs beside numbers without one; 5% was read as 0.05",
-        rows: one.sharesAmong,
-        shown: "",
-      });
-    if (one.currencies !== undefined)
-      issues.push({
-        ...of,
-        issue: "more than one currency, added up as if they were one",
-        rows: one.values,
-        shown: one.currencies.join(", "),
-      });
-    if (one.guessed && one.kind === "date")
-      issues.push({
-        ...of,
-        issue: "could be read two ways; the day was taken to come first",
-        rows: one.values,
-        shown: one.first ?? "",
-      });
+    const { name, kind, values, missing } = one;
+    if (kind === "empty") tell(name, all, "no values at all");
+    else tell(name, missing, "missing values", `${shown((100 * missing) / all)} % of the rows`);
+    tell(name, one.unread, `values that are no ${kind}, left out of its figures`, one.unreadShown.join(", "));
+    const twice = "could be read two ways;";
+    if (one.guessed && kind === "number")
+      tell(name, values, `${twice} the decimal mark was taken to be a ${one.mark ?? "point"}`);
+    tell(name, one.sharesAmong ?? 0, "percent signs beside numbers without one; 5% was read as 0.05");
+    const currencies = one.currencies?.join(", ");
+    if (currencies) tell(name, values, "more than one currency, added up as if they were one", currencies);
+    if (one.guessed && kind === "date") tell(name, values, `${twice} the day was taken to come first`, one.first);
   }
-  const whole = { column: "" };
-  const doubles = duplicates(grid);
-  if (doubles > 0)
-    issues.push({ ...whole, issue: "rows that repeat an earlier one in every cell, kept", rows: doubles, shown: "" });
-  if (grid.total !== undefined) {
-    const issue = grid.total.isLeftOut
-      ? "a closing row of totals, left out"
-      : "the last row is called a total but its numbers are not the sums; it was kept";
-    issues.push({ ...whole, issue, rows: 1, shown: short(grid.total.label, 60) });
-  }
-  if (grid.emptyRows > 0) issues.push({ ...whole, issue: "empty rows, left out", rows: grid.emptyRows, shown: "" });
-  if (grid.skippedRows > 0)
-    issues.push({ ...whole, issue: "rows above the table, left out", rows: grid.skippedRows, shown: "" });
-  if (grid.namedByUs > 0)
-    issues.push({ ...whole, issue: "columns without a name, given one", rows: grid.namedByUs, shown: "" });
+  tell("", duplicates(grid), "rows that repeat an earlier one in every cell, kept");
+  const { total } = grid;
+  const isTotal = total?.isLeftOut
+    ? "a closing row of totals, left out"
+    : "the last row is called a total but its numbers are not the sums; it was kept";
+  if (total) tell("", 1, isTotal, short(total.label, 60));
+  tell("", grid.emptyRows, "empty rows, left out");
+  tell("", grid.skippedRows, "rows above the table, left out");
+  tell("", grid.namedByUs, "columns without a name, given one");
   return issues;
 }
 

@@ -1,7 +1,7 @@
 // The one comparison the report makes: a measure over time, by category, or by size.
 
-import { type Column, sumOf } from "./columns.ts";
-import { type Day, dayAt, serialOf } from "./values.ts";
+import { type Column, sumOf, topOf } from "./columns.ts";
+import { type Day, dayAt, isoOf, serialOf } from "./values.ts";
 
 export interface Group {
   label: string;
@@ -92,32 +92,26 @@ const day = (year: number, month: number, date: number): Day => ({ year, month, 
 
 interface Period {
   what: string;
-  label: (one: Day) => string;
-  start: (one: Day) => number;
-  next: (one: Day) => number;
+  /** Of `YYYY-MM-DD`, what names it. */
+  letters: number;
+  start: (one: Day) => Day;
+  next: (start: Day) => Day;
 }
-
-const pad = (value: number): string => String(value).padStart(2, "0");
 
 const PERIODS: Period[] = [
   {
     what: "day",
-    label: (one) => `${one.year}-${pad(one.month)}-${pad(one.day)}`,
-    start: (one) => serialOf(day(one.year, one.month, one.day)),
-    next: (one) => serialOf(day(one.year, one.month, one.day)) + 1,
+    letters: 10,
+    start: (one) => day(one.year, one.month, one.day),
+    next: (start) => dayAt(serialOf(start) + 1),
   },
   {
     what: "month",
-    label: (one) => `${one.year}-${pad(one.month)}`,
-    start: (one) => serialOf(day(one.year, one.month, 1)),
-    next: (one) => serialOf(one.month === 12 ? day(one.year + 1, 1, 1) : day(one.year, one.month + 1, 1)),
+    letters: 7,
+    start: (one) => day(one.year, one.month, 1),
+    next: ({ year, month }) => (month === 12 ? day(year + 1, 1, 1) : day(year, month + 1, 1)),
   },
-  {
-    what: "year",
-    label: (one) => String(one.year),
-    start: (one) => serialOf(day(one.year, 1, 1)),
-    next: (one) => serialOf(day(one.year + 1, 1, 1)),
-  },
+  { what: "year", letters: 4, start: (one) => day(one.year, 1, 1), next: ({ year }) => day(year + 1, 1, 1) },
 ];
 
 /** By the shortest period of which there are not too many, with those between that have no rows; days only where there are few. */
@@ -129,7 +123,7 @@ function byPeriod(columns: Column[], measure: number, key: number): Groups | und
     for (const [row, one] of days.entries()) {
       const value = numbers[row];
       if (one === undefined || value === undefined) continue;
-      const start = period.start(one);
+      const start = serialOf(period.start(one));
       const known = found.get(start);
       if (known) known.push(value);
       else found.set(start, [value]);
@@ -141,8 +135,8 @@ function byPeriod(columns: Column[], measure: number, key: number): Groups | und
     const groups: Group[] = [];
     for (let from = starts[0] ?? 0; from <= (starts.at(-1) ?? 0) && groups.length <= most; ) {
       const first = dayAt(from);
-      const until = period.next(first);
-      groups.push({ ...groupOf(period.label(first), found.get(from) ?? []), from, until });
+      const until = serialOf(period.next(first));
+      groups.push({ ...groupOf(isoOf(first).slice(0, period.letters), found.get(from) ?? []), from, until });
       from = until;
     }
     if (groups.length > most) continue;
@@ -197,16 +191,15 @@ function byValue(columns: Column[], wanted: number | undefined): Groups {
   const known =
     wanted !== undefined && wanted !== -1 ? wanted : columns.findIndex((column) => column.figures.values > 0);
   const key = Math.max(0, known);
-  const counts = new Map<string, number>();
-  for (const text of columns[key]?.clean ?? []) if (text !== "") counts.set(text, (counts.get(text) ?? 0) + 1);
-  const sorted = [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
-  const groups = sorted.slice(0, CATEGORIES_MAX).map(([label, count]) => ({ label, count, sum: count, mean: 1 }));
+  const texts = columns[key]?.clean ?? [];
+  const top = topOf(texts);
+  const groups = top.map(({ value, count }) => ({ label: value, count, sum: count, mean: 1 }));
   return {
     by: "value",
     measure: undefined,
     key,
     what: columns[key]?.figures.name ?? "",
     groups,
-    left: Math.max(0, sorted.length - CATEGORIES_MAX),
+    left: new Set(texts.filter((text) => text !== "")).size - top.length,
   };
 }
