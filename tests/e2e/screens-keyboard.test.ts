@@ -113,9 +113,16 @@ it("through the library, the audit and the settings", async () => {
   expect(await root.getAttribute("data-look")).toBe("ink");
   await tabTo(page, page.getByRole("checkbox", { name: "Single letters are shortcuts" }));
   await page.keyboard.press("Space");
-  await page.getByRole("heading", { level: 1, name: "Settings" }).focus();
+  // Where letters are not typed into anything.
+  const away = page.getByRole("link", { name: "Work", exact: true });
+  await tabTo(page, away);
   await go("n");
   expect(new URL(page.url()).pathname).toBe("/settings");
+  await tabTo(page, page.getByRole("checkbox", { name: "Single letters are shortcuts" }));
+  await page.keyboard.press("Space");
+  await tabTo(page, away);
+  await go("n");
+  await at(/^\/$/);
   expect(await presses()).toBe(0);
   expect(app.errors).toEqual([]);
 });
