@@ -3,7 +3,7 @@
 import { mkdirSync } from "node:fs";
 import type { Browser } from "playwright";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { axeProblems, overflowOf } from "../kit/accessibility.ts";
+import { axeProblems, overflowOf, tabTo } from "../kit/accessibility.ts";
 import { type BeyondServer, startBeyond } from "../kit/beyond.ts";
 import { AppPage, startBrowser } from "../kit/page.ts";
 import { pair, RemoteMachine } from "../kit/remote-machine.ts";
@@ -88,7 +88,8 @@ it("is worked by the keyboard alone", async () => {
   expect([...reached]).toContain("Make a link and a code");
   await page.keyboard.press("Enter");
   await page.locator(".pair-code").waitFor();
-  await page.getByRole("button", { name: "Take it back" }).press("Enter");
+  await tabTo(page, page.getByRole("button", { name: "Take it back" }));
+  await page.keyboard.press("Enter");
   await page.locator(".pair-code").waitFor({ state: "detached" });
   expect(app.errors).toEqual([]);
 });
