@@ -63,6 +63,11 @@ const LISTED: &[Listed] = &[
     openai("gpt-4.1-mini", 400, 1_600, 100),
     openai("gpt-4.1-nano", 100, 400, 25),
     openai("gpt-4o", 2_500, 10_000, 1_250),
+    Listed {
+        // The first of them stayed as dear as it was, in a cache or not.
+        cache_read: None,
+        ..openai("gpt-4o-2024-05-13", 5_000, 15_000, 0)
+    },
     openai("gpt-4o-mini", 150, 600, 75),
     openai("gpt-4o-mini-transcribe", 3_000, 5_000, 3_000),
     openai("gpt-4o-transcribe", 6_000, 10_000, 6_000),
@@ -117,10 +122,11 @@ pub fn of_model(provider: &ProviderConfig, model: &str) -> Option<ModelPrice> {
         ProviderKind::Openai if place(provider) != "api.openai.com" => None,
         ProviderKind::Anthropic if place(provider) != "api.anthropic.com" => None,
         kind => {
-            let listed = LISTED
+            let meant = LISTED
                 .iter()
-                .find(|listed| listed.kind == kind && is(listed.model, model));
-            listed.map(Listed::price)
+                .filter(|listed| listed.kind == kind && is(listed.model, model));
+            // A day that is listed by itself has a price of its own.
+            meant.max_by_key(|listed| listed.model.len()).map(Listed::price)
         }
     }
 }
@@ -162,6 +168,8 @@ mod tests {
         let openai = |model| price(ProviderKind::Openai, "https://api.openai.com/v1", model);
         assert_eq!(openai("gpt-4.1"), Some((2_000_000, 8_000_000)));
         assert_eq!(openai("gpt-4.1-2025-04-14"), Some((2_000_000, 8_000_000)));
+        assert_eq!(openai("gpt-4o-2024-05-13"), Some((5_000_000, 15_000_000)));
+        assert_eq!(openai("gpt-4o-2024-08-06"), Some((2_500_000, 10_000_000)));
         assert_eq!(openai("mine"), Some((7, 0)));
         // Dearer models whose names begin alike.
         for model in [
