@@ -6,14 +6,16 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::assembly::{Assembly, CallPiece, malformed};
+use crate::counting::counted;
 use crate::refusal;
 
 #[derive(Debug, Deserialize)]
 struct Chunk {
     #[serde(default)]
     choices: Option<Vec<Choice>>,
+    /// Whatever it tells.
     #[serde(default)]
-    usage: Option<WireUsage>,
+    usage: Option<Value>,
     /// Some servers report a failure inside the stream.
     #[serde(default)]
     error: Option<Value>,
@@ -63,22 +65,6 @@ enum Arguments {
     Parsed(serde_json::Map<String, Value>),
 }
 
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-struct WireUsage {
-    #[serde(default)]
-    prompt_tokens: Option<u32>,
-    #[serde(default)]
-    completion_tokens: Option<u32>,
-    #[serde(default)]
-    prompt_tokens_details: Option<PromptDetails>,
-}
-
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-struct PromptDetails {
-    #[serde(default)]
-    cached_tokens: Option<u32>,
-}
-
 /// Takes one `data:` payload in; returns the text it surely added.
 ///
 /// # Errors
@@ -90,13 +76,9 @@ pub fn push(assembly: &mut Assembly<'_>, data: &str) -> Outcome<String> {
     }
     if let Some(usage) = chunk.usage {
         assembly.usage = Usage {
-            input_tokens: usage.prompt_tokens.unwrap_or(0),
-            output_tokens: usage.completion_tokens.unwrap_or(0),
-            cache_read_tokens: usage
-                .prompt_tokens_details
-                .unwrap_or_default()
-                .cached_tokens
-                .unwrap_or(0),
+            input_tokens: counted(&usage, &["prompt_tokens"]).unwrap_or(0),
+            output_tokens: counted(&usage, &["completion_tokens"]).unwrap_or(0),
+            cache_read_tokens: counted(&usage["prompt_tokens_details"], &["cached_tokens"]).unwrap_or(0),
             cache_write_tokens: 0,
         };
     }
@@ -222,6 +204,15 @@ mod tests {
     fn an_answer_that_was_not_streamed_is_an_answer() {
         let whole = r#"{"choices":[{"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}"#;
         assert_eq!(answer(&[whole]).unwrap().text, "hi");
+        // Nor does it matter what is told about it.
+        for usage in [
+            "\"none\"",
+            "[1]",
+            r#"{"prompt_tokens":1.5,"completion_tokens":-1,"prompt_tokens_details":7}"#,
+        ] {
+            let told = whole.replace(r#"{"prompt_tokens":1}"#, usage);
+            assert_eq!(answer(&[&told]).unwrap().text, "hi", "{usage}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod assembly;
 mod call_names;
 mod chat;
 mod chat_reading;
+mod counting;
 mod exchange;
 mod fabric;
 mod local;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::assembly::{Assembly, CallPiece, malformed};
+use crate::counting::counted;
 use crate::refusal;
 
 /// Blocks that are written at once; a provider writes one after the other.
@@ -32,7 +33,7 @@ enum Event {
     MessageDelta {
         delta: End,
         #[serde(default)]
-        usage: Option<WireUsage>,
+        usage: Option<Value>,
     },
     MessageStop {},
     /// A whole answer.
@@ -48,7 +49,7 @@ enum Event {
 #[derive(Debug, Deserialize)]
 struct Begin {
     #[serde(default)]
-    usage: Option<WireUsage>,
+    usage: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -57,7 +58,7 @@ struct Whole {
     #[serde(default)]
     stop_reason: Option<String>,
     #[serde(default)]
-    usage: Option<WireUsage>,
+    usage: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -92,19 +93,6 @@ enum Delta {
 struct End {
     #[serde(default)]
     stop_reason: Option<String>,
-}
-
-/// Running totals: what an event leaves out stays as it was.
-#[derive(Debug, Clone, Copy, Deserialize)]
-struct WireUsage {
-    #[serde(default)]
-    input_tokens: Option<u32>,
-    #[serde(default)]
-    output_tokens: Option<u32>,
-    #[serde(default)]
-    cache_read_input_tokens: Option<u32>,
-    #[serde(default)]
-    cache_creation_input_tokens: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -243,13 +231,18 @@ impl Reading {
         Ok(added)
     }
 
-    fn count(&mut self, assembly: &mut Assembly<'_>, usage: Option<WireUsage>) {
+    /// Running totals: what an event leaves out stays as it was.
+    fn count(&mut self, assembly: &mut Assembly<'_>, usage: Option<Value>) {
         let Some(usage) = usage else { return };
         let known = &mut assembly.usage;
-        self.plain_tokens = usage.input_tokens.unwrap_or(self.plain_tokens);
-        known.output_tokens = usage.output_tokens.unwrap_or(known.output_tokens);
-        known.cache_read_tokens = usage.cache_read_input_tokens.unwrap_or(known.cache_read_tokens);
-        known.cache_write_tokens = usage.cache_creation_input_tokens.unwrap_or(known.cache_write_tokens);
+        for (name, total) in [
+            ("input_tokens", &mut self.plain_tokens),
+            ("output_tokens", &mut known.output_tokens),
+            ("cache_read_input_tokens", &mut known.cache_read_tokens),
+            ("cache_creation_input_tokens", &mut known.cache_write_tokens),
+        ] {
+            *total = counted(&usage, &[name]).unwrap_or(*total);
+        }
         known.input_tokens = self
             .plain_tokens
             .saturating_add(known.cache_read_tokens)

@@ -9,8 +9,10 @@ use openwrap_contracts::model::{ProviderConfig, ProviderKind, TranscriptionCall,
 use openwrap_contracts::ports::CancellationToken;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::assembly::malformed;
+use crate::counting::counted;
 use crate::exchange::{Exchange, silent};
 use crate::fabric::{ModelFabric, trimmed};
 use crate::retry::{Failure, wait_ms};
@@ -18,23 +20,9 @@ use crate::retry::{Failure, wait_ms};
 #[derive(Deserialize)]
 struct Answer {
     text: String,
+    /// By tokens, by time, by both: each provider in its own words.
     #[serde(default)]
-    usage: Option<Counted>,
-}
-
-/// By tokens, or by time.
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Counted {
-    Tokens {
-        input_tokens: u32,
-        output_tokens: u32,
-    },
-    Duration {
-        seconds: f64,
-    },
-    #[serde(other)]
-    Other,
+    usage: Value,
 }
 
 /// A recording on its way: what a try sends.
@@ -103,28 +91,14 @@ fn find(bytes: &[u8], wanted: &[u8]) -> bool {
 pub fn read(body: &[u8]) -> Result<(String, Usage, Option<u64>), Failure> {
     let answer: Answer = serde_json::from_slice(body)
         .map_err(|_| Failure::of_answer(malformed("it is no JSON with the words of a recording")))?;
-    let (usage, seconds) = match answer.usage {
-        Some(Counted::Tokens {
-            input_tokens,
-            output_tokens,
-        }) => {
-            let usage = Usage {
-                input_tokens,
-                output_tokens,
-                ..Usage::default()
-            };
-            (usage, None)
-        }
-        Some(Counted::Duration { seconds }) => (Usage::default(), whole_seconds(seconds)),
-        Some(Counted::Other) | None => (Usage::default(), None),
+    let told = |names: &[&str]| counted(&answer.usage, names);
+    let usage = Usage {
+        input_tokens: told(&["input_tokens", "prompt_tokens"]).unwrap_or(0),
+        output_tokens: told(&["output_tokens", "completion_tokens"]).unwrap_or(0),
+        ..Usage::default()
     };
+    let seconds = told(&["seconds", "prompt_audio_seconds"]).map(u64::from);
     Ok((answer.text, usage, seconds))
-}
-
-/// Rounded up; none for what is no time.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn whole_seconds(seconds: f64) -> Option<u64> {
-    (seconds.is_finite() && (0.0..=1e9).contains(&seconds)).then(|| seconds.ceil() as u64)
 }
 
 impl ModelFabric {
@@ -267,7 +241,21 @@ mod tests {
         let by_time = |usage: &str| read(format!(r#"{{"text":"","usage":{usage}}}"#).as_bytes()).unwrap().2;
         assert_eq!(by_time(r#"{"type":"duration","seconds":2.1}"#), Some(3));
         assert_eq!(by_time(r#"{"type":"duration","seconds":-2}"#), None);
-        assert_eq!(by_time(r#"{"type":"later"}"#), None);
+        assert_eq!(by_time(r#"{"seconds":3,"type":null}"#), Some(3));
+        for nothing in [
+            "null",
+            "{}",
+            r#"{"type":"later"}"#,
+            r#"{"type":"duration","seconds":null}"#,
+            "\"none\"",
+        ] {
+            assert_eq!(by_time(nothing), None, "{nothing}");
+        }
+        let (_, usage, seconds) =
+            read(br#"{"text":"","usage":{"prompt_audio_seconds":8,"prompt_tokens":4.0,"completion_tokens":6}}"#)
+                .unwrap();
+        assert_eq!((usage.input_tokens, usage.output_tokens, seconds), (4, 6, Some(8)));
+        assert_eq!(read(br#"{"text":"hi"}"#).unwrap().0, "hi");
         assert!(read(b"hi").is_err());
     }
 }
