@@ -300,13 +300,15 @@ it.skipIf(!hasStrace)("opens no connection", async () => {
     "bundle",
     "--json",
   ];
-  const strace = ["-f", "-qq", "-e", "trace=execve,connect,sendto,sendmsg,sendmmsg", "-e", "signal=none", "-o", trace];
+  // A file for each process: in one file a call is told in two parts when another comes between.
+  const strace = ["-ff", "-qq", "-e", "trace=execve,connect,sendto,sendmsg,sendmmsg", "-e", "signal=none", "-o", trace];
   const child = startChild("strace", [...strace, process.execPath, OPENWRAP, ...words], cleanEnvironment(folders.env));
   child.process.stdin.end();
   const ended = await child.ended;
   expect(jsonLines<{ status?: string }>(ended.stdout).at(-1), ended.stderr).toMatchObject({ status: "completed" });
   expect(existsSync(join(project, "deck.pptx"))).toBe(true);
-  const lines = readFileSync(trace, "utf8").split("\n");
+  const traces = readdirSync(folders.base).filter((name) => name.startsWith("trace."));
+  const lines = traces.flatMap((name) => readFileSync(join(folders.base, name), "utf8").split("\n"));
   const connects = lines.filter((line) => /AF_INET|AF_UNIX|connect\(/.test(line));
   // What runs the tools is a child, and was followed.
   expect(lines.some((line) => /execve\("[^"]*\/openwrap-spawner".* = 0$/.test(line))).toBe(true);
