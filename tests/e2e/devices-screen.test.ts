@@ -67,6 +67,8 @@ it("lists devices, lets one more in, changes what it may do and signs it out", a
   await judge("devices-paired");
 
   await row.getByRole("radio", { name: "Watch" }).check();
+  expect(await row.getAttribute("data-role")).toBe("approve");
+  await row.getByRole("button", { name: "Set", exact: true }).click();
   await expect.poll(() => row.getAttribute("data-role")).toBe("watch");
   await row.getByRole("button", { name: "Sign out" }).click();
   await row.getByRole("button", { name: "Yes, sign out" }).click();

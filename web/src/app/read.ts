@@ -10,8 +10,12 @@ export interface Read<T> {
   again: () => void;
 }
 
-/** Reads nothing while the key is undefined. A key counts as the same when its JSON is. */
-export function createRead<K, T>(key: () => K | undefined, load: (key: K) => Promise<T>): Read<T> {
+/** Reads nothing while the key is undefined. A key counts as the same when its JSON is. `keep`: what another key gave stays meanwhile. */
+export function createRead<K, T>(
+  key: () => K | undefined,
+  load: (key: K) => Promise<T>,
+  { keep = false }: { keep?: boolean } = {},
+): Read<T> {
   const [value, setValue] = createSignal<T>();
   const [fault, setFault] = createSignal<ApiFault>();
   const [busy, setBusy] = createSignal(false);
@@ -24,7 +28,7 @@ export function createRead<K, T>(key: () => K | undefined, load: (key: K) => Pro
   const read = async (wanted: K, name: string): Promise<void> => {
     newest += 1;
     const mine = newest;
-    if (name !== shown) setValue(undefined);
+    if (name !== shown && !keep) setValue(undefined);
     shown = name;
     setBusy(true);
     try {

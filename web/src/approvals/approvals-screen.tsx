@@ -70,9 +70,14 @@ export function ApprovalsScreen(props: { approvalId: string | undefined }): JSX.
           when={chosen()?.question.approvalId}
           keyed
           fallback={
-            <p class="say-4 quiet approvals-none">
-              {approvals().length > 0 ? "Choose a question." : "Nothing waits for you."}
-            </p>
+            <div class="approvals-none">
+              <p class="say-4 quiet">{approvals().length > 0 ? "Choose a question." : "Nothing waits for you."}</p>
+              <Show when={approvals().length === 0}>
+                <a class="button" href="/">
+                  Start a run
+                </a>
+              </Show>
+            </div>
           }
         >
           {(id) => (

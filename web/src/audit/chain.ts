@@ -5,7 +5,8 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, hexToBytes } from "@noble/hashes/utils.js";
 import type { AuditRow, AuditRows } from "@openwrap/contracts";
 
-const CONTEXT = new TextEncoder().encode("openwrap/event/1");
+const ENCODER = new TextEncoder();
+const CONTEXT = ENCODER.encode("openwrap/event/1");
 const HASH_BYTES = 32;
 
 /** The chain so far. */
@@ -27,7 +28,7 @@ export function hashOf(previous: string, sequence: number, text: string): string
   const place = new Uint8Array(8);
   new DataView(place.buffer).setBigUint64(0, BigInt(sequence));
   const hash = sha256.create().update(CONTEXT).update(place).update(hexToBytes(previous));
-  return bytesToHex(hash.update(new TextEncoder().encode(text)).digest());
+  return bytesToHex(hash.update(ENCODER.encode(text)).digest());
 }
 
 /** The chain after these rows, or where it breaks first. */
@@ -45,6 +46,7 @@ export function follow(link: Link, rows: readonly AuditRow[]): Link | Break {
 
 export interface Outcome {
   events: number;
+  /** Of their texts, as they are stored. */
   bytes: number;
   hash: string;
   broken?: Break;
@@ -77,7 +79,7 @@ export async function verifyChain(
       const problem = "this page was told another hash of it before";
       return { events: stray.sequence - 1, bytes, hash: from.hash, broken: { sequence: stray.sequence, problem } };
     }
-    bytes += rows.reduce((sum, row) => sum + row.text.length, 0);
+    bytes += rows.reduce((sum, row) => sum + ENCODER.encode(row.text).length, 0);
     link = next;
     progress(link.sequence, last);
     if (link.sequence >= last) break;

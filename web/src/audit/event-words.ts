@@ -1,6 +1,7 @@
 // Events for people: groups one can look for, and one line for each.
 
 import type { Event } from "@openwrap/contracts";
+import { counted } from "../words/format.ts";
 
 export type Group = "run" | "task" | "model" | "tool" | "question" | "session" | "connection" | "door" | "setting";
 
@@ -114,7 +115,7 @@ export function aboutOf(event: Event): string {
     case "run_finished":
       return event.error ? `${event.status}: ${event.error.message}` : event.status;
     case "plan_proposed":
-      return `version ${event.version}, ${event.plan.tasks.length} tasks`;
+      return `version ${event.version}, ${counted(event.plan.tasks.length, "task")}`;
     case "plan_refused":
     case "task_failed":
       return event.message;

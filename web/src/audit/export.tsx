@@ -52,7 +52,8 @@ export function Export(): JSX.Element {
       </p>
       <div class="row">
         <button type="button" class="button" disabled={log.busy() || app.readOnly()} onClick={() => void log.run()}>
-          <Icon name="download" size={14} /> {log.busy() ? `${sequenceText(done())} events` : "Download the log"}
+          <Icon name="download" size={14} />{" "}
+          {log.busy() ? `${sequenceText(done())} ${done() === 1 ? "event" : "events"}` : "Download the log"}
         </button>
         <button
           type="button"

@@ -109,18 +109,14 @@ function ByPage(): JSX.Element {
           </Match>
         </Switch>
       </div>
-      <Show
-        when={as("busy")}
-        fallback={
-          <button type="button" class="button" disabled={app.readOnly()} onClick={() => void verify()}>
-            Verify in this page
-          </button>
-        }
+      <button
+        type="button"
+        class="button"
+        disabled={!as("busy") && app.readOnly()}
+        onClick={() => (as("busy") ? stop() : void verify())}
       >
-        <button type="button" class="button" onClick={stop}>
-          Stop verifying
-        </button>
-      </Show>
+        {as("busy") ? "Stop verifying" : "Verify in this page"}
+      </button>
     </section>
   );
 }

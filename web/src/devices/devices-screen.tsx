@@ -3,13 +3,15 @@
 import "../styles/devices.css";
 import type { DeviceEntry, DeviceList, DeviceRole, RemoteDoor } from "@openwrap/contracts";
 import { LIMITS } from "@openwrap/contracts/limits";
-import { createEffect, createMemo, createSignal, For, type JSX, Match, on, Show, Switch } from "solid-js";
+import { Key } from "@solid-primitives/keyed";
+import { createEffect, createMemo, createSignal, type JSX, Match, on, onMount, Show, Switch } from "solid-js";
 import { createAction, requestId } from "../app/action.ts";
 import { useApp } from "../app/app.ts";
 import { useNow } from "../app/clock.ts";
 import { createRead } from "../app/read.ts";
 import { Choices } from "../parts/choices.tsx";
 import { FaultNotice, Skeleton } from "../parts/fault-notice.tsx";
+import { focusFirst } from "../parts/focus.ts";
 import { Inert } from "../parts/inert.tsx";
 import { day } from "../words/format.ts";
 import { PairOffer } from "./pair-offer.tsx";
@@ -32,8 +34,13 @@ export default function DevicesScreen(): JSX.Element {
         Devices
       </h1>
       <p class="quiet">Browsers that are let in. What changes here holds at once, also for what a device has open.</p>
-      <Switch fallback={<Skeleton rows={4} label="The devices are being read" />}>
-        <Match when={list.fault()}>{(fault) => <FaultNotice fault={fault()} retry={list.again} />}</Match>
+      <Switch
+        fallback={
+          <Show when={!list.fault()}>
+            <Skeleton rows={4} label="The devices are being read" />
+          </Show>
+        }
+      >
         <Match when={list.value()}>
           {(known) => (
             <>
@@ -46,6 +53,7 @@ export default function DevicesScreen(): JSX.Element {
           )}
         </Match>
       </Switch>
+      <Show when={list.fault()}>{(fault) => <FaultNotice fault={fault()} retry={list.again} />}</Show>
     </main>
   );
 }
@@ -55,9 +63,9 @@ function Rows(props: { list: DeviceList; drives: boolean; again: () => void }): 
     <section aria-labelledby="in-head">
       <h2 id="in-head">Let in</h2>
       <ul class="plain-list device-list">
-        <For each={props.list.devices} fallback={<li class="quiet">No browser is signed in.</li>}>
-          {(device) => <Row device={device} drives={props.drives} again={props.again} />}
-        </For>
+        <Key each={props.list.devices} by="deviceId" fallback={<li class="quiet">No browser is signed in.</li>}>
+          {(device) => <Row device={device()} drives={props.drives} again={props.again} />}
+        </Key>
       </ul>
     </section>
   );
@@ -67,6 +75,9 @@ function Row(props: { device: DeviceEntry; drives: boolean; again: () => void })
   const app = useApp();
   const now = useNow();
   const [asks, setAsks] = createSignal(false);
+  const [wanted, setWanted] = createSignal<DeviceRole>();
+  let row: HTMLLIElement | undefined;
+  let signOut: HTMLButtonElement | undefined;
   const change = createAction(async (role: DeviceRole) => {
     await app.api.device.setRole({ requestId: requestId(), deviceId: props.device.deviceId, role });
     props.again();
@@ -76,8 +87,34 @@ function Row(props: { device: DeviceEntry; drives: boolean; again: () => void })
     props.again();
   });
   const changeable = (): boolean => props.drives && !props.device.own;
+  const busy = (): boolean => change.busy() || revoke.busy() || app.readOnly();
+  const role = (): DeviceRole => wanted() ?? props.device.role;
+  const sure = (asked: boolean): void => {
+    setAsks(asked);
+    if (!asked) signOut?.focus();
+  };
+  const set = async (): Promise<void> => {
+    await change.run(role());
+    // Refused: what it may do is shown as it is.
+    if (change.fault()) setWanted(undefined);
+    row?.querySelector<HTMLElement>("input:checked")?.focus();
+  };
+  createEffect(
+    on(
+      () => props.device.role,
+      () => setWanted(undefined),
+      { defer: true },
+    ),
+  );
   return (
-    <li class="device-row" data-device-id={props.device.deviceId} data-role={props.device.role}>
+    <li
+      ref={(element) => {
+        row = element;
+      }}
+      class="device-row"
+      data-device-id={props.device.deviceId}
+      data-role={props.device.role}
+    >
       <div class="device-words">
         <p class="strong">
           <Inert text={nameOf(props.device)} />
@@ -93,27 +130,52 @@ function Row(props: { device: DeviceEntry; drives: boolean; again: () => void })
         when={changeable()}
         fallback={<span class="device-role">{ROLES.find(([role]) => role === props.device.role)?.[1]}</span>}
       >
-        <Choices
-          name={`role-${props.device.deviceId}`}
-          legend={`What ${nameOf(props.device)} may do`}
-          value={props.device.role}
-          choose={(role) => void change.run(role)}
-          options={ROLES}
-        />
+        <form
+          class="row"
+          onSubmit={(event) => {
+            event.preventDefault();
+            if (role() !== props.device.role && !busy()) void set();
+          }}
+        >
+          <Choices
+            name={`role-${props.device.deviceId}`}
+            legend={`What ${nameOf(props.device)} may do`}
+            value={role()}
+            choose={setWanted}
+            options={ROLES}
+            disabled={busy()}
+          />
+          <button type="submit" class="button" disabled={busy() || role() === props.device.role}>
+            Set
+          </button>
+        </form>
         <Show
           when={asks()}
           fallback={
-            <button type="button" class="button" onClick={() => setAsks(true)}>
+            <button
+              type="button"
+              class="button"
+              disabled={app.readOnly()}
+              ref={(element) => {
+                signOut = element;
+              }}
+              onClick={() => sure(true)}
+            >
               Sign out
             </button>
           }
         >
           <div class="row device-sure" role="group" aria-label={`Sign out ${nameOf(props.device)} for good`}>
             <span class="quiet">For good?</span>
-            <button type="button" class="button" disabled={revoke.busy()} onClick={() => void revoke.run()}>
+            <button type="button" class="button" disabled={busy()} onClick={() => void revoke.run()}>
               Yes, sign out
             </button>
-            <button type="button" class="button plain" onClick={() => setAsks(false)}>
+            <button
+              type="button"
+              class="button plain"
+              ref={(element) => onMount(() => element.focus())}
+              onClick={() => sure(false)}
+            >
               No
             </button>
           </div>
@@ -156,9 +218,11 @@ function LetIn(props: { remote: RemoteDoor | undefined; devices: DeviceEntry[]; 
 function Pair(props: { remote: RemoteDoor; devices: DeviceEntry[] }): JSX.Element {
   const app = useApp();
   const [role, setRole] = createSignal<DeviceRole>("watch");
+  let host: HTMLDivElement | undefined;
   const offer = createAction(async () => {
     const made = await app.api.pairing.offer({ role: role() });
     setMade(made);
+    focusFirst(() => host);
   });
   const [made, setMade] = createSignal<Awaited<ReturnType<typeof app.api.pairing.offer>>>();
   // Used: the device that came by it stands in the list.
@@ -172,24 +236,43 @@ function Pair(props: { remote: RemoteDoor; devices: DeviceEntry[] }): JSX.Elemen
   const withdraw = createAction(async () => {
     const offered = made();
     setMade(undefined);
+    host?.querySelector<HTMLElement>("button.primary")?.focus();
     // One that was used or has expired is over already.
     if (offered) await app.api.pairing.withdraw({ pairingId: offered.pairingId }).catch(() => undefined);
   });
   return (
-    <Show
-      when={made()}
-      fallback={
-        <div class="pair-form">
-          <Choices name="new-role" legend="It may" value={role()} choose={setRole} options={ROLES} />
-          <p class="quiet">It {MAY[role()]}.</p>
-          <button type="button" class="button primary" disabled={offer.busy()} onClick={() => void offer.run()}>
-            Make a link and a code
-          </button>
-          <Show when={offer.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={offer.clear} />}</Show>
-        </div>
-      }
+    <div
+      ref={(element) => {
+        host = element;
+      }}
     >
-      {(offered) => <PairOffer offer={offered()} remote={props.remote} done={() => void withdraw.run()} />}
-    </Show>
+      <Show
+        when={made()}
+        fallback={
+          <div class="pair-form">
+            <Choices
+              name="new-role"
+              legend="It may"
+              value={role()}
+              choose={setRole}
+              options={ROLES}
+              disabled={app.readOnly()}
+            />
+            <p class="quiet">It {MAY[role()]}.</p>
+            <button
+              type="button"
+              class="button primary"
+              disabled={offer.busy() || app.readOnly()}
+              onClick={() => void offer.run()}
+            >
+              Make a link and a code
+            </button>
+            <Show when={offer.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={offer.clear} />}</Show>
+          </div>
+        }
+      >
+        {(offered) => <PairOffer offer={offered()} remote={props.remote} done={() => void withdraw.run()} />}
+      </Show>
+    </div>
   );
 }

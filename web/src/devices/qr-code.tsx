@@ -3,7 +3,8 @@
 import { createMemo, type JSX } from "solid-js";
 import { encode } from "uqr";
 
-const MARGIN = 2;
+/** In squares: what ISO/IEC 18004 asks for. */
+const MARGIN = 4;
 
 /** One path of unit squares. */
 export function qrPath(text: string): { size: number; path: string } {

@@ -26,7 +26,7 @@ function NotLoaded(props: { error: unknown; place: () => unknown; reset: () => v
   return (
     <main class="page" id="main">
       <h1 class="say-6" tabIndex={-1}>
-        {props.error instanceof ApiFault ? "This screen could not be loaded." : "This screen has a defect."}
+        {props.error instanceof ApiFault ? "This screen could not be loaded." : "Something in this screen is broken."}
       </h1>
       <FaultNotice fault={fault()} retry={props.reset} />
     </main>

@@ -60,10 +60,8 @@ function useEntries(filter: () => Filter) {
       ...(projectId === "" ? {} : { projectId }),
     };
   };
-  const first = createRead(
-    () => ({ params: params(), beat: app.pulses.at.library() }),
-    ({ params }): Promise<LibraryPage> => app.api.library.list(params),
-  );
+  const first = createRead(params, (asked): Promise<LibraryPage> => app.api.library.list(asked), { keep: true });
+  createEffect(on(app.pulses.at.library, () => first.again(), { defer: true }));
   createEffect(
     on(first.value, (page) => {
       setMore([]);

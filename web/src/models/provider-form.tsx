@@ -1,6 +1,7 @@
 // Adds a provider: it is tried out first, and what is wrong is said exactly. A key is sealed here, in the page.
 
 import type { ProviderConfig } from "@openwrap/contracts";
+import { ApiFault } from "@openwrap/contracts/client";
 import { createSignal, createUniqueId, type JSX, onMount, Show } from "solid-js";
 import { createAction } from "../app/action.ts";
 import { type App, useApp } from "../app/app.ts";
@@ -27,10 +28,28 @@ export async function sealedKey(app: App, name: string, key: string): Promise<st
   return seal(name, new TextEncoder().encode(key), publicKey);
 }
 
-/** Keeps a provider, then its key: one that is refused leaves no key behind. */
+/** Keeps a provider that is new, then its key: one that is refused leaves no key behind, and one without its key is not kept. */
 export async function keep(app: App, provider: ProviderConfig, sealed: string | undefined): Promise<void> {
   await app.api.provider.add(provider);
-  if (sealed !== undefined && provider.authRef) await app.api.secret.store({ name: provider.authRef, sealed });
+  if (sealed === undefined || !provider.authRef) return;
+  try {
+    await app.api.secret.store({ name: provider.authRef, sealed });
+  } catch (error) {
+    // The fault of the key is the one to be told.
+    await app.api.provider.remove({ providerId: provider.providerId }).catch(() => undefined);
+    throw error;
+  }
+}
+
+function taken(providerId: string): ApiFault {
+  return new ApiFault(
+    {
+      code: "ALREADY_EXISTS",
+      message: `There is a provider called \`${providerId}\` already.`,
+      hint: "Give this one another name, or leave the name empty.",
+    },
+    0,
+  );
 }
 
 export interface FormProps {
@@ -46,10 +65,11 @@ export interface FormProps {
 function useAdding(props: FormProps, draft: () => ProviderDraft, key: () => HTMLInputElement | undefined) {
   const app = useApp();
   const [untested, setUntested] = createSignal(false);
-  const taken = (): string[] => app.overview().providers.map((one) => one.providerId);
+  const names = (): string[] => app.overview().providers.map((one) => one.providerId);
   const prepared = async (): Promise<{ provider: ProviderConfig; sealed: string | undefined }> => {
     const text = key()?.value.trim() ?? "";
-    const provider = providerOf(draft(), taken(), text !== "");
+    const provider = providerOf(draft(), names(), text !== "");
+    if (names().includes(provider.providerId)) throw taken(provider.providerId);
     const sealed = text === "" ? undefined : await sealedKey(app, provider.authRef ?? "", text);
     return { provider, sealed };
   };
@@ -72,7 +92,7 @@ function useAdding(props: FormProps, draft: () => ProviderDraft, key: () => HTML
     await finish(provider, sealed);
   });
   const busy = (): boolean => submit.busy() || anyway.busy() || app.readOnly();
-  return { taken, submit, anyway, untested, busy };
+  return { names, submit, anyway, untested, busy };
 }
 
 export function ProviderForm(props: FormProps): JSX.Element {
@@ -81,7 +101,7 @@ export function ProviderForm(props: FormProps): JSX.Element {
   onMount(() => {
     if (props.focusKey) keyField?.focus();
   });
-  const { taken, submit, anyway, untested, busy } = useAdding(props, draft, () => keyField);
+  const { names, submit, anyway, untested, busy } = useAdding(props, draft, () => keyField);
   return (
     <form
       class="provider-form"
@@ -106,7 +126,7 @@ export function ProviderForm(props: FormProps): JSX.Element {
         }}
         told={(kind) => setDraft(withKind(draft(), kind))}
       />
-      <Places draft={draft()} change={setDraft} taken={taken()} />
+      <Places draft={draft()} change={setDraft} taken={names()} />
       <div class="row">
         <button type="submit" class="button primary" disabled={busy() || draft().baseUrl.trim() === ""}>
           {submit.busy() ? "Being tried" : props.submit}

@@ -44,9 +44,13 @@ export default function LiveThumbnail(props: { sessionId: string }): JSX.Element
       stop.abort();
     }
   };
+  let taking = false;
   const round = async (): Promise<void> => {
-    if (ended.signal.aborted) return;
+    // One at a time: it comes round again by itself.
+    if (ended.signal.aborted || taking) return;
+    taking = true;
     if (seen && document.visibilityState === "visible" && !app.readOnly()) await take();
+    taking = false;
     if (!ended.signal.aborted) timer = setTimeout(() => void round(), EVERY_MS);
   };
   let timer: ReturnType<typeof setTimeout> | undefined;

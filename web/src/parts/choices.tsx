@@ -8,9 +8,10 @@ export function Choices<T extends string>(props: {
   value: T;
   options: readonly (readonly [T, string])[];
   choose: (value: T) => void;
+  disabled?: boolean;
 }): JSX.Element {
   return (
-    <fieldset class="choice">
+    <fieldset class="choice" disabled={props.disabled}>
       <legend>{props.legend}</legend>
       <div class="segments">
         <For each={props.options}>

@@ -55,7 +55,8 @@ export function InputField(props: FieldProps): JSX.Element {
   const about = (): string => [props.input.about ?? "", range(props.input)].filter((one) => one !== "").join(" ");
   const says = {
     get "aria-describedby"(): string | undefined {
-      return about() === "" ? undefined : `${id}-about`;
+      const parts = [...(about() === "" ? [] : [`${id}-about`]), ...(props.complain ? [`${id}-says`] : [])];
+      return parts.length === 0 ? undefined : parts.join(" ");
     },
     get "aria-invalid"(): "true" | undefined {
       return props.complain ? "true" : undefined;
@@ -92,7 +93,7 @@ export function InputField(props: FieldProps): JSX.Element {
         </p>
       </Show>
       <Show when={props.complain}>
-        <p class="field-says">
+        <p class="field-says" id={`${id}-says`}>
           {props.input.kind === "number" ? "A number within the limits is needed." : "This is needed."}
         </p>
       </Show>

@@ -103,9 +103,10 @@ function PlaybookForm(props: { playbook: Playbook }): JSX.Element {
     });
     app.router.go(runPath(runId));
   });
-  const submit = (event: Event): void => {
+  const submit = (event: SubmitEvent & { currentTarget: HTMLFormElement }): void => {
     event.preventDefault();
     setTried(true);
+    event.currentTarget.querySelector<HTMLElement>("[aria-invalid='true']")?.focus();
     if (left().length === 0 && choices.project() !== "" && !app.readOnly()) void start.run();
   };
   return (

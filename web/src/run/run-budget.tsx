@@ -13,6 +13,11 @@ import { Field } from "../parts/field.tsx";
 export function RunBudget(props: { runId: string }): JSX.Element {
   const app = useApp();
   const [setting, setSetting] = createSignal(false);
+  let toggle: HTMLButtonElement | undefined;
+  const done = (): void => {
+    setSetting(false);
+    toggle?.focus();
+  };
   const summary = () => runOf(app.overview(), props.runId);
   return (
     <Show when={summary()}>
@@ -23,6 +28,9 @@ export function RunBudget(props: { runId: string }): JSX.Element {
             <button
               type="button"
               class="button small"
+              ref={(element) => {
+                toggle = element;
+              }}
               aria-expanded={setting()}
               disabled={app.readOnly()}
               onClick={() => setSetting(!setting())}
@@ -30,7 +38,7 @@ export function RunBudget(props: { runId: string }): JSX.Element {
               {run().budget ? "Change the limit" : "Set a limit"}
             </button>
             <Show when={setting()}>
-              <Limit runId={props.runId} budget={run().budget} done={() => setSetting(false)} />
+              <Limit runId={props.runId} budget={run().budget} done={done} />
             </Show>
           </Show>
         </div>

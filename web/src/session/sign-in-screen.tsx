@@ -71,8 +71,8 @@ export function defectOf(error: unknown): ApiFault {
   return new ApiFault(
     {
       code: "INTERNAL",
-      message: error instanceof Error ? error.message : String(error),
-      hint: "This is a defect of the page. Runs go on without it; reloading shows them.",
+      message: `The page cannot go on: ${error instanceof Error ? error.message : String(error)}`,
+      hint: "This is a defect of Open Wrap, not of your work. Runs go on without the page; load it again to see them.",
     },
     0,
   );
@@ -82,7 +82,7 @@ export function DefectScreen(props: { error: unknown }): JSX.Element {
   return (
     <main class="gate">
       <Mark />
-      <h1 class="say-7">This page has a defect.</h1>
+      <h1 class="say-7">Something in this page is broken.</h1>
       <FaultNotice fault={defectOf(props.error)} retry={() => location.reload()} />
     </main>
   );
