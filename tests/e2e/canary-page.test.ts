@@ -250,6 +250,7 @@ it("nor anywhere else in its memory", () => {
     hits.push(...spelledIn(bytes, Object.values(KEYS)));
   }
   expect(hits).toEqual([]);
+  if (process.getuid?.() === 0) expect(ranges).toBeGreaterThan(0);
   // It was the server's memory, where the kernel shows it at all.
   expect(sawToken).toBe(ranges > 0);
 });

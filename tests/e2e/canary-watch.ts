@@ -8,7 +8,7 @@ import { runFacts } from "../kit/run-events.ts";
 import { blobText } from "../kit/scripted-run.ts";
 import type { TestServer } from "../kit/server.ts";
 
-const SAMPLE_MS = 25;
+const SAMPLE_MS = 15;
 const FILES_EVERY = 8;
 
 /** What a worker runs: it keeps its whole environment, and stays long enough to be looked at. */

@@ -138,6 +138,7 @@ describe.each(KINDS)("a streamed answer with two calls, cut over the wire of %s"
         expect(own.filter(({ fault }) => fault !== undefined).length).toBe(1);
         // What was whole before the cut need not be asked again: the last part of a stream counts tokens only.
         if (place < CUTS * 0.75) expect(own.length).toBe(2);
+        else expect([1, 2]).toContain(own.length);
       }
       const pictured = cutting.received().filter(({ body }) => /"type":"image(_url)?"/.test(body));
       expect(pictured.length).toBe(1);
