@@ -206,7 +206,7 @@ limits! {
     SCRIPT_STACK_BYTES_MAX: usize = 512 * 1024;
     /// Lines a script prints, all together; what comes after is dropped and said.
     SCRIPT_OUTPUT_BYTES_MAX: usize = 64 * 1024;
-    /// JSON of a script's inputs, of its result, and of one answer of a tool.
+    /// JSON of a script's inputs, of its result, of one answer of a tool, and of the arguments of all calls that wait to start.
     SCRIPT_VALUE_BYTES_MAX: usize = 8 * 1024 * 1024;
     /// Calls of tools one script makes.
     SCRIPT_CALLS_MAX: usize = 10_000;

@@ -315,8 +315,9 @@ impl<'a, 'js> Realm<'a, 'js> {
             .saturating_sub(self.running.len())
             .min(requests.len());
         for request in requests.drain(..free) {
-            self.running.push_back(self.job.caller.call(request.call));
-            self.waiting.push_back(request.promise);
+            let (call, promise) = request.start();
+            self.running.push_back(self.job.caller.call(call));
+            self.waiting.push_back(promise);
         }
     }
 

@@ -4,16 +4,32 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use openwrap_contracts::canonical::sha256_hex;
-use openwrap_contracts::limits::{SCRIPT_CALLS_MAX, SCRIPT_CALLS_PENDING_MAX, TOOL_ARGUMENTS_BYTES_MAX};
+use openwrap_contracts::limits::{
+    SCRIPT_CALLS_MAX, SCRIPT_CALLS_PENDING_MAX, SCRIPT_VALUE_BYTES_MAX, TOOL_ARGUMENTS_BYTES_MAX,
+};
 use rquickjs::{Ctx, Exception, Function, Promise, Value as Js};
 use serde_json::Value;
 
 use crate::Call;
 
-/// A call made and not yet started.
+/// A call made and not yet started. Its arguments wait as text: as values they are many times larger, and no part of the heap.
 pub(crate) struct Request<'js> {
-    pub call: Call,
-    pub promise: Settle<'js>,
+    number: usize,
+    tool: String,
+    arguments: String,
+    promise: Settle<'js>,
+}
+
+impl<'js> Request<'js> {
+    pub(crate) fn start(self) -> (Call, Settle<'js>) {
+        let call = Call {
+            number: self.number,
+            tool: self.tool,
+            // It could be read when the call was made.
+            arguments: serde_json::from_str(&self.arguments).unwrap_or_default(),
+        };
+        (call, self.promise)
+    }
 }
 
 /// The two ways to settle a promise.
@@ -82,7 +98,7 @@ pub(crate) fn request<'js>(
         );
         return Err(Exception::throw_range(ctx, &message));
     }
-    let Ok(arguments @ Value::Object(_)) = serde_json::from_str(&text) else {
+    let Ok(Value::Object(_)) = serde_json::from_str(&text) else {
         let message = format!("{tool}: the arguments must be one object, of JSON values only, nested at most 127 deep");
         return Err(Exception::throw_type(ctx, &message));
     };
@@ -96,15 +112,20 @@ pub(crate) fn request<'js>(
         let message = format!("{tool}: {SCRIPT_CALLS_PENDING_MAX} calls wait already; await some of them first");
         return Err(Exception::throw_range(ctx, &message));
     }
+    let waiting: usize = requests.borrow().iter().map(|request| request.arguments.len()).sum();
+    if waiting + text.len() > SCRIPT_VALUE_BYTES_MAX {
+        let message = format!(
+            "{tool}: the arguments of calls that wait have more than {SCRIPT_VALUE_BYTES_MAX} bytes; await some of them first"
+        );
+        return Err(Exception::throw_range(ctx, &message));
+    }
     let (promise, resolve, reject) = ctx.promise()?;
     made.set(made.get() + 1);
     open.set(open.get() + 1);
     requests.borrow_mut().push(Request {
-        call: Call {
-            number: made.get(),
-            tool,
-            arguments,
-        },
+        number: made.get(),
+        tool,
+        arguments: text,
         promise: Settle { resolve, reject },
     });
     Ok(promise)
