@@ -106,7 +106,7 @@ export declare class PersistenceStore {
 /** An open stream. */
 export declare class Subscription {
   /**
-   * Nothing more comes until [`Subscription::resume`], but for what is on its way. What cannot wait so long is left out as for any
+   * Nothing more comes until [`Subscription::resume`], but for what is on its way and the core's last word. What cannot wait so long is left out as for any
    * slow reader: facts never, frames of sessions.
    */
   pause(): void

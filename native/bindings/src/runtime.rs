@@ -22,6 +22,9 @@ const FRAMES_WAITING: usize = 64;
 /// Pictures waiting for JavaScript.
 const PICTURES_WAITING: usize = 2;
 
+/// How the frame begins with which the core ends an event stream.
+const LAST_WORD: &str = "event: fault\n";
+
 /// An open core.
 #[napi]
 pub struct CoreHandle {
@@ -85,7 +88,8 @@ impl CoreHandle {
         let paused = Arc::new(AtomicBool::new(false));
         let waits = Arc::clone(&paused);
         let sink = Arc::new(move |text: &str| {
-            if waits.load(Ordering::Acquire) {
+            // The last word is for the server as well, which ends the connection of a reader that stands still.
+            if waits.load(Ordering::Acquire) && !text.starts_with(LAST_WORD) {
                 return Delivery::Full;
             }
             match frames.call(text.to_owned(), ThreadsafeFunctionCallMode::NonBlocking) {
@@ -113,7 +117,8 @@ impl CoreHandle {
         let paused = Arc::new(AtomicBool::new(false));
         let waits = Arc::clone(&paused);
         let sink = Arc::new(move |frame: &[u8]| {
-            if waits.load(Ordering::Acquire) {
+            // One of no bytes is the last, as in `subscribe`.
+            if waits.load(Ordering::Acquire) && !frame.is_empty() {
                 return Delivery::Full;
             }
             match frames.call(Buffer::from(frame), ThreadsafeFunctionCallMode::NonBlocking) {
@@ -200,7 +205,7 @@ impl CoreHandle {
 
 #[napi]
 impl Subscription {
-    /// Nothing more comes until [`Subscription::resume`], but for what is on its way. What cannot wait so long is left out as for any
+    /// Nothing more comes until [`Subscription::resume`], but for what is on its way and the core's last word. What cannot wait so long is left out as for any
     /// slow reader: facts never, frames of sessions.
     #[napi]
     pub fn pause(&self) {
