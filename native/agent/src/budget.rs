@@ -1,5 +1,5 @@
 //! The account of a live run. Before a model call goes out, the most it can cost is reserved here, at once for all workers; when that
-//! would go over the run's budget, everyone waits for one question. A yes doubles the budget, a no stops the run.
+//! would go over the run's budget, everyone waits for one question. A yes at least doubles the budget, a no stops the run.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -121,6 +121,7 @@ impl Account {
                 return Ok(Arc::new(Reservation {
                     account: Arc::clone(self),
                     ask,
+                    requested: AtomicBool::new(false),
                     begun: AtomicBool::new(false),
                     settled: AtomicBool::new(false),
                 }));
@@ -200,7 +201,7 @@ impl Sums {
     }
 }
 
-/// The budget after a yes: twice as much.
+/// Twice as much: the least that a yes makes of a budget.
 #[must_use]
 pub fn raised(budget: Budget) -> Budget {
     Budget {
@@ -213,9 +214,44 @@ pub fn raised(budget: Budget) -> Budget {
     }
 }
 
-/// The same for everyone until the budget is set anew: who asked, and for how much, is only told beside it.
+/// The budget a yes to a question sets: what it shows.
+#[must_use]
+pub fn offered(question: &Question) -> Option<Budget> {
+    let (_, to) = question.exact.split_once(" to ")?;
+    let mut budget = Budget {
+        cost_micro_usd: None,
+        tokens: None,
+    };
+    for part in to.split(" and ") {
+        match (part.strip_prefix('$'), part.strip_suffix(" tokens")) {
+            (Some(dollars), _) => {
+                let (whole, rest) = dollars.split_once('.')?;
+                budget.cost_micro_usd = format!("{whole}{rest:0<6}").parse().ok();
+            }
+            (None, Some(tokens)) => budget.tokens = tokens.parse().ok(),
+            (None, None) => return None,
+        }
+    }
+    (budget.cost_micro_usd.is_some() || budget.tokens.is_some()).then_some(budget)
+}
+
+/// Twice the budget, or what is spent, under way and waits, whichever is more: one yes is enough for the call that waits.
+fn enough(budget: Budget, sums: Sums, ask: &Ask) -> Budget {
+    let mut after = sums;
+    after.add(ask.at_most);
+    let twice = raised(budget);
+    let most = |twice: u64, after: u64, limit: u64| twice.max(after).min(limit);
+    Budget {
+        cost_micro_usd: twice
+            .cost_micro_usd
+            .map(|twice| most(twice, after.cost_micro_usd, BUDGET_MICRO_USD_MAX)),
+        tokens: twice.tokens.map(|twice| most(twice, after.tokens, BUDGET_TOKENS_MAX)),
+    }
+}
+
+/// One for everyone until the budget is set anew: it offers what the first needs who asks.
 fn question(budget: Budget, hash: String, sums: Sums, ask: &Ask) -> Question {
-    let exact = format!("{} to {}", words(budget), words(raised(budget)));
+    let exact = format!("{} to {}", words(budget), words(enough(budget, sums, ask)));
     let spent = Budget {
         cost_micro_usd: budget.cost_micro_usd.map(|_| sums.cost_micro_usd),
         tokens: budget.tokens.map(|_| sums.tokens),
@@ -294,10 +330,11 @@ fn dollars(micro_usd: u64) -> String {
     text[..kept].to_owned()
 }
 
-/// What is held back for one call. Dropped unsettled, the call was cut off: all of it counts as spent.
+/// What is held back for one call. Dropped unsettled, the call was cut off: all of it counts as spent, unless it was never written down.
 pub struct Reservation {
     account: Arc<Account>,
     ask: Ask,
+    requested: AtomicBool,
     begun: AtomicBool,
     settled: AtomicBool,
 }
@@ -310,10 +347,27 @@ impl std::fmt::Debug for Reservation {
     }
 }
 
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if !self.requested.load(Ordering::Acquire) {
+            self.settle(self.nothing());
+        }
+    }
+}
+
 impl Reservation {
+    /// The event to write before the call goes out; from now on it may be written.
     #[must_use]
     pub fn requested(&self) -> Fact {
+        self.requested.store(true, Ordering::Release);
         self.ask.requested()
+    }
+
+    fn nothing(&self) -> Spend {
+        Spend {
+            tokens: 0,
+            cost_micro_usd: self.ask.price.as_ref().map(|_| 0),
+        }
     }
 
     /// What an answer costs: by its usage, or all of it where the provider told none.
@@ -334,10 +388,7 @@ impl Reservation {
         if self.begun.load(Ordering::Acquire) {
             return self.ask.at_most;
         }
-        Spend {
-            tokens: 0,
-            cost_micro_usd: self.ask.price.as_ref().map(|_| 0),
-        }
+        self.nothing()
     }
 
     /// The call is over and its event is on its way.
@@ -376,7 +427,12 @@ impl Meter for Reservation {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use openwrap_contracts::grant::{ApprovePolicy, EffectiveDecision, Grant};
+    use openwrap_contracts::ports::{Clock, Ledger, ObservedResult};
+
     use super::*;
+    use crate::replay::MemoryLedger;
 
     #[test]
     fn money_is_written_exactly() {
@@ -389,6 +445,103 @@ mod tests {
             (2_000_000_000, "$2000.00"),
         ] {
             assert_eq!(dollars(micro), text);
+        }
+    }
+
+    struct Still;
+
+    impl Clock for Still {
+        fn now_ms(&self) -> i64 {
+            0
+        }
+    }
+
+    struct Nobody(Arc<Journal>);
+
+    impl Approver for Nobody {
+        fn ask(&self, _: StepRef, _: Question, _: CancellationToken) -> Task<'_, Outcome<EffectiveDecision>> {
+            Box::pin(async { Err(Fault::canceled()) })
+        }
+
+        fn grants(&self, _: &StepRef) -> Vec<Grant> {
+            Vec::new()
+        }
+
+        fn policy(&self) -> ApprovePolicy {
+            ApprovePolicy::Ask
+        }
+
+        fn observed(&self, _: &StepRef) -> Option<ObservedResult> {
+            None
+        }
+
+        fn ledger(&self) -> Arc<dyn Ledger> {
+            Arc::clone(&self.0) as Arc<dyn Ledger>
+        }
+    }
+
+    fn ask(tokens: u64) -> Ask {
+        let step = StepRef {
+            task_id: "t".to_owned(),
+            attempt: 1,
+            step: 1,
+        };
+        Ask::new(step, Actor::worker("t"), "p/m", "", None, (tokens, 0))
+    }
+
+    #[tokio::test]
+    async fn what_is_dropped_before_it_is_written_down_costs_nothing() {
+        let state = RunState {
+            budget: Some(Budget {
+                cost_micro_usd: None,
+                tokens: Some(100),
+            }),
+            ..RunState::default()
+        };
+        let journal = Journal::new(MemoryLedger::new(None), Arc::new(Still), "run", "p", state);
+        let approver = Arc::new(Nobody(Arc::clone(&journal)));
+        let account = Account::new(journal, approver, mpsc::unbounded_channel().0);
+        let cancel = CancellationToken::new();
+        for _ in 0..3 {
+            drop(account.reserve(ask(60), &cancel).await.unwrap());
+        }
+        let written = account.reserve(ask(60), &cancel).await.unwrap();
+        let _ = written.requested();
+        drop(written);
+        assert_eq!(account.sums().tokens, 60);
+        assert!(
+            account.reserve(ask(60), &cancel).await.is_err(),
+            "it is spent: a person is asked"
+        );
+    }
+
+    #[test]
+    fn a_yes_is_enough_for_the_call_that_waits_and_sets_what_is_shown() {
+        let sums = |tokens, cost_micro_usd| Sums { tokens, cost_micro_usd };
+        let both = Budget {
+            cost_micro_usd: Some(1_250_001),
+            tokens: Some(10),
+        };
+        let tokens = Budget {
+            cost_micro_usd: None,
+            ..both
+        };
+        let money = Budget { tokens: None, ..both };
+        for (budget, sums, shown) in [
+            (tokens, sums(0, 0), "10 tokens to 20 tokens"),
+            (tokens, sums(13, 0), "10 tokens to 33 tokens"),
+            (money, sums(0, 9), "$1.250001 to $2.500002"),
+            (money, sums(0, 7_000_000), "$1.250001 to $7.00"),
+            (both, sums(30, 1), "$1.250001 and 10 tokens to $2.500002 and 50 tokens"),
+        ] {
+            let asked = question(budget, String::new(), sums, &ask(20));
+            assert_eq!(asked.exact, shown);
+            assert_eq!(offered(&asked), Some(enough(budget, sums, &ask(20))));
+        }
+        for strange in ["", "10 to 20", "1 to $x.00", "$1.00"] {
+            let mut asked = question(tokens, String::new(), sums(0, 0), &ask(1));
+            asked.exact = strange.to_owned();
+            assert_eq!(offered(&asked), None, "{strange}");
         }
     }
 

@@ -124,7 +124,7 @@ impl Desk {
         if budget::budget_hash(&state)? != *asked {
             return Ok(None);
         }
-        let budget = Some(budget::raised(now));
+        let budget = Some(budget::offered(question).unwrap_or_else(|| budget::raised(now)));
         Ok(Some(self.journal.event(actor.clone(), Fact::BudgetSet { budget })))
     }
 
@@ -433,7 +433,9 @@ fn known_answer(state: &RunState, step: &StepRef, question: &Question) -> Known 
     let mut pending = None;
     for (id, approval) in &state.approvals {
         // The hash binds: what was approved is what runs. The labels are part of what a person judged.
-        let same = approval.question.exact == question.exact
+        // About a budget one is asked for all, whatever the call of each needs.
+        let exact = question.kind == QuestionKind::Budget || approval.question.exact == question.exact;
+        let same = exact
             && approval.question.adds == question.adds
             && approval.question.kind == question.kind
             && approval.question.tool == question.tool

@@ -65,8 +65,9 @@ impl<'a> Question<'a> {
             price: self.price,
             at_most: self.at_most,
         };
-        let requested = ask.requested();
+        let unreserved = ask.requested();
         let reservation = self.engine.reserve(ask, cancel).await?;
+        let requested = reservation.as_ref().map_or(unreserved, |known| known.requested());
         let Engine { journal, ports, .. } = &**self.engine;
         let event = journal.event_at(worker(self.step), self.step, requested);
         journal

@@ -384,6 +384,9 @@ async fn budgets_that_cannot_hold_are_refused() {
     }
     let run = world.run(&run_id).await;
     assert_eq!(run["status"], "completed");
-    assert!(raised > 5 && run["budget"]["tokens"].as_u64().unwrap() >= 50 << raised);
+    // A yes is enough for what waits, and at least doubles.
+    let limit = run["budget"]["tokens"].as_u64().unwrap();
+    assert!(raised > 0 && limit >= 50 << raised, "{raised}: {run}");
+    assert!(run["spending"]["tokens"].as_u64().unwrap() <= limit, "{run}");
     assert_eq!(run["spending"]["unpricedTokens"], run["spending"]["tokens"]);
 }
