@@ -88,6 +88,12 @@ impl Run {
                     return self.close(ending).await;
                 }
                 if cut && self.engine.journal.state().stopping.is_none() {
+                    if let Some(stop) = self.waiting_stop() {
+                        if let Err(fault) = self.handle(stop).await {
+                            self.broken(&fault);
+                        }
+                        continue;
+                    }
                     // The core is closing, or a replay went another way: nothing is noted.
                     return RunStatus::Failed;
                 }
@@ -110,6 +116,11 @@ impl Run {
                 self.broken(&fault);
             }
         }
+    }
+
+    /// Who stops a run says so before it cuts the run off; what else waits comes too late.
+    fn waiting_stop(&mut self) -> Option<Message> {
+        std::iter::from_fn(|| self.inbox.try_recv().ok()).find(|message| matches!(message, Message::Stop { .. }))
     }
 
     async fn close(self, ending: Ending) -> RunStatus {

@@ -381,23 +381,20 @@ impl Runs {
             .await
     }
 
-    /// Ends what runs of a run, before anything is written about it.
-    pub fn cut(&self, run_id: &str) {
-        if let Ok(live) = self.live(run_id) {
-            live.cancel.cancel();
-        }
-    }
-
     /// Stops everything of the run; returns milliseconds until nothing ran any more.
     ///
     /// # Errors
     /// `INVALID_STATE`.
     pub async fn stop(&self, run_id: &str, actor: Actor, reason: String) -> Outcome<u32> {
         let started = Instant::now();
-        // Before anything is written: what runs must end first.
-        self.live(run_id)?.cancel.cancel();
-        self.command(run_id, |done| Message::Stop { actor, reason, done })
-            .await?;
+        let live = self.live(run_id)?;
+        let (done, stopped) = oneshot::channel();
+        let gone = || just_ended(run_id);
+        let message = Message::Stop { actor, reason, done };
+        live.outbox.send(message).map_err(|_| gone())?;
+        // Before anything is written: what runs must end first. The message waits by now, so that it is not taken for a shutdown.
+        live.cancel.cancel();
+        stopped.await.map_err(|_| gone())??;
         Ok(u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX))
     }
 
@@ -408,7 +405,7 @@ impl Runs {
     ) -> Outcome<()> {
         let live = self.live(run_id)?;
         let (done, answer) = oneshot::channel();
-        let gone = || Fault::new(ErrorCode::InvalidState, format!("run {run_id} has just ended"));
+        let gone = || just_ended(run_id);
         live.outbox.send(message(done)).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
@@ -423,6 +420,10 @@ impl Runs {
         // An attempt that does not come to its end is cut off with the process.
         let _ = tokio::time::timeout(SHUT_DOWN_MAX, wait).await;
     }
+}
+
+fn just_ended(run_id: &str) -> Fault {
+    Fault::new(ErrorCode::InvalidState, format!("run {run_id} has just ended"))
 }
 
 /// What nobody gets in a run: by its workflow, and by who started it.

@@ -61,9 +61,6 @@ async fn stop_all_once(call: &Call<'_>) -> Outcome<Value> {
     let core = call.core;
     let started = Instant::now();
     let runs = core.following.fold().await?.active_runs();
-    for run in &runs {
-        core.runs.cut(&run.run_id);
-    }
     let ended = futures_util::future::join_all(runs.iter().map(|run| stop_run(call, run))).await;
     let quiet_after_ms = u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
     let mut run_ids = Vec::with_capacity(runs.len());
@@ -97,8 +94,6 @@ pub(crate) async fn stop_run(call: &Call<'_>, run: &RunSummary) -> Outcome<u32> 
         core.runs.end_idle(run, call.actor.clone(), reason).await?;
         return Ok(0);
     }
-    // Everything that runs ends first; what follows is writing.
-    core.runs.cut(&run.run_id);
     let (quiet, _) = tokio::join!(
         core.runs.stop(&run.run_id, call.actor.clone(), reason),
         core.spawner.kill_run(&run.run_id)

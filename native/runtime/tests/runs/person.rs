@@ -150,6 +150,26 @@ async fn pause_holds_and_stop_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stop_is_never_taken_for_a_shutdown() {
+    let world = World::new(script(), &[]).await;
+    let mut runs = Vec::new();
+    for number in 0..16 {
+        runs.push(world.start(&format!("run{number}"), "ask", 4).await);
+    }
+    // Nothing of them runs while they wait for their plan's approval, so each is over the moment it is cut off.
+    for run_id in &runs {
+        while world.run(run_id).await["phase"] != "review" {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    for run_id in &runs {
+        let stop = json!({ "requestId": format!("stop-{run_id}"), "runId": run_id });
+        world.call("run.stop", stop).await.unwrap();
+        assert_eq!(world.run(run_id).await["status"], "canceled");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_request_starts_nothing_twice() {
     let world = World::new(script(), &[]).await;
     let first = world.start("same", "all", 4).await;
