@@ -26,6 +26,7 @@ use serde_json::Value;
 use crate::devices::DeviceFile;
 use crate::following::Following;
 use crate::ground::Ground;
+use crate::inspect::Turns;
 use crate::labelled::KnownOrigins;
 use crate::mcp::Mcp;
 use crate::rehearsal::Rehearsal;
@@ -97,6 +98,7 @@ pub struct Core {
     pub(crate) mcp: Mcp,
     pub(crate) sessions: Arc<SessionRegistry>,
     pub(crate) remote: Remote,
+    pub(crate) turns: Turns,
     text: Arc<TextFrames>,
     pub(crate) closing: CancellationToken,
 }
@@ -184,6 +186,7 @@ impl Core {
             mcp: Mcp::new(servers, gateway),
             sessions: ground.sessions,
             remote: Remote::default(),
+            turns: Turns::default(),
             text,
         });
         core.begin().await?;

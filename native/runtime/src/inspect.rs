@@ -9,12 +9,45 @@ use openwrap_contracts::record::RunRecord;
 use openwrap_contracts::spawn::{SandboxLevel, UidMode};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use serde_json::Value;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::core::short;
 use crate::methods::{Call, written};
 
 /// Bytes of a blob in one answer.
 const BLOB_PART_BYTES: usize = 256 * 1024;
+
+/// Reads of one kind under way at once: each can take a processor, and as much memory as a file or a part of the ledger.
+const TURNS: usize = 3;
+
+/// Who comes while as many reads of its kind are under way waits for its turn.
+pub(crate) struct Turns {
+    previews: Semaphore,
+    reads: Semaphore,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self {
+            previews: Semaphore::new(TURNS),
+            reads: Semaphore::new(TURNS),
+        }
+    }
+}
+
+impl Turns {
+    /// The turn of a method that costs much; it ends when it is dropped. None: the method needs none.
+    pub async fn take(&self, method: &str) -> Option<SemaphorePermit<'_>> {
+        let kind = match method {
+            "file.preview" => &self.previews,
+            "library.list" | "audit.search" | "audit.rows" | "audit.verify" | "audit.export" | "playbook.list" => {
+                &self.reads
+            }
+            _ => return None,
+        };
+        kind.acquire().await.ok()
+    }
+}
 
 pub(crate) async fn overview(call: &Call<'_>) -> Outcome<Value> {
     let _: Empty = call.read()?;
@@ -130,4 +163,37 @@ pub(crate) async fn doctor(call: &Call<'_>) -> Outcome<Value> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         notes,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use futures_util::FutureExt;
+
+    #[test]
+    fn what_costs_much_waits_for_its_turn_and_for_nothing_else() {
+        let turns = Turns::default();
+        let costly = [
+            "library.list",
+            "audit.search",
+            "audit.rows",
+            "audit.verify",
+            "audit.export",
+            "playbook.list",
+        ];
+        let mut under_way: Vec<_> = costly
+            .iter()
+            .take(TURNS)
+            .map(|method| turns.take(method).now_or_never().unwrap())
+            .collect();
+        assert!(costly.iter().all(|method| turns.take(method).now_or_never().is_none()));
+        let _previews: Vec<_> = (0..TURNS)
+            .map(|_| turns.take("file.preview").now_or_never().unwrap())
+            .collect();
+        assert!(turns.take("file.preview").now_or_never().is_none());
+        assert!(turns.take("overview.get").now_or_never().unwrap().is_none());
+        under_way.pop();
+        assert!(turns.take("audit.verify").now_or_never().unwrap().is_some());
+    }
 }

@@ -49,6 +49,7 @@ pub(crate) async fn dispatch(core: &Arc<Core>, name: &str, params: &str, credent
     if let Some(fault) = core.switched_off(name) {
         return Err(fault);
     }
+    let _turn = core.turns.take(name).await;
     match name {
         "health.get" => health(&call),
         "session.redeem" => redeem(&call).await,
