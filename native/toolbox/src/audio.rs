@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use openwrap_contracts::identity::Label;
 use openwrap_contracts::limits::{AUDIO_BYTES_MAX, AUDIO_PROMPT_CHARS_MAX};
 use openwrap_contracts::media::{Hearing, Recording, RecordingQuestion};
 use openwrap_contracts::ports::{Task, Tool, ToolInput};
@@ -13,6 +12,7 @@ use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::media;
 use crate::place::{Place, normal_file};
 use crate::summary::{text, word};
 
@@ -86,13 +86,8 @@ impl AnalyzeAudio {
             recording,
         };
         let answer = self.hearing.listen(question, input.cancel).await?;
-        let mut content = json!({ "text": answer.text, "bytes": bytes, "route": answer.route });
-        if answer.rehearsal {
-            content["rehearsal"] = json!(true);
-        }
-        let mut output = ToolOutput::read_only(content);
-        output.labels = vec![Label::UntrustedFile];
-        Ok(output)
+        let content = json!({ "text": answer.text, "bytes": bytes, "route": answer.route });
+        Ok(media::answer(content, answer.rehearsal))
     }
 }
 
@@ -103,18 +98,11 @@ impl Tool for AnalyzeAudio {
 
     fn needs(&self, arguments: &Value) -> Outcome<Vec<String>> {
         let arguments = read(arguments)?;
-        let mut needs = vec![format!("read:{}", normal_file(&arguments.audio_path)?)];
-        // A person chose the one for sound; another one gets the recording only when it is granted.
-        if let Some(route) = &arguments.model_route_id {
-            let provider = route.split('/').next().unwrap_or_default();
-            needs.insert(0, format!("model:{provider}"));
-        }
-        Ok(needs)
+        media::needs(&arguments.audio_path, arguments.model_route_id.as_deref())
     }
 
     fn summary(&self, arguments: &Value) -> String {
-        let route = arguments["modelRouteId"].as_str();
-        let route = route.map(|route| format!(" to {}", word(route))).unwrap_or_default();
+        let route = media::to_route(arguments);
         let prompt = arguments["prompt"].as_str();
         let prompt = prompt
             .map(|prompt| format!(", expecting {}", text(prompt)))

@@ -15,6 +15,7 @@ use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::media;
 use crate::place::{Place, normal_file};
 use crate::summary::{text, word};
 
@@ -82,13 +83,10 @@ impl AnalyzeImage {
             picture,
         };
         let answer = self.vision.look(question, input.cancel).await?;
-        let mut content = json!({
+        let content = json!({
             "text": answer.text, "width": width, "height": height, "route": answer.route,
         });
-        if answer.rehearsal {
-            content["rehearsal"] = json!(true);
-        }
-        Ok(ToolOutput::read_only(content))
+        Ok(media::answer(content, answer.rehearsal))
     }
 }
 
@@ -99,20 +97,11 @@ impl Tool for AnalyzeImage {
 
     fn needs(&self, arguments: &Value) -> Outcome<Vec<String>> {
         let arguments: Arguments = crate::arguments(NAME, arguments)?;
-        let mut needs = vec![format!("read:{}", normal_file(&arguments.image_path)?)];
-        // The run's own model was chosen by a person; another one gets the picture only when it is granted.
-        if let Some(route) = &arguments.model_route_id {
-            let provider = route.split('/').next().unwrap_or_default();
-            needs.insert(0, format!("model:{provider}"));
-        }
-        Ok(needs)
+        media::needs(&arguments.image_path, arguments.model_route_id.as_deref())
     }
 
     fn summary(&self, arguments: &Value) -> String {
-        let route = arguments["modelRouteId"]
-            .as_str()
-            .map(|route| format!(" to {}", word(route)))
-            .unwrap_or_default();
+        let route = media::to_route(arguments);
         format!(
             "show {}{route} and ask {}",
             word(arguments["imagePath"].as_str().unwrap_or_default()),

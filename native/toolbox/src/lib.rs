@@ -11,6 +11,7 @@ mod file_list;
 mod file_read;
 mod file_write;
 mod image;
+mod media;
 mod note;
 mod place;
 mod registry;

@@ -166,6 +166,8 @@ async fn a_picture_goes_to_the_model_small_and_bare() {
         answer.content,
         json!({ "text": "a chart", "width": 4_000, "height": 20, "route": "rehearsal/rehearsal", "rehearsal": true })
     );
+    // What is written in a picture was read by nobody before.
+    assert_eq!(answer.labels, [Label::UntrustedFile]);
     let arguments = json!({ "imagePath": "./small.png", "modelRouteId": "p/m" });
     assert_eq!(tool.needs(&arguments).unwrap(), ["model:p", "read:small.png"]);
     let answer = tool.run(world.input(arguments)).await.unwrap();
