@@ -19,6 +19,10 @@ use crate::summary::{text, word};
 const NAME: &str = "media.analyzeAudio";
 /// Fewest bits a second in which speech is coded: what has fewer counts as shorter than it is.
 const BITS_PER_SECOND_MIN: u64 = 6_000;
+/// Plain samples, of a WAVE file's kinds: whole numbers, fractions, and the two of telephones.
+const PLAIN_KINDS: [u16; 4] = [1, 3, 6, 7];
+/// Two channels of 16 bits, 48,000 times a second.
+const PLAIN_BYTES_PER_SECOND_MAX: u64 = 192_000;
 
 pub struct AnalyzeAudio {
     definition: ToolDefinition,
@@ -131,7 +135,7 @@ fn recording(bytes: Vec<u8>, path: &str) -> Outcome<Recording> {
     let length = bytes.len() as u64;
     let coded = (length * 8).div_ceil(BITS_PER_SECOND_MIN);
     let seconds_max = match ending {
-        "wav" => byte_rate(&bytes).map_or(coded, |rate| length.div_ceil(rate)),
+        "wav" => plain_rate(&bytes).map_or(coded, |rate| length.div_ceil(rate)),
         _ => coded,
     };
     Ok(Recording {
@@ -164,19 +168,36 @@ fn form(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// Bytes a second, as a WAVE file's own `fmt ` chunk says, where that can be.
-fn byte_rate(bytes: &[u8]) -> Option<u64> {
-    let number = |place: usize| {
-        let part: [u8; 4] = bytes.get(place..place.checked_add(4)?)?.try_into().ok()?;
-        Some(u32::from_le_bytes(part))
+/// Bytes a second of a WAVE file of plain samples, where its one `fmt ` chunk agrees with itself. It is the word of whoever made the
+/// file: no more is believed than good recordings have.
+fn plain_rate(bytes: &[u8]) -> Option<u64> {
+    let format = only_format(bytes)?;
+    let number = |place: usize| Some(u16::from_le_bytes(format.get(place..place + 2)?.try_into().ok()?));
+    let long = |place: usize| Some(u64::from(number(place)?) | u64::from(number(place + 2)?) << 16);
+    let kind = match number(0)? {
+        // What it is then stands further on.
+        0xfffe => number(24)?,
+        kind => kind,
     };
-    let mut place = 12_usize;
-    while bytes.get(place..place.checked_add(4)?)? != b"fmt " {
-        let size = number(place + 4)? as usize;
-        place = place.checked_add(8)?.checked_add(size)?.checked_add(size % 2)?;
+    let (channels, rate, bytes_a_second) = (u64::from(number(2)?), long(4)?, long(8)?);
+    let (frame, bits) = (u64::from(number(12)?), u64::from(number(14)?));
+    let agrees = PLAIN_KINDS.contains(&kind) && frame * 8 == channels * bits && bytes_a_second == rate * frame;
+    (agrees && bytes_a_second * 8 >= BITS_PER_SECOND_MIN).then_some(bytes_a_second.min(PLAIN_BYTES_PER_SECOND_MAX))
+}
+
+/// None where there are two: another reader might take the other.
+fn only_format(bytes: &[u8]) -> Option<&[u8]> {
+    let mut format = None;
+    let mut rest = bytes.get(12..)?;
+    while let Some((head, after)) = rest.split_at_checked(8) {
+        let size = u32::from_le_bytes(head[4..].try_into().ok()?) as usize;
+        let body = &after[..size.min(after.len())];
+        if head.starts_with(b"fmt ") && format.replace(body).is_some() {
+            return None;
+        }
+        rest = after.get(size.checked_add(size % 2)?..).unwrap_or_default();
     }
-    let rate = u64::from(number(place.checked_add(16)?)?);
-    (rate * 8 >= BITS_PER_SECOND_MIN).then_some(rate)
+    format
 }
 
 #[cfg(test)]
@@ -184,14 +205,21 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn wav(rate: u32, data: usize) -> Vec<u8> {
-        let mut bytes = b"RIFF\0\0\0\0WAVELIST\x03\0\0\0abc\0fmt \x10\0\0\0\x01\0\x01\0".to_vec();
-        bytes.extend(8_000_u32.to_le_bytes());
+    /// Of one channel of 16 bits, as a `fmt ` chunk says it.
+    fn format(kind: u8, rate: u32, bytes_a_second: u32) -> Vec<u8> {
+        let mut bytes = [b"fmt \x10\0\0\0", &[kind, 0, 1, 0][..]].concat();
         bytes.extend(rate.to_le_bytes());
+        bytes.extend(bytes_a_second.to_le_bytes());
         bytes.extend([2, 0, 16, 0]);
+        bytes
+    }
+
+    fn wav(formats: &[Vec<u8>], data: usize) -> Recording {
+        let mut bytes = b"RIFF\0\0\0\0WAVELIST\x03\0\0\0abc\0".to_vec();
+        bytes.extend(formats.concat());
         bytes.extend(b"data\0\0\0\0");
         bytes.resize(bytes.len() + data, 0);
-        bytes
+        recording(bytes, "a").unwrap()
     }
 
     #[test]
@@ -223,10 +251,22 @@ mod tests {
 
     #[test]
     fn its_length_is_never_taken_too_short() {
-        assert_eq!(recording(wav(16_000, 32_000), "a").unwrap().seconds_max, 3);
-        // A rate that cannot be is not believed.
-        let slow = recording(wav(1, 32_000), "a").unwrap();
-        assert_eq!(slow.seconds_max, (slow.bytes.len() as u64 * 8).div_ceil(6_000));
+        let plain = format(1, 8_000, 16_000);
+        assert_eq!(wav(std::slice::from_ref(&plain), 32_000).seconds_max, 3);
+        // What cannot be, does not agree with itself, is packed, or stands there twice is not believed.
+        for formats in [
+            vec![format(1, 0, 0)],
+            vec![format(1, 8_000, u32::MAX)],
+            vec![format(0x55, 8_000, 16_000)],
+            vec![plain.clone(), format(1, 1_000_000, 2_000_000)],
+            vec![plain[..20].to_vec()],
+            vec![],
+        ] {
+            let heard = wav(&formats, 32_000);
+            assert_eq!(heard.seconds_max, (heard.bytes.len() as u64 * 8).div_ceil(6_000));
+        }
+        // Nor are more bytes a second than good recordings have.
+        assert_eq!(wav(&[format(1, 1_000_000_000, 2_000_000_000)], 400_000).seconds_max, 3);
         assert_eq!(recording(b"ID3 and more".to_vec(), "a").unwrap().seconds_max, 1);
     }
 }
