@@ -1,21 +1,20 @@
 //! What of a file a page shows: text, a table, a picture, or only its name. Files come from anywhere, so every size is bounded
 //! before anything is unpacked, and what cannot be read is shown as name and size.
 
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 
 use calamine::{Data, DataRef, Reader, Xlsx};
 use openwrap_contracts::limits::{PREVIEW_FILE_BYTES_MAX, PREVIEW_ROWS_MAX};
 use openwrap_contracts::method::FilePreview;
 use openwrap_contracts::{Fault, Outcome};
+use openwrap_toolbox::unpacked_bytes;
 
 /// Columns of a table that are shown.
 const COLUMNS_MAX: usize = 200;
 /// Characters of one cell that are shown.
 const CELL_CHARS_MAX: usize = 1_000;
-/// Bytes of all parts of a workbook, unpacked.
-const WORKBOOK_BYTES_MAX: u64 = 128 * 1024 * 1024;
-/// Parts of a workbook.
-const WORKBOOK_PARTS_MAX: usize = 4_000;
+/// Bytes of all parts of a package, unpacked for a look.
+const UNPACKED_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// Rows of a sheet that are passed over in search of cells; further ones are not shown.
 const CELLS_READ_MAX: usize = 2_000_000;
 
@@ -270,28 +269,8 @@ fn workbook(path: &str, bytes: &[u8], size: u32, sheet: Option<&str>) -> Outcome
     Ok(Some(grid.table(path, size, sheets, wanted)))
 }
 
-/// Whether the parts of the package, unpacked for real, stay within the limit: what a package says of itself may be a lie.
 fn fits(bytes: &[u8]) -> bool {
-    let Ok(mut package) = zip::ZipArchive::new(Cursor::new(bytes)) else {
-        return false;
-    };
-    if package.len() > WORKBOOK_PARTS_MAX {
-        return false;
-    }
-    let mut left = WORKBOOK_BYTES_MAX;
-    for index in 0..package.len() {
-        let Ok(part) = package.by_index(index) else {
-            return false;
-        };
-        let Ok(size) = std::io::copy(&mut part.take(left + 1), &mut std::io::sink()) else {
-            return false;
-        };
-        match left.checked_sub(size) {
-            Some(rest) => left = rest,
-            None => return false,
-        }
-    }
-    true
+    unpacked_bytes(bytes, UNPACKED_BYTES_MAX).is_ok()
 }
 
 /// A cell as a person reads it.
@@ -378,7 +357,7 @@ mod tests {
             .start_file("xl/sharedStrings.xml", zip::write::SimpleFileOptions::default())
             .unwrap();
         let zeros = vec![b' '; 1024 * 1024];
-        for _ in 0..=WORKBOOK_BYTES_MAX / 1024 / 1024 {
+        for _ in 0..=UNPACKED_BYTES_MAX / 1024 / 1024 {
             package.write_all(&zeros).unwrap();
         }
         let bytes = package.finish().unwrap().into_inner();

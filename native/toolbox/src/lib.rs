@@ -13,6 +13,7 @@ mod file_write;
 mod image;
 mod media;
 mod note;
+mod package;
 mod place;
 mod registry;
 mod shell;
@@ -28,6 +29,7 @@ use openwrap_contracts::ports::Tool;
 use openwrap_contracts::spawn::Spawner;
 use openwrap_contracts::{ErrorCode, Outcome};
 
+pub use package::{Unread, unpacked_bytes};
 pub use registry::AgentToolkitRegistry;
 pub use shell::ShellPorts;
 

@@ -1,24 +1,29 @@
 //! Sheets of Excel workbooks.
 
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 
 use calamine::{Data, DataRef, Reader, Xlsx};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use serde_json::{Number, Value, json};
 
 use super::{COLUMNS_MAX, Page};
+use crate::package::{Unread, unpacked_bytes};
 
 /// Bytes of all parts of a workbook, unpacked.
 const UNPACKED_BYTES_MAX: u64 = 192 * 1024 * 1024;
-/// Parts of a workbook.
-const PARTS_MAX: usize = 4_000;
 /// Cells of a sheet, and empty rows between them.
 const CELLS_MAX: usize = 4_000_000;
 const ROWS_MAX: usize = 1_048_576;
 
 pub(super) fn read(path: &str, bytes: Vec<u8>, sheet: Option<&str>, page: &mut Page) -> Outcome<Value> {
     let broken = |why: String| Fault::invalid(format!("table.read: `{path}` cannot be read as a workbook: {why}"));
-    check_unpacked(path, &bytes)?;
+    unpacked_bytes(&bytes, UNPACKED_BYTES_MAX).map_err(|why| match why {
+        Unread::Broken(why) => broken(why),
+        Unread::TooLarge => {
+            let message = format!("table.read: `{path}` is more than {UNPACKED_BYTES_MAX} bytes unpacked");
+            Fault::new(ErrorCode::LimitExceeded, message)
+        }
+    })?;
     let mut book: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(|error| broken(error.to_string()))?;
     let sheets = book.sheet_names();
     let wanted = match sheet {
@@ -109,24 +114,4 @@ fn value_of(value: &DataRef<'_>) -> Value {
             text => Value::String(text),
         },
     }
-}
-
-/// What a package says of its sizes may be a lie: it is unpacked to be measured.
-fn check_unpacked(path: &str, bytes: &[u8]) -> Outcome<()> {
-    let broken = |why: &str| Fault::invalid(format!("table.read: `{path}` cannot be read as a workbook: {why}"));
-    let mut package = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|error| broken(&error.to_string()))?;
-    if package.len() > PARTS_MAX {
-        return Err(broken("it has too many parts"));
-    }
-    let mut left = UNPACKED_BYTES_MAX;
-    for index in 0..package.len() {
-        let part = package.by_index(index).map_err(|error| broken(&error.to_string()))?;
-        let size = std::io::copy(&mut part.take(left + 1), &mut std::io::sink());
-        let size = size.map_err(|error| broken(&error.to_string()))?;
-        left = left.checked_sub(size).ok_or_else(|| {
-            let message = format!("table.read: `{path}` is more than {UNPACKED_BYTES_MAX} bytes unpacked");
-            Fault::new(ErrorCode::LimitExceeded, message)
-        })?;
-    }
-    Ok(())
 }
