@@ -13,6 +13,9 @@ const SLIDES_MAX: usize = 300;
 /// Bytes of one tag; what is longer is no tag of a document.
 const TAG_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes of the name of an entity.
+const ENTITY_BYTES_MAX: usize = 8;
+
 type Package<'a> = zip::ZipArchive<Cursor<&'a [u8]>>;
 
 /// Markdown and whether it was cut; none when it is no such package or says nothing.
@@ -20,21 +23,17 @@ pub fn markdown(bytes: &[u8], ending: &str) -> Option<(String, bool)> {
     let mut package = zip::ZipArchive::new(Cursor::new(bytes)).ok()?;
     let mut page = Page::default();
     if ending == "docx" {
-        page.read(&part(&mut package, "word/document.xml")?);
+        page.read_part(&mut package, "word/document.xml")?;
     } else {
         for (number, name) in slides(&package) {
+            if page.cut {
+                break;
+            }
             page.slide(number);
-            page.read(&part(&mut package, &name)?);
+            page.read_part(&mut package, &name)?;
         }
     }
     (!page.text.trim().is_empty()).then_some((page.text, page.cut))
-}
-
-fn part(package: &mut Package<'_>, name: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    let part = package.by_name(name).ok()?;
-    part.take(PART_BYTES_MAX).read_to_end(&mut bytes).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// By number.
@@ -88,6 +87,16 @@ impl Page {
         } else {
             self.text.push_str(text);
         }
+    }
+
+    fn read_part(&mut self, package: &mut Package<'_>, name: &str) -> Option<()> {
+        let mut bytes = Vec::new();
+        let part = package.by_name(name).ok()?;
+        part.take(PART_BYTES_MAX + 1).read_to_end(&mut bytes).ok()?;
+        let more = bytes.len() as u64 > PART_BYTES_MAX;
+        self.read(&String::from_utf8_lossy(&bytes));
+        self.cut |= more;
+        Some(())
     }
 
     fn read(&mut self, xml: &str) {
@@ -223,7 +232,9 @@ fn decoded(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('&') {
         found.push_str(before);
-        let entity = after.split_once(';').filter(|(entity, _)| entity.len() <= 8);
+        // No further than that, or many that never end would be read to the end each.
+        let end = after.bytes().take(ENTITY_BYTES_MAX + 1).position(|byte| byte == b';');
+        let entity = end.and_then(|end| Some((after.get(..end)?, after.get(end + 1..)?)));
         let char = entity.and_then(|(entity, _)| match entity {
             "amp" => Some('&'),
             "lt" => Some('<'),
@@ -341,6 +352,15 @@ mod tests {
         let entities = "<!DOCTYPE x [<!ENTITY a \"b\">]><w:p><w:t>&a;&#0;&amp;amp;</w:t></w:p>";
         let (text, _) = markdown(&package(&[("word/document.xml", entities)]), "docx").unwrap();
         assert_eq!(text, "&a;\0&amp;\n\n");
+        // Entities that never end: each is looked at once.
+        let endless = format!("<w:p><w:t>a{}</w:t></w:p>", "&".repeat(PREVIEW_FILE_BYTES_MAX * 2));
+        let both = format!("<w:p><w:t>x&amp ;&longername;&é;</w:t></w:p>{endless}");
+        let (text, cut) = markdown(&package(&[("word/document.xml", &both)]), "docx").unwrap();
+        assert_eq!((text.as_str(), cut), ("x&amp ;&longername;&é;\n\n", true));
+        let rest = " ".repeat(usize::try_from(PART_BYTES_MAX).unwrap());
+        let more = format!("<w:p><w:t>begin</w:t></w:p>{rest}<w:p><w:t>end</w:t></w:p>");
+        let (text, cut) = markdown(&package(&[("word/document.xml", &more)]), "docx").unwrap();
+        assert_eq!((text.as_str(), cut), ("begin\n\n", true));
         let long = "<w:p><w:t>words and words</w:t></w:p>".repeat(PREVIEW_FILE_BYTES_MAX / 10);
         let (text, cut) = markdown(&package(&[("word/document.xml", &long)]), "docx").unwrap();
         assert!(cut && text.len() <= PREVIEW_FILE_BYTES_MAX);
