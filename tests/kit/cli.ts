@@ -9,13 +9,16 @@ export interface CliOptions {
   input?: string | Uint8Array;
   cwd?: string;
   timeoutMs?: number;
+  /** Another program, with arguments that go before, than this machine's Node with the built command. */
+  program?: string[] | undefined;
 }
 
 const TIMEOUT_MS = 120_000;
 
 /** Runs it to its end. `env` is where its data folder is named. */
 export async function openwrap(args: string[], options: CliOptions = {}): Promise<Ended> {
-  const child = startChild(process.execPath, [OPENWRAP, ...args], cleanEnvironment(options.env), options.cwd);
+  const [program = "", ...first] = options.program ?? [process.execPath, OPENWRAP];
+  const child = startChild(program, [...first, ...args], cleanEnvironment(options.env), options.cwd);
   child.process.stdin.end(options.input ?? "");
   const timer = setTimeout(() => void endChild(child, "SIGKILL"), options.timeoutMs ?? TIMEOUT_MS);
   try {

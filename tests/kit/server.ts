@@ -6,6 +6,7 @@ import { type Client, createClient } from "@openwrap/contracts/client";
 import { type Child, cleanEnvironment, type Ended, endChild, startChild } from "./child.ts";
 import { type CliOptions, openwrap } from "./cli.ts";
 import { type Folders, OPENWRAP, temporaryFolders } from "./folders.ts";
+import { inContainer, testContainer } from "./in-container.ts";
 
 export interface ServerOptions {
   /** Kept by the caller, so that a server can be started again on them. */
@@ -46,10 +47,16 @@ export interface TestServer {
 
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
   const folders = options.folders ?? temporaryFolders();
-  const env = cleanEnvironment({ ...folders.env, ...options.env });
-  const serve = [options.openwrap ?? OPENWRAP, "serve", "--no-open", ...(options.args ?? ["--port", "0"])];
-  const [program = "", ...args] = [...(options.launcher ?? []), options.node ?? process.execPath, ...serve];
-  const child = startChild(program, args, env);
+  const env = { ...folders.env, ...options.env };
+  const serve = ["serve", "--no-open", ...(options.args ?? ["--port", "0"])];
+  const contained = testContainer && inContainer(testContainer, folders, env);
+  const here = [...(options.launcher ?? []), options.node ?? process.execPath, options.openwrap ?? OPENWRAP];
+  const [program = "", ...args] = [...(contained?.command ?? here), ...serve];
+  const child = startChild(program, args, cleanEnvironment(env));
+  const kill = async (): Promise<Ended> => {
+    await contained?.kill();
+    return await endChild(child, "SIGKILL");
+  };
   try {
     const [, link = ""] = await child.line(/^Open Wrap is ready: (\S+)$/);
     const lock = JSON.parse(readFileSync(join(folders.home, "server.json"), "utf8")) as { port: number; token: string };
@@ -64,16 +71,18 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
       client,
       token: lock.token,
       freshLink: async () => (await client.launch.create()).url,
-      cli: (words, further = {}) => openwrap(words, { ...further, env: { ...folders.env, ...further.env } }),
+      cli: (words, further = {}) =>
+        openwrap(words, { program: contained?.exec, ...further, env: { ...folders.env, ...further.env } }),
       stop: () => endChild(child),
-      kill: () => endChild(child, "SIGKILL"),
+      kill,
       dispose: async () => {
         await endChild(child).catch(() => undefined);
+        await contained?.kill();
         if (!options.folders) folders.remove();
       },
     };
   } catch (error) {
-    await endChild(child, "SIGKILL").catch(() => undefined);
+    await kill().catch(() => undefined);
     if (!options.folders) folders.remove();
     throw error;
   }
