@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { LaunchLink, PairingOffer } from "@openwrap/contracts";
+import type { DeviceList, LaunchLink, PairingOffer } from "@openwrap/contracts";
 import { Beyond } from "./beyond.ts";
 import type { Core } from "./core.ts";
 import { CoreFault } from "./core.ts";
@@ -22,13 +22,14 @@ export interface Serving {
   url: string;
   /** A one-time link, made when asked for. */
   launchLink(): Promise<string>;
-  /** How other devices come in, when they may: a pairing made now, which this tells once. */
+  /** How other devices come in, when they may. */
   pairing(): Promise<Pairing | undefined>;
   close(): Promise<void>;
 }
 
 export interface Pairing {
-  offer: PairingOffer;
+  /** Made now, and told this once. None where a device that may let others in is signed in already. */
+  offer: PairingOffer | undefined;
   origins: string[];
   /** Of the local authority; nothing behind a proxy. */
   fingerprint: string | undefined;
@@ -131,8 +132,11 @@ export async function serve(settings: Settings, openCore?: OpenCore): Promise<Se
     url,
     launchLink: async () => (await asked<LaunchLink>("launch.create", {}))?.url ?? url,
     pairing: async () => {
-      const offer = beyond && (await asked<PairingOffer>("pairing.offer", { role: "drive" }));
-      return beyond && offer && { offer, origins: beyond.origins, fingerprint: beyond.trust()?.fingerprint };
+      if (!beyond) return undefined;
+      const known = await asked<DeviceList>("device.list", {});
+      const drivers = known?.devices.filter(({ role }) => role === "drive") ?? [];
+      const offer = drivers.length > 0 ? undefined : await asked<PairingOffer>("pairing.offer", { role: "drive" });
+      return { offer, origins: beyond.origins, fingerprint: beyond.trust()?.fingerprint };
     },
     close: () => shutDown(settings, [listening, ...(beyond ? [beyond] : [])], streams, core),
   };

@@ -35,8 +35,7 @@ function targetsOf(named: string | undefined): readonly Target[] {
 async function build(engine: Engine, targets: readonly Target[], prebuilt: boolean): Promise<void> {
   const images = engine.kind === "docker" ? {} : localImages(!prebuilt);
   if (!prebuilt) {
-    const authorities = process.env.NODE_EXTRA_CA_CERTS;
-    const args = { ...images, ...(authorities ? { NODE_EXTRA_CA_CERTS: authorities } : {}) };
+    const args = { ...images, PRODUCT: "build" };
     for (const target of targets) buildImage(engine, { target, context: ROOT, args });
   } else {
     const context = mkdtempSync(join(tmpdir(), "open-wrap-product-"));

@@ -36,12 +36,13 @@ export async function run(call: CommandCall): Promise<number> {
   }
 }
 
-/** How another device comes in. The code is said this once: later ones are made on the Devices screen, or by `openwrap pair`. */
+/** How another device comes in. A code is said for the first one only: later ones are made on the Devices screen, or by `openwrap pair`. */
 async function tellOthers(serving: Serving, terminal: Terminal): Promise<void> {
   const pairing = await serving.pairing();
   if (!pairing) return;
   const { offer, origins, fingerprint } = pairing;
-  for (const text of pairingLines(offer)) terminal.out(text);
+  if (offer) for (const text of pairingLines(offer)) terminal.out(text);
+  else terminal.out(`Other devices: ${origins[0]}; one more is let in by: openwrap pair`);
   if (fingerprint !== undefined) terminal.out(`  Trust first: ${origins[0]}/trust  SHA-256 ${fingerprint}`);
 }
 

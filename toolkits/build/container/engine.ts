@@ -72,6 +72,8 @@ const OF_THIS_MACHINE = ["/etc/apt/apt.conf.d"];
 
 export function buildImage(engine: Engine, build: ImageBuild): void {
   const args = Object.entries(build.args).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]);
+  const authorities = process.env.NODE_EXTRA_CA_CERTS;
+  if (authorities) args.push("--secret", `id=authorities,src=${authorities}`);
   const file = ["--file", join(ROOT, "docker/Dockerfile"), "--target", build.target, "--tag", imageOf(build.target)];
   if (engine.kind === "docker") {
     invoke("docker", ["build", ...file, ...args, build.context]);
