@@ -36,6 +36,7 @@ const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclud
 checkRoot();
 checkLayering();
 checkCrateVersions();
+checkImages();
 for (const file of files) checkFile(file);
 finish();
 
@@ -87,6 +88,15 @@ function checkCrateVersions(): void {
     for (const [row] of read(file).matchAll(/^[\w-]+ = (?:"[^"]*\d[^"]*"|\{.*\bversion = .*)$/gm))
       if (!/^(?:name|version|edition|description|path) = /.test(row))
         report(file, `\`${row}\` belongs into the workspace's table`);
+  }
+}
+
+/** An image starts from one release of another, and nothing is fetched by address. */
+function checkImages(): void {
+  for (const file of files.filter((name) => /^docker\/Dockerfile/.test(name))) {
+    for (const [, image = ""] of (readText(file) ?? "").matchAll(/^(?:ARG \w+=|FROM )(\S+[:/]\S*)/gm))
+      if (!/:\d+\.\d+[\w.-]*(?:@sha256:[0-9a-f]{64})?$/.test(image)) report(file, `${image} names no exact version`);
+    if (/^ADD /m.test(readText(file) ?? "")) report(file, "ADD fetches: COPY what is there");
   }
 }
 
