@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Engine, imageMegabytes, TARGETS, type Target } from "./engine.ts";
-import { checkRemote } from "./remote.ts";
 import { confinedArguments, type Mode, type Ran, Running, removeVolume } from "./running.ts";
 import { writeDockerRules } from "./seccomp.ts";
+import { checkTests } from "./tests.ts";
 
 const MODES: readonly Mode[] = [
   { name: "PUID:PGID, no capability", user: 1234, capabilities: [] },
@@ -160,15 +160,14 @@ async function checkTarget(
     } finally {
       findings.say(where, "ends when asked to", await running.stop(), "status 0");
     }
-    const again = await Running.start(engine, target, volume, mode, confined);
-    const verified = await again.exec("openwrap", "audit", "verify");
-    findings.say(
-      where,
-      "the chain after a restart",
-      verified.status === 0,
-      verified.stdout.trim().split("\n")[0] ?? "",
-    );
-    await again.stop();
+    // Once after its end, once after a crash: on the same volume, as the first process of the container again.
+    for (const what of ["an end", "a crash"]) {
+      const again = await Running.start(engine, target, volume, mode, confined);
+      const verified = await again.exec("openwrap", "audit", "verify");
+      const [chain = ""] = verified.stdout.trim().split("\n");
+      findings.say(where, `the chain after ${what}`, verified.status === 0, chain);
+      await again.kill();
+    }
   } catch (error) {
     findings.say(where, "works", false, error instanceof Error ? error.message.slice(0, 1_000) : String(error));
   } finally {
@@ -187,8 +186,7 @@ export async function check(engine: Engine): Promise<boolean> {
       findings.say(target, "image", true, `${imageMegabytes(engine, target)} MB (${engine.name})`);
       for (const mode of MODES) await checkTarget(engine, target, mode, seccomp, findings);
     }
-    const [mode] = MODES;
-    if (mode) checkRemote(engine, mode, confinedArguments(engine, mode.capabilities, seccomp), findings);
+    for (const mode of MODES) checkTests(engine, mode, confinedArguments(engine, mode.capabilities, seccomp), findings);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -107,13 +107,25 @@ export class Running {
     return run(program, [...first, "exec", this.name, ...words]);
   }
 
-  /** Asks it to end; true when it did so by itself in time. */
-  async stop(): Promise<boolean> {
+  /** As a crash. */
+  async kill(): Promise<void> {
     const [program = "", ...first] = this.client;
-    const ended = new Promise<void>((resolve) => {
+    const ended = this.ended();
+    await run(program, [...first, "kill", "--signal", "KILL", this.name]);
+    await ended;
+  }
+
+  private ended(): Promise<void> {
+    return new Promise((resolve) => {
       if (this.over) resolve();
       else this.child.once("exit", () => resolve());
     });
+  }
+
+  /** Asks it to end; true when it did so by itself in time. */
+  async stop(): Promise<boolean> {
+    const [program = "", ...first] = this.client;
+    const ended = this.ended();
     this.child.kill("SIGTERM");
     const late = setTimeout(() => void run(program, [...first, "rm", "--force", this.name]), STOP_MS);
     await ended;
