@@ -30,6 +30,7 @@ pub mod session;
 pub mod spawn;
 pub mod spend;
 pub mod tool;
+pub mod tools_user;
 pub mod workflow;
 
 pub use fault::{ErrorCode, Fault, Outcome};
