@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use openwrap_contracts::tools_user::{ToolsUser, as_tools};
 use rustix::fs::statvfs;
 
-use crate::rights;
 use crate::tree::Member;
 
 /// Room that is kept, of a large file system, and the part of it of a small one.
@@ -17,7 +17,7 @@ const ALLOWED_PART: u64 = 16;
 
 /// Whose writing is counted, from the moment room is short.
 pub struct Disks {
-    tools: Option<(u32, u32)>,
+    tools: ToolsUser,
     /// Written by each child's tree when that began.
     before: BTreeMap<u64, u64>,
     allowed_bytes: u64,
@@ -25,7 +25,7 @@ pub struct Disks {
 
 impl Disks {
     #[must_use]
-    pub fn new(tools: Option<(u32, u32)>) -> Self {
+    pub fn new(tools: ToolsUser) -> Self {
         Self {
             tools,
             before: BTreeMap::new(),
@@ -66,13 +66,9 @@ fn short_of(folder: &Path) -> Option<u64> {
 }
 
 /// Bytes a process has had written to disks, with those of the children it collected. 0 where the kernel does not tell.
-fn written(pid: i32, tools: Option<(u32, u32)>) -> u64 {
+fn written(pid: i32, tools: ToolsUser) -> u64 {
     let read = || std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
-    let text = match tools {
-        Some((uid, gid)) => rights::with_rights_of(uid, gid, read),
-        None => read(),
-    };
-    counted(&text)
+    counted(&as_tools(tools, read))
 }
 
 fn counted(text: &str) -> u64 {

@@ -8,12 +8,12 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use openwrap_contracts::spawn::{Access, PathGrant, Profile};
+use openwrap_contracts::tools_user::{ToolsUser, as_tools};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use crate::landlock::{landlock_allow, landlock_ruleset, right};
 use crate::profile::{BASE, RowAccess, row_of};
-use crate::rights::open_files_as;
 
 /// Opened base paths are used this long: a package upgrade puts new files in their place.
 const BASE_FRESH: Duration = Duration::from_secs(60);
@@ -89,17 +89,12 @@ fn rule(path: &Path, descriptor: OwnedFd, wanted: u64, abi: u32) -> Option<Rule>
     })
 }
 
-/// Opens with the spawner's rights and, where those do not suffice, with those of the children's uid: their folders are closed to others.
-pub fn open_for(tools: Option<u32>, path: &Path, flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
+/// Opens with the spawner's rights and, where those do not suffice, with those of the children's user: their folders are closed to others.
+pub fn open_for(tools: ToolsUser, path: &Path, flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
     let open = || rustix::fs::openat2(CWD, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve);
-    match (open(), tools) {
-        (Err(Errno::ACCESS), Some(uid)) => {
-            open_files_as(uid);
-            let opened = open();
-            open_files_as(0);
-            opened
-        }
-        (opened, _) => opened,
+    match open() {
+        Err(Errno::ACCESS) => as_tools(tools, open),
+        opened => opened,
     }
 }
 
@@ -111,7 +106,7 @@ const RULESETS_KEPT: usize = 8;
 /// The opened paths of every profile and the installation's own program folders.
 pub struct Base {
     abi: u32,
-    tools: Option<u32>,
+    tools: ToolsUser,
     programs: Vec<PathBuf>,
     opened: Option<(Instant, Vec<Rule>)>,
     rulesets: VecDeque<(RulesetKey, Rc<OwnedFd>)>,
@@ -119,7 +114,7 @@ pub struct Base {
 
 impl Base {
     #[must_use]
-    pub fn new(abi: u32, tools: Option<u32>, programs: Vec<PathBuf>) -> Self {
+    pub fn new(abi: u32, tools: ToolsUser, programs: Vec<PathBuf>) -> Self {
         Self {
             abi,
             tools,
@@ -245,8 +240,8 @@ fn ruleset_of<'a>(abi: u32, rules: impl Iterator<Item = &'a Rule>) -> Result<Own
 pub struct Fence {
     /// None only where there is no Landlock and a weaker sandbox was accepted.
     pub ruleset: Option<Rc<OwnedFd>>,
-    /// The children's own uid.
-    pub tools: Option<u32>,
+    /// Whom the children run as.
+    pub tools: ToolsUser,
     executable: Vec<PathBuf>,
     reachable: Vec<PathBuf>,
     /// Real paths of the grants that allow writing.

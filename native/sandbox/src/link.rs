@@ -13,6 +13,7 @@ use openwrap_contracts::ports::Task;
 use openwrap_contracts::spawn::{
     Child, ChildControl, ExitReason, ExitStatus, Network, SpawnRequest, Stopped, TerminalSize, unavailable,
 };
+use openwrap_contracts::tools_user::ToolsUser;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, socketpair};
@@ -71,6 +72,7 @@ pub struct Link {
     outbox: Mutex<VecDeque<Frame>>,
     more_to_send: Notify,
     state: Mutex<State>,
+    tools: ToolsUser,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -108,6 +110,7 @@ impl Link {
                 ready: Some(ready_in),
                 ..State::default()
             }),
+            tools: hello.tools,
         });
         link.send(&ToSpawner::Hello(hello), Vec::new(), Vec::new())?;
         tokio::spawn(Arc::clone(&link).pump(process));
@@ -260,6 +263,7 @@ impl Link {
         lock(&self.outbox).clear();
         self.switchboard.close();
         let tags: BTreeSet<u64> = living.values().map(|living| living.tag).collect();
+        let tools = self.tools;
         let end = tokio::task::spawn_blocking(move || {
             let until = std::time::Instant::now() + END_PATIENCE;
             while matches!(process.try_wait(), Ok(None)) {
@@ -271,7 +275,11 @@ impl Link {
                 std::thread::sleep(Duration::from_millis(2));
             }
             // Its direct children died with it; what those had started did not.
-            if tags.is_empty() { 0 } else { sweep(&tags, SWEEP_ROUNDS) }
+            if tags.is_empty() {
+                0
+            } else {
+                sweep(&tags, SWEEP_ROUNDS, tools)
+            }
         });
         let left = end.await.unwrap_or(0);
         let reason = if closing {

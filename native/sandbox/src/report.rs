@@ -1,13 +1,15 @@
 //! The sandbox as probed: places for the probe, its run through the ordinary way of starting a child, and what its findings mean.
 #![allow(clippy::disallowed_methods)]
 
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use openwrap_contracts::spawn::{
     Access, Network, PathGrant, ProbedEffect, Profile, SandboxLevel, SandboxReport, SpawnLabel, SpawnLimits,
     SpawnRequest, Stdin, UidMode,
 };
+use openwrap_contracts::tools_user::{ToolsUser, as_tools, keep, make_private, remove};
 use openwrap_contracts::{Outcome, spawn::unavailable};
 
 use crate::kernel::random_u64;
@@ -31,42 +33,34 @@ const NEVER_WITHOUT: &[&str] = &["run_as_root", "gain_privileges_by_exec"];
 /// The probe's folder; removed when dropped.
 pub struct Places {
     folder: PathBuf,
+    tools: ToolsUser,
 }
 
 impl Places {
     /// # Errors
     /// `SANDBOX_UNAVAILABLE` when the work folder cannot be written.
-    pub fn make(work: &Path, tools: Option<(u32, u32)>) -> Outcome<Self> {
+    pub fn make(work: &Path, tools: ToolsUser) -> Outcome<Self> {
         let failed = |error: std::io::Error| {
             unavailable(format!("no folder to probe the sandbox in {}: {error}", work.display()))
         };
         let work = work.canonicalize().map_err(failed)?;
         let folder = work.join(format!("probe-{:016x}", random_u64().map_err(failed)?));
-        let places = Self { folder };
+        let places = Self { folder, tools };
         let make = || -> std::io::Result<()> {
-            let (inside, outside) = (places.folder.join(INSIDE), places.folder.join(OUTSIDE));
-            let (file, own) = (outside.join(OUTSIDE_FILE), outside.join(OWN_FILE));
-            for folder in [&places.folder, &inside, &outside] {
+            let outside = places.folder.join(OUTSIDE);
+            let write = |path: PathBuf, mode| {
+                std::fs::write(&path, b"x")?;
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+            };
+            for folder in [&places.folder, &outside] {
                 std::fs::create_dir(folder)?;
             }
-            for path in [&file, &own] {
-                std::fs::write(path, b"x")?;
-            }
-            let modes = [
-                (&places.folder, 0o711),
-                (&inside, 0o700),
-                (&outside, 0o777),
-                (&file, 0o644),
-                (&own, OWN_FILE_MODE),
-            ];
-            for (path, mode) in modes {
-                std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-            }
-            if let Some((uid, gid)) = tools {
-                chown(&inside, Some(uid), Some(gid))?;
-                chown(&own, Some(uid), Some(gid))?;
-            }
-            Ok(())
+            std::fs::set_permissions(&outside, std::fs::Permissions::from_mode(0o777))?;
+            write(outside.join(OUTSIDE_FILE), 0o644)?;
+            let folder = std::fs::File::open(&places.folder)?;
+            keep(folder.as_fd(), tools)?;
+            make_private(folder.as_fd(), INSIDE, tools)?;
+            as_tools(tools, || write(outside.join(OWN_FILE), OWN_FILE_MODE))
         };
         make().map_err(failed)?;
         Ok(places)
@@ -107,7 +101,15 @@ impl Places {
 
 impl Drop for Places {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
+        let (Some(work), Some(name)) = (
+            self.folder.parent(),
+            self.folder.file_name().and_then(|name| name.to_str()),
+        ) else {
+            return;
+        };
+        if let Ok(work) = std::fs::File::open(work) {
+            let _ = remove(work.as_fd(), name, self.tools);
+        }
     }
 }
 

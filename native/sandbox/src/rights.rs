@@ -5,24 +5,6 @@ use std::io;
 
 use crate::kernel::{checked, process_control};
 
-/// Opens files with this uid's rights from now on; for a process that may change uids.
-pub fn open_files_as(uid: u32) {
-    // SAFETY: numbers only; it cannot fail, and concerns this thread alone.
-    unsafe { libc::setfsuid(uid) };
-}
-
-/// As [`open_files_as`] with a group, and for this alone.
-pub fn with_rights_of<T>(uid: u32, gid: u32, work: impl FnOnce() -> T) -> T {
-    // SAFETY: as above.
-    unsafe { libc::setfsgid(gid) };
-    open_files_as(uid);
-    let done = work();
-    open_files_as(0);
-    // SAFETY: as above.
-    unsafe { libc::setfsgid(0) };
-    done
-}
-
 /// Becomes `uid`:`gid` without supplementary groups, for good.
 pub fn become_user(uid: u32, gid: u32) -> io::Result<()> {
     // SAFETY: numbers only, and a null list of length 0.

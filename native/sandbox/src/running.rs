@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use openwrap_contracts::spawn::{ExitReason, Stopped};
+use openwrap_contracts::tools_user::{ToolsUser, as_tools};
 
 use crate::child::{KILL_AGAIN, Running};
 use crate::disk::Disks;
@@ -33,6 +34,8 @@ struct Stop {
 /// All of them.
 pub struct Trees {
     own_pid: i32,
+    /// Whom the children run as, and so who may end them.
+    tools: ToolsUser,
     children: Children,
     running: BTreeMap<u64, Running>,
     by_pid: BTreeMap<i32, u64>,
@@ -49,9 +52,10 @@ impl Trees {
     ///
     /// # Errors
     /// When the kernel does not list children.
-    pub fn new(own_pid: i32, tools: Option<(u32, u32)>) -> std::io::Result<Self> {
+    pub fn new(own_pid: i32, tools: ToolsUser) -> std::io::Result<Self> {
         Ok(Self {
             own_pid,
+            tools,
             children: Children::of_this_process()?,
             running: BTreeMap::new(),
             by_pid: BTreeMap::new(),
@@ -166,7 +170,7 @@ impl Trees {
                 };
                 child.note_left_behind(id, &orphans);
                 // While it is not collected its number, and so its group's, is nobody else's.
-                kernel::kill_group(pid);
+                as_tools(self.tools, || kernel::kill_group(pid));
                 child.ended = kernel::collect(pid).ok().or(Some(Collected {
                     code: None,
                     signal: None,
@@ -220,7 +224,7 @@ impl Trees {
 
     fn settle_ended(&mut self) {
         let orphans = self.orphans();
-        let nobodys = kill_nobodys(&orphans);
+        let nobodys = as_tools(self.tools, || kill_nobodys(&orphans));
         let mut done = Vec::new();
         for (id, child) in &mut self.running {
             let Some(ended) = child.ended else { continue };
@@ -234,7 +238,7 @@ impl Trees {
             if own().next().is_none() && !nobodys {
                 done.push((*id, child.status_of(ended)));
             }
-            own().for_each(kernel::kill_child);
+            as_tools(self.tools, || own().for_each(kernel::kill_child));
         }
         for (id, status) in done {
             if let Some(child) = self.running.get(&id)
@@ -261,13 +265,15 @@ impl Trees {
     }
 
     fn kill_tree(&mut self, id: u64) {
+        let mut group = None;
         if let Some(child) = self.running.get_mut(&id) {
             child.killed_last = Some(Instant::now());
-            if child.ended.is_none() {
-                kernel::kill_group(child.pid);
-            }
+            group = child.ended.is_none().then_some(child.pid);
         }
-        let _ = self.tree_of(id, |pid, parent| tree::kill_member(pid, parent, self.own_pid));
+        as_tools(self.tools, || {
+            group.into_iter().for_each(kernel::kill_group);
+            let _ = self.tree_of(id, |pid, parent| tree::kill_member(pid, parent, self.own_pid));
+        });
     }
 
     /// Kills a child's tree, unless it has ended by itself.
@@ -338,7 +344,8 @@ impl Trees {
         let look = now >= self.watched + WATCH;
         if look {
             self.watched = now;
-            kill_nobodys(&self.orphans());
+            let orphans = self.orphans();
+            as_tools(self.tools, || kill_nobodys(&orphans));
         }
         let ids: Vec<u64> = self
             .running
@@ -400,6 +407,10 @@ impl Trees {
 
     /// Ends everything below this process and comes back when the kernel says that there is no child.
     pub fn end_all(&mut self) {
+        as_tools(self.tools, || self.end_all_now());
+    }
+
+    fn end_all_now(&self) {
         for child in self.running.values().filter(|child| child.ended.is_none()) {
             kernel::kill_group(child.pid);
         }

@@ -26,8 +26,8 @@ use crate::talk::{AsksSpawner, SpawnerSays};
 use crate::traps::traps;
 use crate::wire::{Hello, Inbox, Ready, ToCore, ToSpawner, encode, send_some};
 
-/// Capabilities kept when children have their own uid: to change to it and to end them (CAP_KILL, CAP_SETGID, CAP_SETUID).
-pub const CAPABILITIES: u64 = 1 << 5 | 1 << 6 | 1 << 7;
+/// Capabilities kept when children have their own uid: to change to it, for good or to end them (CAP_SETGID, CAP_SETUID).
+pub const CAPABILITIES: u64 = 1 << 6 | 1 << 7;
 /// The core says how to work at once, or never.
 const HELLO_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -150,7 +150,7 @@ fn prepare(hello: Hello, null: OwnedFd, supervisor: &OwnedFd) -> Result<(Launche
         begin(supervisor, hello.tools, tags, held, &mut inbox)?;
     } else {
         let mut outbox = Outbox::default();
-        outbox.push(&SpawnerSays::Alone, None)?;
+        outbox.push(&SpawnerSays::Alone { tools: hello.tools }, None)?;
         outbox.flush(supervisor).map_err(|error| error.to_string())?;
     }
     let seccomp = kernel::seccomp_enter(&filter(abi, supervised)).is_ok();
@@ -210,7 +210,7 @@ fn begin(
 
 fn launcher(hello: Hello, null: OwnedFd, ready: &Ready) -> Launcher {
     Launcher {
-        base: Base::new(ready.landlock_abi, hello.tools.map(|(uid, _)| uid), hello.programs),
+        base: Base::new(ready.landlock_abi, hello.tools, hello.programs),
         tools: hello.tools,
         null,
         own_pid: rustix::process::getpid().as_raw_nonzero().get(),

@@ -9,6 +9,7 @@ use openwrap_contracts::spawn::{
     CHILDREN_MAX, Child, Network, Profile, SPAWN_REQUEST_BYTES_MAX, SandboxReport, SpawnRequest, Spawner, Stopped,
     unavailable,
 };
+use openwrap_contracts::tools_user::prove;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use tokio::sync::{Mutex, OnceCell, Semaphore};
 
@@ -39,13 +40,13 @@ pub struct SandboxConfig {
     pub accept_weak: bool,
 }
 
-/// Uid and gid that children should get: Some when this process is root and may change users and end others' processes
-/// (`CAP_SETUID`, `CAP_SETGID`, `CAP_KILL`).
+/// Uid and gid that children should get: Some when this process is root and may change users (`CAP_SETUID`, `CAP_SETGID`), which is
+/// tried out.
 #[must_use]
 pub fn tools_ids() -> Option<(u32, u32)> {
-    let root = rustix::process::geteuid().is_root();
+    let ids = (TOOLS_ID, TOOLS_ID);
     let able = capabilities().is_ok_and(|held| held & CAPABILITIES == CAPABILITIES);
-    (root && able).then_some((TOOLS_ID, TOOLS_ID))
+    (able && prove(ids).is_ok()).then_some(ids)
 }
 
 /// Closes this process's memory and environment to others of the same uid, and forbids core dumps. For the core, before it holds any

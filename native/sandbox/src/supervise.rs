@@ -87,7 +87,10 @@ fn work(core: OwnedFd, spawner: OwnedFd) -> Result<(), String> {
     let (tools, tags) = loop {
         match inbox.next::<SpawnerSays>()? {
             Some(SpawnerSays::Begin { tools, tags }) => break (tools, tags),
-            Some(SpawnerSays::Alone) => return await_end(&spawner, &mut inbox),
+            Some(SpawnerSays::Alone { tools }) => {
+                settle_in(tools).map_err(|error| format!("privileges cannot be given up: {error}"))?;
+                return await_end(&spawner, &mut inbox);
+            }
             Some(_) => return Err("the spawner does not begin".to_owned()),
             None => {}
         }
@@ -211,7 +214,7 @@ impl Supervisor {
                     self.children.retain(|_, child| child.known.id != id);
                     self.connecting.retain(|_, connecting| connecting.child != id);
                 }
-                SpawnerSays::Begin { .. } | SpawnerSays::Alone => return Err("begun twice".to_owned()),
+                SpawnerSays::Begin { .. } | SpawnerSays::Alone { .. } => return Err("begun twice".to_owned()),
             }
         }
         Ok(true)

@@ -37,7 +37,10 @@ pub enum SpawnerSays {
         tags: bool,
     },
     /// Held calls cannot be served here: there is nothing to do but to outlive the spawner.
-    Alone,
+    Alone {
+        /// As in [`SpawnerSays::Begin`].
+        tools: Option<(u32, u32)>,
+    },
     /// Answer to [`AsksSpawner::Who`].
     Known { key: u64, child: Option<KnownChild> },
     /// A child that was asked about has ended.

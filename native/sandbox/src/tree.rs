@@ -6,6 +6,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use openwrap_contracts::tools_user::{ToolsUser, as_tools};
+
 use crate::kernel::{kill_child, kill_pinned, page_and_ticks, process_cpu_ns};
 
 /// Deeper than any tree the limits on processes allow.
@@ -222,7 +224,7 @@ fn memory_in(status: &str) -> u64 {
 
 /// Kills every process that carries one of these tags, wherever it hangs, until none is found; returns how many are left.
 #[must_use]
-pub fn sweep(tags: &BTreeSet<u64>, rounds: u32) -> u32 {
+pub fn sweep(tags: &BTreeSet<u64>, rounds: u32, tools: ToolsUser) -> u32 {
     let mut left = 0;
     for _ in 0..rounds {
         left = 0;
@@ -234,7 +236,7 @@ pub fn sweep(tags: &BTreeSet<u64>, rounds: u32) -> u32 {
             let bears = |pid| tag_of(pid).is_some_and(|tag| tags.contains(&tag));
             if bears(pid) && stat_of(pid).is_some_and(|stat| !stat.zombie) {
                 left += 1;
-                kill_pinned(pid, || bears(pid));
+                as_tools(tools, || kill_pinned(pid, || bears(pid)));
             }
         }
         if left == 0 {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use openwrap_contracts::spawn::{SandboxLevel, SandboxReport, Spawner, UidMode};
 
 use crate::stage::{Stage, lines, say, set_mode, text};
-use crate::ways::{PLAIN_USER, core_command};
+use crate::ways::{PLAIN_USER, Starter, core_command};
 
 /// In the core's environment: must not be read by a child.
 const CANARY: &str = "canary-8c1f";
@@ -253,8 +253,8 @@ fn misuse_listener() {
 }
 
 /// Plays the core under these rules; what was reported, and each attempt with its answer.
-fn played(plain_user: bool, container: bool) -> (SandboxReport, Vec<(String, String)>) {
-    let (_held, mut command) = core_command("escape_core", plain_user, container);
+fn played(starter: Starter, container: bool) -> (SandboxReport, Vec<(String, String)>) {
+    let (_held, mut command) = core_command("escape_core", starter, container);
     command.env("SECRET", CANARY);
     let output = command.output().unwrap();
     let said = text(&output.stdout);
@@ -333,13 +333,11 @@ fn all_refused(attempts: &[(String, String)]) {
     assert!(attempts.len() > 60, "{}", attempts.len());
 }
 
-fn confined(plain_user: bool, container: bool) {
-    let root = rustix::process::geteuid().is_root();
-    if plain_user && !root {
-        // Already one: the other test is this one.
+fn confined(starter: Starter, container: bool) {
+    if !starter.is_played() {
         return;
     }
-    let (report, attempts) = played(plain_user, container);
+    let (report, attempts) = played(starter, container);
     all_refused(&attempts);
     assert!(report.usable, "{report:#?}");
     let level = if report.namespaces {
@@ -352,7 +350,7 @@ fn confined(plain_user: bool, container: bool) {
     for effect in &report.effects {
         assert!(effect.refused || !effect.required, "{effect:?}");
     }
-    let two_uids = root && !plain_user;
+    let two_uids = rustix::process::geteuid().is_root() && starter != Starter::Plain;
     assert_eq!(
         report.uid_mode,
         if two_uids { UidMode::TwoUids } else { UidMode::SameUid }
@@ -360,7 +358,7 @@ fn confined(plain_user: bool, container: bool) {
     let uid = attempts.iter().find(|(name, _)| name == "uid").unwrap().1.clone();
     assert_eq!(uid, report.tools_uid.to_string());
     assert_ne!(report.tools_uid, 0);
-    if plain_user {
+    if starter == Starter::Plain {
         assert_eq!(report.tools_uid, PLAIN_USER);
     }
     assert!(report.metadata_confined);
@@ -373,22 +371,32 @@ fn confined(plain_user: bool, container: bool) {
 
 #[test]
 fn as_started() {
-    confined(false, false);
+    confined(Starter::Own, false);
 }
 
 #[test]
 fn as_started_in_a_container() {
-    confined(false, true);
+    confined(Starter::Own, true);
 }
 
 #[test]
 fn as_a_plain_user() {
-    confined(true, false);
+    confined(Starter::Plain, false);
 }
 
 #[test]
 fn as_a_plain_user_in_a_container() {
-    confined(true, true);
+    confined(Starter::Plain, true);
+}
+
+#[test]
+fn as_who_may_only_change_users() {
+    confined(Starter::ChangingUsers, false);
+}
+
+#[test]
+fn as_who_may_only_change_users_in_a_container() {
+    confined(Starter::ChangingUsers, true);
 }
 
 #[tokio::test]

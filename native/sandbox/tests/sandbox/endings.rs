@@ -6,8 +6,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use openwrap_contracts::spawn::{ExitReason, Spawner};
+use openwrap_contracts::tools_user::as_tools;
 
-use crate::stage::{SCENE, Stage, Turn, copy_program, label, processes_with, say, set_mode, wait_until};
+use crate::stage::{SCENE, Stage, Turn, copy_program, label, lines, processes_with, say, set_mode, text, wait_until};
+use crate::ways::{Starter, core_command};
 
 const AFTER_STOP: Duration = Duration::from_millis(250);
 const AFTER_CORE: Duration = Duration::from_secs(1);
@@ -40,9 +42,79 @@ fn all_gone(mark: &str, within: Duration) {
 }
 
 pub fn play(scene: &str) -> bool {
-    if scene != "host" {
-        return false;
+    match scene {
+        "host" => play_host(),
+        "stopping_core" => play_stopping(),
+        _ => return false,
     }
+    true
+}
+
+/// Ends families in the ways a core does, by what rights it has.
+fn play_stopping() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        openwrap_sandbox::harden_core();
+        let spawner_program = PathBuf::from(std::env::var("SPAWNER").unwrap());
+        let stage = Stage::with(&spawner_program);
+        let mark = mark(11);
+        let begin = async || {
+            let child = stage.spawner.spawn(stage.shell(&family(&mark))).await.unwrap();
+            all_there(&mark);
+            child
+        };
+        let _child = begin().await;
+        let stopped = stage.spawner.kill_run("run").await.unwrap();
+        assert_eq!((stopped.stopped, stopped.left), (1, 0));
+        assert!(stopped.ms <= 250, "{stopped:?}");
+        assert!(processes_with(&format!("sleep\0{mark}")).is_empty());
+        drop(begin().await);
+        all_gone(&mark, AFTER_STOP);
+        // What a lost spawner leaves is ended by its supervisor or by the core itself.
+        for lost in [true, false] {
+            let child = begin().await;
+            let (spawner, supervisor) = spawner_and_supervisor(&spawner_program);
+            let pid = rustix::process::Pid::from_raw(if lost { spawner } else { supervisor }).unwrap();
+            if lost {
+                rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+            } else {
+                let tools = openwrap_sandbox::tools_ids();
+                as_tools(tools, || {
+                    rustix::process::kill_process(pid, rustix::process::Signal::KILL)
+                })
+                .unwrap();
+            }
+            let status = tokio::time::timeout(PATIENCE, child.control.wait())
+                .await
+                .unwrap()
+                .unwrap();
+            assert_eq!((status.reason, status.left_behind), (ExitReason::SpawnerGone, 0));
+            assert!(processes_with(&format!("sleep\0{mark}")).is_empty());
+        }
+        assert_eq!(stage.says("echo back").await, "back\n");
+        say("done");
+    });
+}
+
+#[test]
+fn who_may_only_change_users_ends_everything_too() {
+    if !Starter::ChangingUsers.is_played() {
+        return;
+    }
+    let ((_folder, beside), mut command) = core_command("stopping_core", Starter::ChangingUsers, true);
+    drop(beside);
+    let _turn = Turn::alone();
+    let output = command.output().unwrap();
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{said}{}", text(&output.stderr));
+    assert_eq!(lines(&said), ["done"], "{said}");
+}
+
+fn play_host() {
     let spawner_program = PathBuf::from(std::env::var("SPAWNER").unwrap());
     let mark = std::env::var("MARK").unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -57,7 +129,6 @@ pub fn play(scene: &str) -> bool {
         say(stage.root.to_str().unwrap());
         std::future::pending::<()>().await;
     });
-    true
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -148,7 +219,7 @@ async fn a_tag_is_not_lowered_to_hide_from_the_end() {
     // The limit the spawner tells trees by.
     let script = format!("ulimit -x 5 && exit 9; (setsid sleep {mark} &) ; sleep 0.2; exit 0");
     let finished = stage.run(stage.request("bash", &["-c", &script])).await.unwrap();
-    assert!(finished.status.success(), "{}", crate::stage::text(&finished.stderr));
+    assert!(finished.status.success(), "{}", text(&finished.stderr));
     all_gone(&mark, AFTER_STOP);
 }
 

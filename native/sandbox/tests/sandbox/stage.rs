@@ -1,6 +1,7 @@
 //! Where tests play: folders as a run has them, a spawner, and this test program started again as another core or inside the sandbox.
 
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use openwrap_contracts::Outcome;
 use openwrap_contracts::spawn::{
     Access, Finished, Network, PathGrant, SpawnLabel, SpawnLimits, SpawnRequest, Spawner, Stdin,
 };
+use openwrap_contracts::tools_user::{keep, make_private, remove};
 use openwrap_sandbox::{SandboxConfig, SandboxSpawner, tools_ids};
 
 /// Variable that names the scene this program plays when it is started again.
@@ -62,9 +64,20 @@ impl Drop for Turn {
     }
 }
 
+/// What is in it belongs to the tools, and is removed as it was made.
+struct Folder(tempfile::TempDir);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let (parent, name) = (self.0.path().parent().unwrap(), self.0.path().file_name().unwrap());
+        let parent = std::fs::File::open(parent).unwrap();
+        let _ = remove(parent.as_fd(), name.to_str().unwrap(), tools_ids());
+    }
+}
+
 /// Folders of one run and a spawner.
 pub struct Stage {
-    _folder: tempfile::TempDir,
+    _folder: Folder,
     pub root: PathBuf,
     pub view: PathBuf,
     pub home: PathBuf,
@@ -92,14 +105,11 @@ impl Stage {
         let root = folder.path().canonicalize().unwrap();
         set_mode(&root, 0o711);
         let tools_ids = tools_ids();
+        let opened = std::fs::File::open(&root).unwrap();
+        keep(opened.as_fd(), tools_ids).unwrap();
         let make = |name: &str| {
-            let path = root.join(name);
-            std::fs::create_dir(&path).unwrap();
-            set_mode(&path, 0o700);
-            if let Some((uid, gid)) = tools_ids {
-                chown(&path, Some(uid), Some(gid)).unwrap();
-            }
-            path
+            make_private(opened.as_fd(), name, tools_ids).unwrap();
+            root.join(name)
         };
         let (view, home, temp) = (make("view"), make("home"), make("tmp"));
         let spawner = SandboxSpawner::start(SandboxConfig {
@@ -110,7 +120,7 @@ impl Stage {
         })
         .unwrap();
         Self {
-            _folder: folder,
+            _folder: Folder(folder),
             root,
             view,
             home,

@@ -1,4 +1,5 @@
-//! The ways a core may be started: as it is or as a plain user, each also under a default container's rules.
+//! The ways a core may be started: as it is, as a plain user, or as a root that may change users and nothing else, each also under a
+//! default container's rules.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -9,6 +10,23 @@ use crate::stage::{SCENE, Turn, copy_program, set_mode};
 
 /// A uid of nobody in particular, for the plain user.
 pub const PLAIN_USER: u32 = 61_234;
+
+/// Who a core is started by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Starter {
+    /// Whoever runs the tests.
+    Own,
+    /// Root with `CAP_SETUID` and `CAP_SETGID` alone, as of a container whose other capabilities were dropped.
+    ChangingUsers,
+    Plain,
+}
+
+impl Starter {
+    /// Some only root can play; and who is a plain user plays that one already.
+    pub fn is_played(self) -> bool {
+        self == Self::Own || rustix::process::geteuid().is_root()
+    }
+}
 
 /// The rules of a container without privileges, for the process that calls it and all it starts.
 pub fn container_rules() -> Vec<libc::sock_filter> {
@@ -92,7 +110,7 @@ pub fn become_plain_user() -> io::Result<()> {
 }
 
 /// This test program as a core under these rules, playing this scene; its programs lie where each user reaches them.
-pub fn core_command(scene: &str, plain_user: bool, container: bool) -> ((tempfile::TempDir, Turn), Command) {
+pub fn core_command(scene: &str, starter: Starter, container: bool) -> ((tempfile::TempDir, Turn), Command) {
     let turn = Turn::beside_others();
     let folder = tempfile::tempdir().unwrap();
     set_mode(folder.path(), 0o777);
@@ -103,7 +121,20 @@ pub fn core_command(scene: &str, plain_user: bool, container: bool) -> ((tempfil
     };
     let program = copy(&std::env::current_exe().unwrap(), "core");
     let spawner = copy(Path::new(env!("CARGO_BIN_EXE_openwrap-spawner")), "openwrap-spawner");
-    let mut command = Command::new(program);
+    let mut command = if starter == Starter::ChangingUsers {
+        let mut command = Command::new("setpriv");
+        let only = "-all,+setuid,+setgid";
+        command.args([
+            &format!("--bounding-set={only}"),
+            "--inh-caps=-all",
+            "--no-new-privs",
+            "--",
+        ]);
+        command.arg(program);
+        command
+    } else {
+        Command::new(program)
+    };
     command
         .args(["--exact", "scenes", "--nocapture"])
         .env(SCENE, scene)
@@ -114,7 +145,7 @@ pub fn core_command(scene: &str, plain_user: bool, container: bool) -> ((tempfil
     // SAFETY: the closure only makes system calls with memory that was set up before.
     unsafe {
         command.pre_exec(move || {
-            if plain_user {
+            if starter == Starter::Plain {
                 become_plain_user()?;
             }
             if container { enter_container(&rules) } else { Ok(()) }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use openwrap_contracts::network::Broker;
 use openwrap_contracts::spawn::{ExitReason, Network, Spawner};
+use openwrap_contracts::tools_user::as_tools;
 
 use super::broker::{GRANTED, serve_nobody};
 use super::programs::{World, said_by};
@@ -87,7 +88,9 @@ async fn lost_supervisor(world: &World, victim: SocketAddr) {
         .find(|pid| std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|text| text.contains(&parent)))
         .unwrap();
     let supervisor = rustix::process::Pid::from_raw(supervisor).unwrap();
-    rustix::process::kill_process(supervisor, rustix::process::Signal::KILL).unwrap();
+    // It runs as the tools do.
+    let kill = || rustix::process::kill_process(supervisor, rustix::process::Signal::KILL);
+    as_tools(openwrap_sandbox::tools_ids(), kill).unwrap();
     let status = child.control.wait().await.unwrap();
     assert_eq!((status.reason, status.left_behind), (ExitReason::SpawnerGone, 0));
     wait_until("the spawner is gone", Duration::from_secs(5), || {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use openwrap_contracts::network::{Broker, Target};
 use openwrap_contracts::ports::{CancellationToken, Task};
+use openwrap_contracts::tools_user::as_tools;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 
 pub const GRANTED: &str = "granted.test";
@@ -99,7 +100,7 @@ fn answer(mut stream: TcpStream, folder: &std::path::Path, seen: &Mutex<Vec<Stri
     let page = if path.starts_with("simple/") {
         Ok(b"<a href=\"/tiny-1.0-py3-none-any.whl\">tiny-1.0-py3-none-any.whl</a>".to_vec())
     } else {
-        std::fs::read(folder.join(path))
+        as_tools(openwrap_sandbox::tools_ids(), || std::fs::read(folder.join(path)))
     };
     let (status, body) = match page {
         Ok(body) => ("200 OK", body),

@@ -5,7 +5,7 @@ mod broker;
 mod programs;
 
 use crate::stage::{lines, text};
-use crate::ways::core_command;
+use crate::ways::{Starter, core_command};
 
 pub fn play(scene: &str) -> bool {
     match scene {
@@ -17,12 +17,11 @@ pub fn play(scene: &str) -> bool {
     true
 }
 
-fn started(plain_user: bool, container: bool) {
-    if plain_user && !rustix::process::geteuid().is_root() {
-        // Already one: the other test is this one.
+fn started(starter: Starter, container: bool) {
+    if !starter.is_played() {
         return;
     }
-    let (_held, mut command) = core_command("network_core", plain_user, container);
+    let (_held, mut command) = core_command("network_core", starter, container);
     let output = command.output().unwrap();
     let said = text(&output.stdout);
     assert!(output.status.success(), "{said}{}", text(&output.stderr));
@@ -31,20 +30,25 @@ fn started(plain_user: bool, container: bool) {
 
 #[test]
 fn as_started() {
-    started(false, false);
+    started(Starter::Own, false);
 }
 
 #[test]
 fn as_started_in_a_container() {
-    started(false, true);
+    started(Starter::Own, true);
 }
 
 #[test]
 fn as_a_plain_user() {
-    started(true, false);
+    started(Starter::Plain, false);
 }
 
 #[test]
 fn as_a_plain_user_in_a_container() {
-    started(true, true);
+    started(Starter::Plain, true);
+}
+
+#[test]
+fn as_who_may_only_change_users_in_a_container() {
+    started(Starter::ChangingUsers, true);
 }

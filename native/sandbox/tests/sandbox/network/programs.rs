@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use openwrap_contracts::network::Broker;
 use openwrap_contracts::spawn::{Finished, Network, SpawnRequest, Spawner};
+use openwrap_contracts::tools_user::as_tools;
 
 use super::attacks;
 use super::broker::{Files, GRANTED, OneName, serve_files, serve_nobody};
@@ -143,11 +144,13 @@ async fn metadata(world: &World) {
     std::fs::create_dir(&outside).unwrap();
     set_mode(&outside, 0o755);
     let file = outside.join("file");
-    std::fs::write(&file, "x").unwrap();
-    set_mode(&file, 0o644);
-    if let Some((uid, gid)) = openwrap_sandbox::tools_ids() {
-        std::os::unix::fs::chown(&file, Some(uid), Some(gid)).unwrap();
-    }
+    set_mode(&outside, 0o777);
+    // The tools' own, so that its mode is theirs to change as far as the system goes.
+    as_tools(openwrap_sandbox::tools_ids(), || {
+        std::fs::write(&file, "x").unwrap();
+        set_mode(&file, 0o644);
+    });
+    set_mode(&outside, 0o755);
     let before = std::fs::metadata(&file).unwrap();
     let path = file.to_str().unwrap();
     let inside = "echo x >own && chmod 750 own && stat -c %a own && touch -d 2001-02-03 own && stat -c %y own && \
