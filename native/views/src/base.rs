@@ -45,7 +45,7 @@ impl Bases {
         for entry in crate::tree::list(root.as_fd(), "bases")? {
             let Ok(entry) = String::from_utf8(entry) else { continue };
             if entry.starts_with("tmp-") || (!same && entry.len() == 64) {
-                removal::remove(root.as_fd(), &entry)?;
+                removal::remove(root.as_fd(), &entry, None)?;
             }
         }
         std::fs::write(bases.path.join(BOOT), boot).map_err(|error| io(&error, &bases.path))?;
@@ -111,7 +111,7 @@ impl Bases {
         let runs = beneath::open_root(&self.path.join(RUNS))?;
         let root = beneath::open_root(&self.path)?;
         let used = self.marked(run_id)?;
-        removal::remove(runs.as_fd(), run_id)?;
+        removal::remove(runs.as_fd(), run_id, None)?;
         let mut others = Vec::new();
         for run in crate::tree::list(runs.as_fd(), RUNS)? {
             if let Ok(run) = String::from_utf8(run) {
@@ -119,7 +119,7 @@ impl Bases {
             }
         }
         for hash in used.iter().filter(|hash| !others.contains(hash)) {
-            removal::remove(root.as_fd(), hash)?;
+            removal::remove(root.as_fd(), hash, None)?;
         }
         Ok(())
     }
@@ -156,7 +156,7 @@ impl Bases {
         let root = beneath::open_root(&self.path)?;
         match fs::renameat(&root, from, &root, hash) {
             Ok(()) => Ok(()),
-            Err(Errno::EXIST | Errno::NOTEMPTY) => removal::remove(root.as_fd(), from),
+            Err(Errno::EXIST | Errno::NOTEMPTY) => removal::remove(root.as_fd(), from, None),
             Err(error) => Err(beneath::storage(error, "cannot name the base", hash)),
         }
     }

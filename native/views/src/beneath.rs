@@ -11,10 +11,13 @@ const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLO
 
 /// What a file system call said, with the path it was about.
 pub fn storage(error: Errno, what: &str, path: &str) -> Fault {
-    Fault::new(
-        ErrorCode::StorageFailed,
-        format!("{what} `{}`: {error}", path.escape_debug()),
-    )
+    let message = format!("{what} `{}`: {error}", path.escape_debug());
+    if matches!(error, Errno::ACCESS | Errno::PERM) {
+        return Fault::new(ErrorCode::PermissionDenied, message).with_hint(
+            "Open Wrap's own user may not do that there: give the file to it, or start Open Wrap as the user whose project it is.",
+        );
+    }
+    Fault::new(ErrorCode::StorageFailed, message)
 }
 
 /// Opens a folder by its absolute path.
@@ -86,30 +89,39 @@ pub fn make_folder(root: BorrowedFd<'_>, path: &str, owner: Option<(u32, u32)>) 
             Err(error) => return Err(error),
         };
         let next = fs::openat(&at, name, FOLDER | OFlags::NOFOLLOW, Mode::empty())?;
-        if made {
-            own(next.as_fd(), owner)?;
+        if made && let Err(error) = own(next.as_fd(), owner) {
+            let _ = fs::unlinkat(&at, name, AtFlags::REMOVEDIR);
+            return Err(error);
         }
         at = next;
     }
     Ok(at)
 }
 
-/// Gives an open file or folder to its owner; nothing to do when started as a person.
+/// Gives an open file or folder to its owner; nothing to do when started as a person. A group that is not ours to give stays.
 pub fn own(file: BorrowedFd<'_>, owner: Option<(u32, u32)>) -> Result<(), Errno> {
-    match owner {
-        Some((uid, gid)) => fs::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))),
-        None => Ok(()),
+    let Some((uid, gid)) = owner else { return Ok(()) };
+    let now = fs::fstat(file)?;
+    if (now.st_uid, now.st_gid) == (uid, gid) {
+        return Ok(());
+    }
+    match fs::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))) {
+        Err(Errno::PERM) if now.st_uid == uid => Ok(()),
+        given => given,
     }
 }
 
 /// As [`own`], for a link.
 pub fn own_link(folder: BorrowedFd<'_>, name: &str, owner: Option<(u32, u32)>) -> Result<(), Errno> {
-    match owner {
-        Some((uid, gid)) => {
-            let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-            fs::chownat(folder, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
-        }
-        None => Ok(()),
+    let Some((uid, gid)) = owner else { return Ok(()) };
+    let now = fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    if (now.st_uid, now.st_gid) == (uid, gid) {
+        return Ok(());
+    }
+    let (user, group) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+    match fs::chownat(folder, name, user, group, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::PERM) if now.st_uid == uid => Ok(()),
+        given => given,
     }
 }
 

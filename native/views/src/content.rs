@@ -9,6 +9,7 @@ use futures_util::future::try_join_all;
 use openwrap_contracts::canonical::sha256_hex;
 use openwrap_contracts::limits::PROJECT_BYTES_MAX;
 use openwrap_contracts::ports::Blobs;
+use openwrap_contracts::tools_user::open_up;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{self, FileType, Mode, OFlags};
@@ -16,7 +17,7 @@ use rustix::io::Errno;
 use tokio::runtime::Handle;
 
 use crate::beneath;
-use crate::tree::{Stamp, Whose, open_up};
+use crate::tree::{Stamp, Whose};
 
 /// Times a file that changes while it is read is read again.
 const READ_TRIES: usize = 5;
@@ -40,12 +41,11 @@ pub fn read(root: BorrowedFd<'_>, path: &str, whose: Whose) -> Outcome<Option<Co
     for _ in 0..READ_TRIES {
         // Not blocking: somebody may have put a pipe there since it was listed.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-        let opened = match beneath::open(root, path, flags, Mode::empty()) {
-            Err(Errno::ACCESS) if whose != Whose::Project => {
-                unlock(root, path).and_then(|()| beneath::open(root, path, flags, Mode::empty()))
-            }
+        let open = || beneath::open(root, path, flags, Mode::empty());
+        let opened = whose.act(|| match open() {
+            Err(Errno::ACCESS) if whose != Whose::Project => unlock(root, path).and_then(|()| open()),
             other => other,
-        };
+        });
         let file = match opened {
             Ok(file) => file,
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),

@@ -135,22 +135,24 @@ pub fn look(
     known: &mut Hashes,
     seen: &mut dyn FnMut(&str, Content) -> Outcome<()>,
 ) -> Outcome<State> {
-    let stat = beneath::stat(root, path).map_err(|error| beneath::storage(error, "cannot look at", path))?;
-    let Some(stat) = stat else {
+    let stat = whose.act(|| beneath::stat(root, path));
+    let Some(stat) = stat.map_err(|error| beneath::storage(error, "cannot look at", path))? else {
         return Ok(State::Absent);
     };
     match beneath::kind(&stat) {
         fs::FileType::Directory => {
-            if holds_something(root, path, ignore)? {
+            if whose.act(|| holds_something(root, path, ignore))? {
                 Ok(State::Occupied)
             } else {
                 Ok(State::Is(Node::Directory))
             }
         }
         fs::FileType::Symlink => {
-            let (folder, name) =
-                beneath::open_parent(root, path).map_err(|error| beneath::storage(error, "cannot look at", path))?;
-            let target = beneath::read_link(folder.as_fd(), name, path)?;
+            let target = whose.act(|| {
+                let (folder, name) = beneath::open_parent(root, path)
+                    .map_err(|error| beneath::storage(error, "cannot look at", path))?;
+                beneath::read_link(folder.as_fd(), name, path)
+            })?;
             Ok(State::Is(Node::Symlink { target }))
         }
         fs::FileType::RegularFile => {

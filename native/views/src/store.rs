@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use openwrap_contracts::change::{ChangeSet, Manifest};
 use openwrap_contracts::ports::{Blobs, CommitOutcome, Reverted, Task, View, ViewSpec, Views};
+use openwrap_contracts::tools_user::ToolsUser;
 use openwrap_contracts::{Fault, Outcome};
 use rustix::fd::AsFd;
 
@@ -30,7 +31,7 @@ pub struct ViewConfig {
     pub bases: PathBuf,
     pub blobs: Arc<dyn Blobs>,
     /// Uid and gid the tools' processes run as, when started as root: views belong to them.
-    pub tools_owner: Option<(u32, u32)>,
+    pub tools_owner: ToolsUser,
 }
 
 /// The `Views` port.
@@ -43,7 +44,7 @@ struct Inner {
     work: PathBuf,
     bases: Bases,
     blobs: Arc<dyn Blobs>,
-    owner: Option<(u32, u32)>,
+    owner: ToolsUser,
     open: Mutex<HashMap<String, Arc<Mutex<OpenView>>>>,
     /// Hashes of each project's files; the lock also lets one commit at a time into a project.
     projects: Mutex<HashMap<PathBuf, Arc<Mutex<Hashes>>>>,
@@ -55,7 +56,7 @@ impl ViewStore {
     /// # Errors
     /// `STORAGE_FAILED`.
     pub fn new(config: ViewConfig) -> Outcome<Self> {
-        prepare_work(&config.work)?;
+        prepare_work(&config.work, config.tools_owner)?;
         let bases = Bases::open(config.bases)?;
         let inner = Inner {
             work: config.work,
@@ -116,7 +117,7 @@ impl Inner {
         name::check_id(run, "run")?;
         name::check_id(leaf, "view")?;
         match beneath::open_root(&self.work.join(run)) {
-            Ok(folder) => removal::remove(folder.as_fd(), leaf),
+            Ok(folder) => removal::remove(folder.as_fd(), leaf, self.owner),
             Err(_) => Ok(()),
         }
     }
@@ -126,7 +127,7 @@ impl Inner {
         let prefix = format!("{run_id}/");
         lock(&self.open).retain(|view_id, _| !view_id.starts_with(&prefix));
         let work = beneath::open_root(&self.work)?;
-        removal::remove(work.as_fd(), run_id)?;
+        removal::remove(work.as_fd(), run_id, self.owner)?;
         self.bases.drop_run(run_id)
     }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use openwrap_contracts::change::{Manifest, ManifestEntry, Node};
 use openwrap_contracts::limits::{PROJECT_BYTES_MAX, PROJECT_FILES_MAX};
+use openwrap_contracts::tools_user::{ToolsUser, as_tools, open_up};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
@@ -72,19 +73,27 @@ pub enum Found {
 pub enum Whose {
     /// A person's: what cannot be read is said, nothing is touched.
     Project,
-    /// A view: folders and files a process locked are opened up again. With an own uid of the tools, a file of somebody
-    /// else's that has further names was linked in from outside and is refused.
-    View(Option<u32>),
+    /// A view: looked at as the tools' user; folders and files a process locked are opened up again. Where the tools have a user of
+    /// their own, a file of somebody else's that has further names was linked in from outside and is refused.
+    View(ToolsUser),
 }
 
 impl Whose {
+    /// Does `work`, system calls on files alone, as the one whose tree it is.
+    pub fn act<T>(self, work: impl FnOnce() -> T) -> T {
+        match self {
+            Self::Project => work(),
+            Self::View(tools) => as_tools(tools, work),
+        }
+    }
+
     /// Refuses a file that was linked in from outside.
     ///
     /// # Errors
     /// `PERMISSION_DENIED`.
     pub fn check(self, stat: &Stat, path: &str) -> Outcome<()> {
         match self {
-            Self::View(Some(tools)) if stat.st_nlink > 1 && stat.st_uid != tools => Err(Fault::new(
+            Self::View(Some((tools, _))) if stat.st_nlink > 1 && stat.st_uid != tools => Err(Fault::new(
                 ErrorCode::PermissionDenied,
                 format!(
                     "`{}` is a second name of a file outside the task's copy",
@@ -122,8 +131,10 @@ pub fn walk(root: BorrowedFd<'_>, ignore: &Ignore, whose: Whose) -> Outcome<Vec<
         found: Vec::new(),
         measured: Measured::default(),
     };
-    let folder = beneath::open_folder(root, "").map_err(|error| beneath::storage(error, "cannot open", "."))?;
-    walk.folder(folder, "", 0)?;
+    whose.act(|| {
+        let folder = beneath::open_folder(root, "").map_err(|error| beneath::storage(error, "cannot open", "."))?;
+        walk.folder(folder, "", 0)
+    })?;
     if walk.measured.over() {
         return Err(walk.measured.fault(whose));
     }
@@ -339,19 +350,6 @@ fn not_text(prefix: &str, name: &[u8]) -> Fault {
 /// Whether the owner of a folder lacks a right on it. One without the right to search can be listed and not looked into.
 pub fn is_locked(stat: &Stat) -> bool {
     beneath::kind(stat) == FileType::Directory && stat.st_mode & 0o700 != 0o700
-}
-
-/// Gives the owner's rights back on a file or folder of a view; a link is refused.
-pub fn open_up(folder: BorrowedFd<'_>, entry: &[u8], rights: u32) -> Result<(), Errno> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let inner = fs::openat(folder, entry, flags, Mode::empty())?;
-    let stat = fs::fstat(&inner)?;
-    if !matches!(beneath::kind(&stat), FileType::RegularFile | FileType::Directory) {
-        return Err(Errno::ACCESS);
-    }
-    // A descriptor opened for its path only takes no chmod of its own; its name below /proc is no other file.
-    let named = format!("/proc/self/fd/{}", inner.as_raw_fd());
-    fs::chmod(named, Mode::from_raw_mode((stat.st_mode & 0o777) | rights))
 }
 
 /// Nodes as a manifest.

@@ -7,6 +7,7 @@ use std::path::Path;
 use openwrap_contracts::change::{Change, ChangeSet, Node};
 use openwrap_contracts::limits::PROJECT_FILES_MAX;
 use openwrap_contracts::ports::{View, ViewSpec};
+use openwrap_contracts::tools_user::{ToolsUser, as_tools, keep, make_private, open_up};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags};
@@ -20,7 +21,7 @@ use crate::layer::{below_of, difference, put_on};
 use crate::name;
 use crate::project::{Hashes, State, look, read_ignore, read_nodes};
 use crate::removal;
-use crate::tree::{Found, Nodes, Stamp, Whose, is_locked, list, open_up, walk};
+use crate::tree::{Found, Nodes, Stamp, Whose, is_locked, list, walk};
 
 /// Bytes copied at once where the file system cannot share them.
 const COPY_BYTES: usize = 16 * 1024 * 1024;
@@ -30,7 +31,7 @@ pub struct OpenView {
     pub view: View,
     root: OwnedFd,
     ignore: Ignore,
-    owner: Option<(u32, u32)>,
+    owner: ToolsUser,
     /// HOME and TMPDIR are there.
     furnished: bool,
     /// The tree before the attempt's own changes.
@@ -55,9 +56,9 @@ fn make_folder(parent: BorrowedFd<'_>, name: &str, mode: u32) -> Result<OwnedFd,
     Ok(folder)
 }
 
-/// Makes the folders of a view: parents 0711, the project 0700 and the tools' own. The others wait for the first process: most attempts
-/// start none, and a folder is what costs most of a view.
-fn make_folders(work: &Path, spec: &ViewSpec, owner: Option<(u32, u32)>) -> Outcome<(View, OwnedFd)> {
+/// Makes the folders of a view: parents that tools only pass through, the project 0700 and the tools' own. The others wait for the first
+/// process: most attempts start none, and a folder is what costs most of a view.
+fn make_folders(work: &Path, spec: &ViewSpec, owner: ToolsUser) -> Outcome<(View, OwnedFd)> {
     let (run, leaf) = place(spec)?;
     let work_folder = beneath::open_root(work)?;
     let fault = |error| beneath::storage(error, "cannot make the view", &leaf);
@@ -70,10 +71,10 @@ fn make_folders(work: &Path, spec: &ViewSpec, owner: Option<(u32, u32)>) -> Outc
         there => there,
     };
     let run_folder = run_folder.map_err(fault)?;
-    removal::remove(run_folder.as_fd(), &leaf)?;
+    removal::remove(run_folder.as_fd(), &leaf, owner)?;
     let top = make_folder(run_folder.as_fd(), &leaf, 0o711).map_err(fault)?;
-    let root = make_folder(top.as_fd(), "project", 0o700).map_err(fault)?;
-    beneath::own(root.as_fd(), owner).map_err(fault)?;
+    keep(top.as_fd(), owner).map_err(fault)?;
+    let root = make_private(top.as_fd(), "project", owner).map_err(fault)?;
     let path = work.join(&run).join(&leaf);
     let view = View {
         view_id: format!("{run}/{leaf}"),
@@ -96,13 +97,7 @@ fn read_layer(hash: &str, desk: &BlobDesk) -> Outcome<ChangeSet> {
 
 impl OpenView {
     /// Makes a view as `spec` says; whatever was there under this task and attempt is gone.
-    pub fn make(
-        work: &Path,
-        bases: &Bases,
-        desk: &BlobDesk,
-        owner: Option<(u32, u32)>,
-        spec: &ViewSpec,
-    ) -> Outcome<Self> {
+    pub fn make(work: &Path, bases: &Bases, desk: &BlobDesk, owner: ToolsUser, spec: &ViewSpec) -> Outcome<Self> {
         let (base, base_nodes) = bases.folder(&spec.run_id, &spec.base_hash, desk)?;
         let mut start = base_nodes.clone();
         let own_from = spec.layers.len().checked_sub(spec.own_layers);
@@ -126,7 +121,7 @@ impl OpenView {
             desk,
         };
         filling.fill(&last)?;
-        let ignore = read_ignore(root.as_fd(), Whose::View(owner.map(|(uid, _)| uid)))?;
+        let ignore = read_ignore(root.as_fd(), Whose::View(owner))?;
         let mut open = Self {
             view,
             root,
@@ -164,13 +159,8 @@ impl OpenView {
                 return Err(Fault::internal("a view without a folder"));
             };
             let top = beneath::open_root(top)?;
-            let folder = match make_folder(top.as_fd(), name, 0o700) {
-                // Cut short after this one the last time.
-                Err(Errno::EXIST) => beneath::open_folder(top.as_fd(), name),
-                made => made,
-            };
-            let folder = folder.map_err(fault)?;
-            beneath::own(folder.as_fd(), self.owner).map_err(fault)?;
+            // It may be there: cut short after this one the last time.
+            make_private(top.as_fd(), name, self.owner).map_err(fault)?;
         }
         self.furnished = true;
         Ok(())
@@ -205,6 +195,10 @@ impl OpenView {
 
     /// Removes folders that lost their last content, unless the tree has them as empty.
     fn drop_emptied(&self, layer: &ChangeSet, next: &Nodes) -> Outcome<()> {
+        as_tools(self.owner, || self.drop_emptied_now(layer, next))
+    }
+
+    fn drop_emptied_now(&self, layer: &ChangeSet, next: &Nodes) -> Outcome<()> {
         let mut folders: BTreeSet<&str> = BTreeSet::new();
         for change in layer.changes.iter().filter(|change| change.after.is_none()) {
             folders.extend(name::ancestors(&change.path));
@@ -227,8 +221,8 @@ impl OpenView {
         let mut wanted: Vec<&str> = name::ancestors(path).collect();
         wanted.reverse();
         for folder in wanted {
-            let stat = beneath::stat(self.root.as_fd(), folder)
-                .map_err(|error| beneath::storage(error, "cannot look at", folder))?;
+            let stat = as_tools(self.owner, || beneath::stat(self.root.as_fd(), folder));
+            let stat = stat.map_err(|error| beneath::storage(error, "cannot look at", folder))?;
             if stat.is_some_and(|stat| beneath::kind(&stat) != fs::FileType::Directory) {
                 self.remove_at(folder)?;
             }
@@ -237,11 +231,11 @@ impl OpenView {
     }
 
     fn remove_at(&self, path: &str) -> Outcome<()> {
-        match beneath::open_parent(self.root.as_fd(), path) {
-            Ok((folder, name)) => removal::remove(folder.as_fd(), name),
+        as_tools(self.owner, || match beneath::open_parent(self.root.as_fd(), path) {
+            Ok((folder, name)) => removal::remove(folder.as_fd(), name, None),
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(()),
             Err(error) => Err(beneath::storage(error, "cannot remove", path)),
-        }
+        })
     }
 
     /// What changed since last asked; the contents are blobs afterwards.
@@ -279,23 +273,26 @@ impl OpenView {
     }
 
     fn whose(&self) -> Whose {
-        Whose::View(self.owner.map(|(uid, _)| uid))
+        Whose::View(self.owner)
     }
 
     /// A process may have locked the view's own folder.
     fn unlock_root(&self) -> Outcome<()> {
-        fs::fchmod(&self.root, Mode::from_raw_mode(0o700)).map_err(|error| beneath::storage(error, "cannot open", "."))
+        as_tools(self.owner, || fs::fchmod(&self.root, Mode::from_raw_mode(0o700)))
+            .map_err(|error| beneath::storage(error, "cannot open", "."))
     }
 
     /// Opens up a folder on the way to a named path.
     fn unlock(&self, path: &str) -> Outcome<()> {
-        let fault = |error| beneath::storage(error, "cannot open", path);
-        let stat = beneath::stat(self.root.as_fd(), path).map_err(fault)?;
-        if !stat.as_ref().is_some_and(is_locked) {
-            return Ok(());
-        }
-        let (folder, name) = beneath::open_parent(self.root.as_fd(), path).map_err(fault)?;
-        open_up(folder.as_fd(), name.as_bytes(), 0o700).map_err(fault)
+        let open = || {
+            let stat = beneath::stat(self.root.as_fd(), path)?;
+            if !stat.as_ref().is_some_and(is_locked) {
+                return Ok(());
+            }
+            let (folder, name) = beneath::open_parent(self.root.as_fd(), path)?;
+            open_up(folder.as_fd(), name.as_bytes(), 0o700)
+        };
+        as_tools(self.owner, open).map_err(|error| beneath::storage(error, "cannot open", path))
     }
 
     /// Looks only at named paths, and at the folders they lie in: these may have become or stopped being empty. None: a
@@ -369,7 +366,7 @@ struct Filling<'a> {
     root: BorrowedFd<'a>,
     base: BorrowedFd<'a>,
     base_nodes: &'a Nodes,
-    owner: Option<(u32, u32)>,
+    owner: ToolsUser,
     desk: &'a BlobDesk,
 }
 
@@ -379,12 +376,14 @@ impl Filling<'_> {
             let fault = |error| beneath::storage(error, "cannot copy", path);
             match node {
                 Node::Directory => {
-                    beneath::make_folder(self.root, path, self.owner).map_err(fault)?;
+                    as_tools(self.owner, || beneath::make_folder(self.root, path, None)).map_err(fault)?;
                 }
                 Node::Symlink { target } => {
-                    let (folder, name) = beneath::make_parent(self.root, path, self.owner).map_err(fault)?;
-                    fs::symlinkat(target.as_str(), &folder, name).map_err(fault)?;
-                    beneath::own_link(folder.as_fd(), name, self.owner).map_err(fault)?;
+                    let link = || {
+                        let (folder, name) = beneath::make_parent(self.root, path, None)?;
+                        fs::symlinkat(target.as_str(), &folder, name)
+                    };
+                    as_tools(self.owner, link).map_err(fault)?;
                 }
                 Node::File { hash, size, executable } => self.file(path, hash, *size, *executable)?,
             }
@@ -394,9 +393,12 @@ impl Filling<'_> {
 
     fn file(&self, path: &str, hash: &str, size: u32, executable: bool) -> Outcome<()> {
         let fault = |error| beneath::storage(error, "cannot copy", path);
-        let (folder, name) = beneath::make_parent(self.root, path, self.owner).map_err(fault)?;
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = fs::openat(&folder, name, flags, Mode::from_raw_mode(0o600)).map_err(fault)?;
+        let make = || {
+            let (folder, name) = beneath::make_parent(self.root, path, None)?;
+            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+            fs::openat(&folder, name, flags, Mode::from_raw_mode(0o600))
+        };
+        let file = as_tools(self.owner, make).map_err(fault)?;
         let copied = match self.base_nodes.get(path) {
             Some(Node::File { hash: in_base, .. }) if in_base == hash => self.copy_from_base(path, &file, size),
             _ => Ok(false),
@@ -408,8 +410,7 @@ impl Filling<'_> {
             content::write_all(&mut file, &self.desk.get(hash)?, path)?;
         }
         let mode = if executable { 0o755 } else { 0o644 };
-        fs::fchmod(&file, Mode::from_raw_mode(mode)).map_err(fault)?;
-        beneath::own(file.as_fd(), self.owner).map_err(fault)
+        as_tools(self.owner, || fs::fchmod(&file, Mode::from_raw_mode(mode))).map_err(fault)
     }
 
     /// Shares the base's bytes where the file system can, else copies them. False: the base's copy is damaged.
@@ -444,7 +445,7 @@ const GONE: &str = ".gone-";
 
 /// Makes the folder of the views. Views of an earlier start lead nowhere: they get out of the way at once and are removed
 /// meanwhile.
-pub fn prepare_work(work: &Path) -> Outcome<()> {
+pub fn prepare_work(work: &Path, owner: ToolsUser) -> Outcome<()> {
     let fault = |error: std::io::Error| Fault::new(ErrorCode::StorageFailed, format!("`{}`: {error}", work.display()));
     std::fs::create_dir_all(work).map_err(fault)?;
     let folder = beneath::open_root(work)?;
@@ -474,7 +475,7 @@ pub fn prepare_work(work: &Path) -> Outcome<()> {
     let sweep = move || {
         for name in gone {
             // What cannot be removed now is tried again at the next start.
-            let _ = removal::remove(folder.as_fd(), &name);
+            let _ = removal::remove(folder.as_fd(), &name, owner);
         }
     };
     std::thread::Builder::new()

@@ -365,7 +365,7 @@ fn views_belong_to_the_tools_and_projects_keep_their_owners() {
         assert_eq!(fs::metadata(view.root.join(path)).unwrap().uid(), tools, "{path}");
     }
     assert_eq!(fs::metadata(&view.root).unwrap().mode() & 0o777, 0o700);
-    assert_eq!(fs::metadata(view.root.parent().unwrap()).unwrap().mode() & 0o777, 0o711);
+    assert_eq!(fs::metadata(view.root.parent().unwrap()).unwrap().mode() & 0o777, 0o731);
 
     fs::write(view.root.join("mine"), "changed").unwrap();
     write(&view.root, "new/file", "new");

@@ -117,7 +117,10 @@ impl Applying<'_> {
         }
         let temp = temp_name(path);
         clear(&folder, &temp).map_err(fault)?;
-        self.make(&folder, &temp, after, old.as_ref(), path)?;
+        self.make(&folder, &temp, after, old.as_ref(), path).inspect_err(|_| {
+            // The first fault is the one to report; what stays goes at the next commit.
+            let _ = clear(&folder, &temp);
+        })?;
         (self.pace)()?;
         let now = current(&folder, name).map_err(fault)?;
         if !is_expected(now.as_ref(), stamp, change.before.as_ref()) {
