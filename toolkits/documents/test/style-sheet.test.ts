@@ -28,6 +28,46 @@ test.each([
   ["what stands later", "p{display:none} p{display:block} .x{display:none}", "<p>a<p class=x>secret"],
   ["what weighs more", "#x{display:none} .x{display:block}", "<p>a<p id=x class=x>secret"],
   ["what is important", "p{display:none!important} #x{display:block}", "<p id=x style='display:block'>secret</p>a"],
+  ["what is important in its rule", ".x{display:none!important;display:block}", "<p>a<p class=x>secret"],
+  [
+    "what stands last in its rule",
+    ".x{display:none;display:block} .y{display:block;display:none}",
+    "<p class=x>shown<p class=y>secret",
+  ],
+  [
+    "what is no value",
+    ".x{display:none;display:shown;opacity:5px} .x{font-size:0;font-size:big;font-size:5}",
+    "<p>a<p class=x>secret",
+  ],
+  ["less than nothing", ".x{opacity:-1} .y{font-size:0.0em;font-size:-1px}", "<p>a<p class=x>secret<p class=y>secret"],
+  [
+    "as it is around it",
+    ".x{visibility:hidden} .x b{visibility:inherit} .x i{visibility:initial}",
+    "<p class=x>secret<b>secret</b><i>shown</i>",
+  ],
+  [
+    "many classes, which weigh less than an id",
+    `#x{display:none} ${".x".repeat(1_100)}{display:block}`,
+    "<p>a<p id=x class=x>secret",
+  ],
+  ["two ids, which nothing has", "#y{display:none} #x#y{display:block} #y#y{visibility:visible}", "<p>a<p id=y>secret"],
+  [
+    "the root, which weighs as a class",
+    ".a .x{display:block} :root .x{display:none} p:root{display:none}",
+    "<p>a<p class=a><b class=x>secret</b>",
+  ],
+  ["a root and a body that are not written", "html > body > .x{display:none}", "<p>a</p></body><p class=x>secret"],
+  ["what is in no layer", ".x{display:none} @layer a{#x{display:block}}", "<p>a<p id=x class=x>secret"],
+  [
+    "a layer that is named later",
+    "@layer b, a;@layer a{.x{display:none}} @layer b{#x{display:block}}",
+    "<p>a<p id=x class=x>secret",
+  ],
+  [
+    "what is important in a layer",
+    "@layer a{.x{display:none!important}} @layer b{#x{display:block!important}} #x{display:block!important}",
+    "<p>a<p id=x class=x>secret",
+  ],
   ["an own style above it", ".x{display:none}", "<p class=x style='display:block'>shown<p style='display:none'>secret"],
   [
     "a screen",
@@ -59,6 +99,8 @@ test.each([
   ["an unknown condition", "@media (color){.x{display:none}}"],
   ["a container", "@container (min-width:1px){.x{display:none}}"],
   ["a rule within a rule", ".z{color:red;&.x,.x{display:none}}"],
+  ["a value from elsewhere", ".x{display:var(--d)}"],
+  ["a layer within a layer", "@layer a{@layer b{.x{display:none}}}"],
   ["another file", "@import url(x.css);"],
   ["too many rules", `${".q{display:none}".repeat(20_001)}.x{display:none}`],
   ["too many letters", `/*${"x".repeat(1024 * 1024)}*/.x{display:none}`],
@@ -100,6 +142,11 @@ test("AT-035 sheets that cost others much time are done soon", () => {
     styled("@media ".repeat(100_000), "<p>x"),
     styled(`${"@media screen{".repeat(1_000)}.x{display:none}`, "<p>x"),
     `${"<style>.x{display:none}".repeat(50_000)}`,
+    // As many declarations as selectors.
+    styled(`${"a,".repeat(19_000)}b{${"opacity:1;".repeat(90_000)}}`, "<p>x"),
+    styled(`b{display:block${" block".repeat(100_000)} x}`, "<p>x"),
+    styled("@layer a,".repeat(100_000), "<p>x"),
+    styled("@layer a;".repeat(100_000), "<p>x"),
     styled(Array.from({ length: 19_000 }, () => ".x{opacity:1}").join(""), "<p class=x>x".repeat(2_000)),
   ])
     expect(read(html).text.length).toBeLessThan(2_000_000);

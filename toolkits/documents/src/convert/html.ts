@@ -91,6 +91,17 @@ function styleSheetOf(html: string): StyleSheet {
   return sheet;
 }
 
+/** Of a page that does not write them. */
+const HTML: StyledElement = { name: "html", id: "", classes: new Set(), attributes: {}, within: undefined };
+const PAGE = new Set(["html", "head", "body"]);
+
+/** What an element lies in: a page has a root and a body, written or not. */
+function withinPage(name: string, outer: StyledElement | undefined): StyledElement | undefined {
+  if (name === "html") return outer;
+  const within = outer ?? HTML;
+  return PAGE.has(name) || within.name !== "html" ? within : { ...HTML, name: "body", within };
+}
+
 class HtmlReader {
   private readonly source: Source;
   private readonly writer: MarkdownWriter;
@@ -198,7 +209,7 @@ class HtmlReader {
       id: attributes.id ?? "",
       classes: new Set((attributes.class ?? "").split(/\s+/).filter(Boolean)),
       attributes,
-      within: outer?.element,
+      within: withinPage(name, outer?.element),
     };
     const looks = this.sheet.looks(element, attributes.style ?? "");
     // A page that hides itself is shown by a program; so are its words here.

@@ -1,5 +1,5 @@
 // What the style sheets of an HTML file hide. Only that is read of them: rules with `display`, `visibility`, `opacity` or
-// `font-size`, for a screen, by tags, classes, ids, attributes, and elements within others (CSS Selectors 3, Cascade 4).
+// `font-size`, for a screen, by tags, classes, ids, attributes, and elements within others (CSS Selectors 3, Cascade 5).
 
 import { LIMITS } from "../limits.ts";
 
@@ -17,15 +17,19 @@ export interface StyledElement {
   within: StyledElement | undefined;
 }
 
+/** Whether a value hides; `around`: as the element around it does; `unknown`: it may. */
+type Hides = boolean | "around" | "unknown";
+
 interface Declaration {
   property: Hiding;
-  hides: boolean;
+  hides: Hides;
   isImportant: boolean;
 }
 
 interface Compound {
   name: string | undefined;
-  id: string | undefined;
+  isRoot: boolean;
+  ids: string[];
   classes: string[];
   attributes: { name: string; value: string | undefined }[];
 }
@@ -34,15 +38,13 @@ interface Compound {
 interface Selector {
   /** `isChild`: the part before it is the element right around. */
   parts: { compound: Compound; isChild: boolean }[];
-  /** Ids, then classes and attributes, then tags. */
   weight: number;
 }
 
 interface Rule {
   selector: Selector;
-  declaration: Declaration;
-  /** Of two that weigh the same, the later one counts. */
-  order: number;
+  /** One a property at most: the one that wins. */
+  ranked: readonly Ranked[];
 }
 
 /** What an element's own rules say; what they do not say comes from the element around it, where it does. */
@@ -56,6 +58,8 @@ export interface Looks {
 export class StyleSheet {
   /** Rules by what the last part of their selector asks for first. */
   private readonly byKey = new Map<string, Rule[]>();
+  /** Layers by name, in the order in which they are first named. */
+  private readonly layers = new Map<string, number>();
   private order = 0;
   private checks = 0;
   private characters = 0;
@@ -66,23 +70,25 @@ export class StyleSheet {
   add(text: string, media: string): void {
     this.characters += text.length;
     if (this.characters > styleCharactersMax) this.isPartly = true;
-    else this.readMedia(withoutComments(text), media, 0);
+    else this.readMedia(withoutComments(text), media, { depth: 0, layer: UNLAYERED });
   }
 
   /** `own` is the element's style attribute. */
   looks(element: StyledElement, own: string): Looks {
     const found = new Map<Hiding, Ranked>();
-    const take = ({ property, hides, isImportant }: Declaration, weight: number, order: number): void => {
-      const rank = [Number(isImportant), weight, order] as const;
-      const known = found.get(property);
-      if (known === undefined || isAbove(rank, known.rank)) found.set(property, { hides, rank });
+    const take = (ranked: Ranked): void => {
+      const known = found.get(ranked.property);
+      if (known === undefined || isAbove(ranked, known)) found.set(ranked.property, ranked);
     };
     if (this.byKey.size > 0 && this.checks <= styleChecksMax)
-      for (const { selector, declaration, order } of this.rulesFor(element))
-        if (this.matches(selector, element)) take(declaration, selector.weight, order);
-    let order = 0;
-    for (const declaration of declarationsOf(own)) take(declaration, Number.POSITIVE_INFINITY, order++);
-    const says = (property: Hiding): boolean | undefined => found.get(property)?.hides;
+      for (const { selector, ranked } of this.rulesFor(element))
+        if (this.matches(selector, element)) for (const each of ranked) take(each);
+    for (const each of winners(own)) take({ ...each, layer: OWN, weight: 0, order: 0 });
+    const says = (property: Hiding): boolean | undefined => {
+      const hides = found.get(property)?.hides;
+      if (hides === "unknown") this.isPartly = true;
+      return typeof hides === "boolean" ? hides : undefined;
+    };
     return {
       isGone: (says("display") ?? false) || (says("opacity") ?? false),
       isInvisible: says("visibility"),
@@ -115,9 +121,9 @@ export class StyleSheet {
     return from(0, element);
   }
 
-  private readMedia(text: string, media: string, depth: number): void {
+  private readMedia(text: string, media: string, within: Within): void {
     const applies = mediaApplies(media);
-    if (applies === true) this.read(text, depth);
+    if (applies === true) this.read(text, within);
     else if (applies === undefined) this.leave(text);
   }
 
@@ -127,20 +133,43 @@ export class StyleSheet {
   }
 
   /** Rules of a block; those of `@media` and its like lie deeper. */
-  private read(text: string, depth: number): void {
-    for (const { head, body } of blocksOf(text)) {
+  private read(text: string, { depth, layer }: Within): void {
+    let end = 0;
+    for (const { head, body, from, to } of blocksOf(text)) {
+      this.nameLayers(text.slice(end, from));
+      end = to;
+      const within = { depth: depth + 1, layer };
       const [, at = "", condition = ""] = /^@([\w-]+)\s*(.*)$/s.exec(head) ?? [];
-      if (at === "" && !head.startsWith("@")) this.addRule(head, body);
+      if (at === "" && !head.startsWith("@")) this.addRule(head, body, layer);
       else if (depth >= NESTED_MAX) this.leave(body);
-      else if (at === "media") this.readMedia(body, condition, depth + 1);
-      else if (at === "layer" || (at === "supports" && !/^not\b/i.test(condition))) this.read(body, depth + 1);
+      else if (at === "media") this.readMedia(body, condition, within);
+      else if (at === "layer") this.readLayer(condition, body, within);
+      else if (at === "supports" && !/^not\b/i.test(condition)) this.read(body, within);
       else if (!/^(?:keyframes|-webkit-keyframes|font-face|page|property|counter-style|supports)$/.test(at))
         this.leave(body);
     }
     if (/@import\b/i.test(text)) this.isPartly = true;
   }
 
-  private addRule(head: string, body: string): void {
+  /** `@layer NAME, NAME;`: their order, before what is in them. */
+  private nameLayers(between: string): void {
+    for (const [, names = ""] of between.matchAll(/@layer\s+([^;]+);/g))
+      for (const name of names.split(",")) this.layerOf(name.trim());
+  }
+
+  private layerOf(name: string): number {
+    const known = this.layers.get(name) ?? this.layers.size;
+    this.layers.set(name, known);
+    return known;
+  }
+
+  private readLayer(name: string, body: string, within: Within): void {
+    // Layers within layers have an order of their own.
+    if (within.layer !== UNLAYERED || name.includes(".")) this.leave(body);
+    else this.read(body, { ...within, layer: this.layerOf(name === "" ? ` ${this.layers.size}` : name) });
+  }
+
+  private addRule(head: string, body: string, layer: number): void {
     let own = "";
     let from = 0;
     for (const nested of blocksOf(body)) {
@@ -150,32 +179,49 @@ export class StyleSheet {
       from = nested.to;
     }
     own += body.slice(from);
-    const declarations = [...declarationsOf(own)];
+    const declarations = winners(own);
     if (declarations.length === 0) return;
     for (const text of splitAt(head, ",")) {
       const selector = selectorOf(text.trim());
       this.order += 1;
       if (selector === undefined || this.order > styleSelectorsMax) {
-        if (declarations.some(({ hides }) => hides)) this.isPartly = true;
+        if (declarations.some(({ hides }) => hides !== false)) this.isPartly = true;
         continue;
       }
       const key = keyOf(selector);
       const rules = this.byKey.get(key) ?? [];
       this.byKey.set(key, rules);
-      for (const declaration of declarations) rules.push({ selector, declaration, order: this.order });
+      rules.push({ selector, ranked: declarations.map((each) => ranked(each, layer, selector.weight, this.order)) });
     }
   }
 }
 
-type Rank = readonly [important: number, weight: number, order: number];
-interface Ranked {
-  hides: boolean;
-  rank: Rank;
+/** Where a block lies. */
+interface Within {
+  depth: number;
+  layer: number;
 }
 
-function isAbove(one: Rank, other: Rank): boolean {
-  const place = one.findIndex((each, at) => each !== other[at]);
-  return place < 0 || (one[place] ?? 0) > (other[place] ?? 0);
+const UNLAYERED = 1e9;
+/** The element's own style: above every layer. */
+const OWN = 2 * UNLAYERED;
+
+/** Of two that stand in the same layer and weigh the same, the later one counts. */
+interface Ranked extends Declaration {
+  layer: number;
+  weight: number;
+  order: number;
+}
+
+/** What is in no layer stands above them all; of what is important, below. */
+function ranked({ property, hides, isImportant }: Declaration, layer: number, weight: number, order: number): Ranked {
+  return { property, hides, isImportant, layer: isImportant ? -layer : layer, weight, order };
+}
+
+function isAbove(one: Ranked, other: Ranked): boolean {
+  if (one.isImportant !== other.isImportant) return one.isImportant;
+  if (one.layer !== other.layer) return one.layer > other.layer;
+  return one.weight === other.weight ? one.order >= other.order : one.weight > other.weight;
 }
 
 const NESTED_MAX = 8;
@@ -275,34 +321,82 @@ function splitAt(text: string, separator: string): string[] {
   return [...parts, text.slice(from)];
 }
 
-/** The declarations that can hide or show. */
-export function* declarationsOf(text: string): Generator<Declaration> {
+/** What counts of declarations that stand together: of each property the last important one, else the last. */
+function winners(text: string): Declaration[] {
+  const found = new Map<Hiding, Declaration>();
+  for (const declaration of declarationsOf(text))
+    if (declaration.isImportant || !found.get(declaration.property)?.isImportant)
+      found.set(declaration.property, declaration);
+  return [...found.values()];
+}
+
+/** The declarations that can hide or show; what is no value of its property is none. */
+function* declarationsOf(text: string): Generator<Declaration> {
   for (const each of splitAt(withoutComments(text), ";")) {
     const colon = each.indexOf(":");
-    const [name, rest] = [each.slice(0, Math.max(0, colon)).trim(), each.slice(colon + 1)];
+    const property = each.slice(0, Math.max(0, colon)).trim().toLowerCase();
+    if (!isHiding(property)) continue;
+    const rest = each.slice(colon + 1);
     const isImportant = /!\s*important\s*$/i.test(rest);
     const value = rest
       .replace(/!\s*important\s*$/i, "")
       .trim()
       .toLowerCase();
-    const property = name.toLowerCase();
-    if (property === "display") yield { property, hides: /^none\b/.test(value), isImportant };
-    else if (property === "visibility") yield { property, hides: /^(?:hidden|collapse)\b/.test(value), isImportant };
-    else if (property === "opacity" || property === "font-size")
-      yield { property, hides: Number.parseFloat(value) === 0, isImportant };
+    const hides = hidesOf(property, value);
+    if (hides !== undefined) yield { property, hides, isImportant };
   }
+}
+
+const isHiding = (property: string): property is Hiding => Object.hasOwn(VALUES, property);
+
+const NUMBER = String.raw`(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?`;
+const NOUGHT = String.raw`(?:0+\.?0*|\.0+)(?:e[+-]?\d+)?`;
+const UNIT =
+  "(?:%|px|pt|pc|in|cm|mm|q|r?em|r?ex|r?ch|r?cap|r?ic|r?lh|[sld]?v(?:w|h|i|b|min|max)|cq(?:w|h|i|b|min|max))";
+const BOX =
+  "(?:block|inline|run-in|flow|flow-root|table|flex|grid|ruby|math|list-item|contents|(?:inline|table|ruby|-webkit|-moz|-ms)-[a-z-]+)";
+
+/** Values that hide, and those that show. */
+const VALUES: Record<Hiding, { hides: RegExp; shows: RegExp; isInherited: boolean }> = {
+  display: { hides: /^none$/, shows: new RegExp(`^${BOX}(?:\\s+${BOX})*$`), isInherited: false },
+  visibility: { hides: /^(?:hidden|collapse)$/, shows: /^visible$/, isInherited: true },
+  opacity: {
+    hides: new RegExp(`^(?:[+-]?${NOUGHT}|-${NUMBER})%?$`),
+    shows: new RegExp(`^[+]?${NUMBER}%?$`),
+    isInherited: false,
+  },
+  "font-size": {
+    hides: new RegExp(`^[+-]?${NOUGHT}${UNIT}?$`),
+    shows: new RegExp(
+      `^(?:[+]?${NUMBER}${UNIT}|(?:x{1,3}-)?(?:small|large)|medium|smaller|larger|math|(?:calc|clamp|min|max)\\(.*\\))$`,
+      "s",
+    ),
+    isInherited: true,
+  },
+};
+
+/** Undefined: a browser takes it for none. */
+function hidesOf(property: Hiding, value: string): Hides | undefined {
+  const { hides, shows, isInherited } = VALUES[property];
+  if (hides.test(value)) return true;
+  if (value === "initial" || shows.test(value)) return false;
+  if (/^(?:inherit|unset|revert)$/.test(value)) return isInherited ? "around" : false;
+  // What a browser works out from what stands elsewhere.
+  return value === "revert-layer" || value.includes("(") ? "unknown" : undefined;
 }
 
 /** None where it asks for more than is understood here. */
 function selectorOf(text: string): Selector | undefined {
   const parts: Selector["parts"] = [];
-  let [weight, rest, isChild] = [0, text, false];
+  let [ids, classes, tags] = [0, 0, 0];
+  let [rest, isChild] = [text, false];
   while (rest !== "") {
     const [compoundText = ""] = COMPOUND.exec(rest) ?? [];
     const compound = compoundOf(compoundText);
     if (compoundText === "" || compound === undefined) return undefined;
-    weight += (compound.id === undefined ? 0 : 1e6) + (compound.classes.length + compound.attributes.length) * 1e3;
-    weight += compound.name === undefined ? 0 : 1;
+    ids += compound.ids.length;
+    classes += compound.classes.length + compound.attributes.length + Number(compound.isRoot);
+    tags += compound.name === undefined ? 0 : 1;
     parts.push({ compound, isChild });
     rest = rest.slice(compoundText.length);
     const [between = ""] = /^\s*>\s*|^\s+/.exec(rest) ?? [];
@@ -311,7 +405,12 @@ function selectorOf(text: string): Selector | undefined {
     rest = rest.slice(between.length);
     if (rest === "" && isChild) return undefined;
   }
-  return parts.length === 0 ? undefined : { parts: parts.reverse(), weight };
+  return parts.length === 0 ? undefined : { parts: parts.reverse(), weight: weightOf(ids, classes, tags) };
+}
+
+/** Ids, then classes and attributes, then tags; of each no more than browsers count. */
+function weightOf(ids: number, classes: number, tags: number): number {
+  return [ids, classes, tags].reduce((all, each) => all * 1_024 + Math.min(each, 1_023), 0);
 }
 
 const NAME = String.raw`(?:[\w-]|[^\x00-\x7f]|\\[0-9a-f]{1,6}\s?|\\[^\n0-9a-f])+`;
@@ -322,20 +421,20 @@ const SIMPLE = new RegExp(
 );
 
 function compoundOf(text: string): Compound | undefined {
-  const compound: Compound = { name: undefined, id: undefined, classes: [], attributes: [] };
+  const compound: Compound = { name: undefined, isRoot: false, ids: [], classes: [], attributes: [] };
   SIMPLE.lastIndex = 0;
   while (SIMPLE.lastIndex < text.length) {
     const found = SIMPLE.exec(text);
     if (found === null) return undefined;
     const [, sign, word, attribute, value, , root] = found;
-    if (root !== undefined) compound.name = "html";
+    if (root !== undefined) compound.isRoot = true;
     else if (attribute !== undefined)
       compound.attributes.push({
         name: unescaped(attribute).toLowerCase(),
         value: value === undefined ? undefined : unquoted(value),
       });
     else if (sign === "." && word !== undefined) compound.classes.push(unescaped(word));
-    else if (sign === "#" && word !== undefined) compound.id = unescaped(word);
+    else if (sign === "#" && word !== undefined) compound.ids.push(unescaped(word));
     else if (word !== undefined) compound.name = unescaped(word).toLowerCase();
   }
   return compound;
@@ -354,15 +453,16 @@ function unquoted(value: string): string {
 }
 
 function keyOf({ parts }: Selector): string {
-  const { id, classes, name } = parts[0]?.compound ?? { id: undefined, classes: [], name: undefined };
-  if (id !== undefined) return `#${id}`;
-  return classes[0] === undefined ? (name ?? "*") : `.${classes[0]}`;
+  const { ids = [], classes = [], name = "*" } = parts[0]?.compound ?? {};
+  if (ids[0] !== undefined) return `#${ids[0]}`;
+  return classes[0] === undefined ? name : `.${classes[0]}`;
 }
 
-function fits({ name, id, classes, attributes }: Compound, element: StyledElement): boolean {
+function fits({ name, isRoot, ids, classes, attributes }: Compound, element: StyledElement): boolean {
   return (
     (name === undefined || name === element.name) &&
-    (id === undefined || id === element.id) &&
+    (!isRoot || element.name === "html") &&
+    ids.every((each) => each === element.id) &&
     classes.every((each) => element.classes.has(each)) &&
     attributes.every(({ name: asked, value }) => {
       const own = element.attributes[asked];
