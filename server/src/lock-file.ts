@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { CoreFault } from "./core.ts";
 
 export interface LockFile {
   pid: number;
@@ -23,9 +24,18 @@ function pathIn(home: string): string {
   return join(home, "server.json");
 }
 
+/** Throws a `CoreFault` when it may not be made, or is another user's. */
 export function ensureHome(home: string): void {
-  mkdirSync(home, { recursive: true, mode: 0o700 });
-  chmodSync(home, 0o700);
+  try {
+    mkdirSync(home, { recursive: true, mode: 0o700 });
+    chmodSync(home, 0o700);
+  } catch (error) {
+    throw new CoreFault({
+      code: "STORAGE_FAILED",
+      message: `the data folder ${home} cannot be used: ${error instanceof Error ? error.message : String(error)}`,
+      hint: `This runs as user ${process.getuid?.() ?? "?"}: let the folder, or the volume it lies in, be that user's, or name another one.`,
+    });
+  }
 }
 
 export function writeLock(home: string, lock: LockFile): void {

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { collectProduct, PRODUCT } from "../../toolkits/build/container/product.ts";
 import { startBeyond } from "../kit/beyond.ts";
-import { jsonLines } from "../kit/cli.ts";
+import { jsonLines, openwrap } from "../kit/cli.ts";
 import { type Folders, ROOT, temporaryFolders } from "../kit/folders.ts";
 import { pair, RemoteMachine } from "../kit/remote-machine.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
@@ -90,6 +90,23 @@ it("tells a code at its start for the first device only", async () => {
   } finally {
     await again.stop();
   }
+});
+
+it("says whose the folder must be when it is another's, and what is wrong with an address", async () => {
+  const theirs = join(folders.base, "theirs");
+  mkdirSync(theirs, { mode: 0o555 });
+  const env = { ...folders.env, OPENWRAP_HOME: join(theirs, "home") };
+  const program = [...LAUNCHER, process.execPath, join(product, "server/dist/openwrap.mjs")];
+  const closed = await openwrap(["serve", "--no-open"], { env, program });
+  expect([closed.status, closed.stderr]).toEqual([
+    1,
+    expect.stringMatching(/^STORAGE_FAILED: .*EACCES.*\nThis runs as user \d+: /),
+  ]);
+  const misnamed = await openwrap(["serve", "--no-open"], { env: { ...env, OPENWRAP_LISTEN: "box" }, program });
+  expect([misnamed.status, misnamed.stderr]).toEqual([
+    2,
+    expect.stringMatching(/^INVALID_ARGUMENTS: OPENWRAP_LISTEN: "box"/),
+  ]);
 });
 
 it("is all that the images copy, and is what the sources of a build hold", () => {

@@ -7,7 +7,7 @@ import type { Core } from "../core.ts";
 import { CoreFault } from "../core.ts";
 import { ensureHome, freshToken, isAlive, type LockFile, readLock } from "../lock-file.ts";
 import { readSettings, type Settings } from "../settings.ts";
-import type { CommandCall } from "./command.ts";
+import { type CommandCall, UsageError } from "./command.ts";
 import { events } from "./event-stream.ts";
 
 export interface Sequenced {
@@ -30,14 +30,16 @@ export function settingsOf(call: CommandCall): Settings {
   const home = call.value("home");
   const port = call.value("port");
   const listen = call.value("listen");
-  return readSettings(
-    {
-      ...(home === undefined ? {} : { home }),
-      ...(port === undefined ? {} : { port }),
-      ...(listen === undefined ? {} : { listen }),
-    },
-    call.terminal.env,
-  );
+  const named = {
+    ...(home === undefined ? {} : { home }),
+    ...(port === undefined ? {} : { port }),
+    ...(listen === undefined ? {} : { listen }),
+  };
+  try {
+    return readSettings(named, call.terminal.env);
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
 }
 
 /** The server that runs on this data folder. */
