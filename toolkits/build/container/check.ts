@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Engine, imageMegabytes, TARGETS, type Target } from "./engine.ts";
-import { confinedArguments, type Mode, type Ran, Running, removeVolume } from "./running.ts";
+import { checkPublished } from "./published.ts";
+import { confinedArguments, type Mode, type Ran, type Running, removeVolume, startHere } from "./running.ts";
 import { writeDockerRules } from "./seccomp.ts";
 import { checkTests } from "./tests.ts";
 
@@ -142,7 +143,7 @@ async function checkTarget(
   const volume = `open-wrap-check-${process.pid}-${target}-${mode.user}`;
   const confined = confinedArguments(engine, mode.capabilities, seccomp);
   try {
-    const running = await Running.start(engine, target, volume, mode, confined);
+    const running = await startHere(engine, target, volume, mode, confined);
     try {
       const place = { where, mode, running, findings };
       findings.say(
@@ -162,7 +163,7 @@ async function checkTarget(
     }
     // Once after its end, once after a crash: on the same volume, as the first process of the container again.
     for (const what of ["an end", "a crash"]) {
-      const again = await Running.start(engine, target, volume, mode, confined);
+      const again = await startHere(engine, target, volume, mode, confined);
       const verified = await again.exec("openwrap", "audit", "verify");
       const [chain = ""] = verified.stdout.trim().split("\n");
       findings.say(where, `the chain after ${what}`, verified.status === 0, chain);
@@ -186,6 +187,7 @@ export async function check(engine: Engine): Promise<boolean> {
       findings.say(target, "image", true, `${imageMegabytes(engine, target)} MB (${engine.name})`);
       for (const mode of MODES) await checkTarget(engine, target, mode, seccomp, findings);
     }
+    await checkPublished(engine, seccomp, findings);
     for (const mode of MODES) checkTests(engine, mode, confinedArguments(engine, mode.capabilities, seccomp), findings);
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -28,7 +28,7 @@ export interface ImageBuild {
 }
 
 const RUNC = "/usr/sbin/runc";
-const PACKAGES = ["buildah", "podman", "runc", "debootstrap", "netavark", "uidmap"];
+const PACKAGES = ["buildah", "podman", "runc", "debootstrap", "netavark", "iptables", "uidmap"];
 /** Podman asks for more than a container may have here and there, and runc then does not start it. */
 const LIMITS = ["--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"];
 

@@ -24,7 +24,7 @@ const READY_MS = 30_000;
 const STOP_MS = 15_000;
 
 /** A port of this machine that nothing listens on now. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
   const address = server.address();
@@ -32,7 +32,7 @@ async function freePort(): Promise<number> {
   return typeof address === "object" && address !== null ? address.port : 0;
 }
 
-function run(program: string, args: string[]): Promise<Ran> {
+export function run(program: string, args: string[]): Promise<Ran> {
   return new Promise((resolve) => {
     execFile(program, args, { maxBuffer: OUTPUT_BYTES_MAX }, (error, stdout, stderr) => {
       const status = error === null ? 0 : typeof error.code === "number" ? error.code : 1;
@@ -72,20 +72,18 @@ export class Running {
     });
   }
 
-  /** `volume` is made when there is none of that name. */
+  /** `volume` is made when there is none of that name; `args`: further ones of `run`; `isThere`: whether it answers that all is well. */
   static async start(
     engine: Engine,
     target: Target,
     volume: string,
-    { user }: Mode,
-    confined: string[],
+    args: string[],
+    isThere: () => Promise<boolean>,
   ): Promise<Running> {
-    const port = await freePort();
-    const place = ["--rm", "--name", volume, "--network", "host", "--user", `${user}:${user}`];
-    const kept = ["--volume", `${volume}:/data`, "--env", `OPENWRAP_LISTEN=0.0.0.0:${port}`];
+    const place = ["--rm", "--name", volume, "--volume", `${volume}:/data`];
     const from = performance.now();
-    const running = new Running(engine.client, volume, ["run", ...confined, ...place, ...kept, imageOf(target)]);
-    while (!(await isHealthy(port))) {
+    const running = new Running(engine.client, volume, ["run", ...args, ...place, imageOf(target)]);
+    while (!(await isThere().catch(() => false))) {
       if (running.over || performance.now() - from > READY_MS) {
         await running.stop();
         throw new Error(`the server did not answer: ${running.text}`);
@@ -134,13 +132,21 @@ export class Running {
   }
 }
 
-async function isHealthy(port: number): Promise<boolean> {
-  try {
+/** As a user of its own choice, in this machine's network, on a free port. */
+export async function startHere(
+  engine: Engine,
+  target: Target,
+  volume: string,
+  { user }: Mode,
+  confined: string[],
+): Promise<Running> {
+  const port = await freePort();
+  const place = ["--network", "host", "--user", `${user}:${user}`, "--env", `OPENWRAP_LISTEN=0.0.0.0:${port}`];
+  const isThere = async (): Promise<boolean> => {
     const answer = await fetch(`http://localhost:${port}/api/health`);
     return answer.ok && ((await answer.json()) as { ok?: boolean }).ok === true;
-  } catch {
-    return false;
-  }
+  };
+  return await Running.start(engine, target, volume, [...confined, ...place], isThere);
 }
 
 export async function removeVolume(engine: Engine, volume: string): Promise<void> {
