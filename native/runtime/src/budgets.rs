@@ -2,9 +2,8 @@
 
 use openwrap_agent::budget::raised;
 use openwrap_agent::spending::CostFold;
-use openwrap_contracts::event::{Event, Fact};
+use openwrap_contracts::event::Fact;
 use openwrap_contracts::grant::QuestionKind;
-use openwrap_contracts::limits::PAGE_EVENTS_MAX;
 use openwrap_contracts::method::{BudgetParams, RunBudgetParams, RunCost, RunParams};
 use openwrap_contracts::run::DeviceRole;
 use openwrap_contracts::spend::Budget;
@@ -13,6 +12,7 @@ use serde_json::Value;
 
 use crate::core::Core;
 use crate::methods::{Call, caller, done, written};
+use crate::run_events::each_event;
 
 impl Core {
     /// The budget of a new run: its own, or the default. One in money alone needs models whose price is known.
@@ -108,19 +108,7 @@ pub(crate) async fn cost(call: &Call<'_>) -> Outcome<Value> {
     let found = core.following.look(|fold| fold.run(&params.run_id).cloned()).await?;
     let run = found.ok_or_else(|| Fault::not_found(format!("there is no run `{}`", params.run_id.escape_debug())))?;
     let mut fold = CostFold::default();
-    let mut after = 0;
-    loop {
-        let rows = core
-            .ports
-            .ledger
-            .read(after, Some(params.run_id.clone()), PAGE_EVENTS_MAX)
-            .await?;
-        let Some(last) = rows.last() else { break };
-        after = last.sequence;
-        for row in &rows {
-            fold.apply(&Event::from_bytes(&row.bytes)?);
-        }
-    }
+    each_event(&*core.ports.ledger, &params.run_id, |event| fold.apply(&event)).await?;
     let (models, tasks) = fold.lines();
     written(&RunCost {
         total: run.spending,

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use openwrap_agent::state::RunState;
 use openwrap_contracts::change::Node;
-use openwrap_contracts::event::{Event, Fact};
-use openwrap_contracts::limits::{PAGE_EVENTS_MAX, PREVIEW_FILE_BYTES_MAX};
+use openwrap_contracts::event::Fact;
+use openwrap_contracts::limits::PREVIEW_FILE_BYTES_MAX;
 use openwrap_contracts::method::{ChangeEntry, ChangeKind, ChangeList, ChangesParams, DiffParams, FileDiff};
 use openwrap_contracts::{Fault, Outcome};
 use serde_json::Value;
@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::core::Core;
 use crate::files::own_change_sets;
 use crate::methods::{Call, written};
+use crate::run_events::each_event;
 
 /// One path over all tasks that changed it.
 struct Changed {
@@ -78,21 +79,13 @@ impl Core {
     /// Paths that were taken back.
     async fn undone_paths(&self, run_id: &str) -> Outcome<BTreeSet<String>> {
         let mut undone = BTreeSet::new();
-        let mut after = 0;
-        loop {
-            let rows = self
-                .ports
-                .ledger
-                .read(after, Some(run_id.to_owned()), PAGE_EVENTS_MAX)
-                .await?;
-            let Some(last) = rows.last() else { return Ok(undone) };
-            after = last.sequence;
-            for row in &rows {
-                if let Fact::UndoFinished { reverted, .. } = Event::from_bytes(&row.bytes)?.fact {
-                    undone.extend(reverted);
-                }
+        each_event(&*self.ports.ledger, run_id, |event| {
+            if let Fact::UndoFinished { reverted, .. } = event.fact {
+                undone.extend(reverted);
             }
-        }
+        })
+        .await?;
+        Ok(undone)
     }
 
     /// The text of one side, and whether it was cut; none for a side that is no text.

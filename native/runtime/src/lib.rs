@@ -36,6 +36,7 @@ mod remote;
 mod replaying;
 mod requests;
 mod routes;
+mod run_events;
 mod runs;
 mod server_views;
 pub mod sessions;

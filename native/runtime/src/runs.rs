@@ -14,10 +14,10 @@ use openwrap_agent::message::Message;
 use openwrap_agent::run::Run;
 use openwrap_agent::state::RunState;
 use openwrap_agent::steering::NewMessage;
-use openwrap_contracts::event::{Event, Fact, FailureNote, FollowNote};
+use openwrap_contracts::event::{Fact, FailureNote, FollowNote};
 use openwrap_contracts::grant::{ApprovePolicy, Decision, Grant, Holder};
 use openwrap_contracts::identity::{Actor, StepRef};
-use openwrap_contracts::limits::{PAGE_EVENTS_MAX, RUNS_MAX};
+use openwrap_contracts::limits::RUNS_MAX;
 use openwrap_contracts::playbook::PlaybookNote;
 use openwrap_contracts::ports::{Approver, CancellationToken, Ledger};
 use openwrap_contracts::run::{RunStatus, RunSummary};
@@ -27,6 +27,7 @@ use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::live::LiveEngines;
+use crate::run_events::each_event;
 
 /// Longest wait of a closing core for its attempts.
 const SHUT_DOWN_MAX: Duration = Duration::from_secs(2);
@@ -451,13 +452,6 @@ fn spec_of(new: &NewRun) -> RunSpec {
 /// As `Ledger::read`.
 pub async fn fold(ledger: &dyn Ledger, run_id: &str) -> Outcome<RunState> {
     let mut state = RunState::default();
-    let mut after = 0;
-    loop {
-        let rows = ledger.read(after, Some(run_id.to_owned()), PAGE_EVENTS_MAX).await?;
-        let Some(last) = rows.last() else { return Ok(state) };
-        after = last.sequence;
-        for row in &rows {
-            state.apply(&Event::from_bytes(&row.bytes)?);
-        }
-    }
+    each_event(ledger, run_id, |event| state.apply(&event)).await?;
+    Ok(state)
 }

@@ -9,7 +9,7 @@ use openwrap_agent::state::RunState;
 use openwrap_contracts::canonical::sha256_hex;
 use openwrap_contracts::change::{Manifest, Node};
 use openwrap_contracts::event::{Event, Fact};
-use openwrap_contracts::limits::{PAGE_EVENTS_MAX, PLAYBOOK_INPUTS_MAX, SCRIPT_SOURCE_BYTES_MAX};
+use openwrap_contracts::limits::{PLAYBOOK_INPUTS_MAX, SCRIPT_SOURCE_BYTES_MAX};
 use openwrap_contracts::method::{PlaybookDraft, PlaybookDraftParams};
 use openwrap_contracts::plan::PlanTask;
 use openwrap_contracts::playbook::PlaybookOrigin;
@@ -23,6 +23,7 @@ use super::{FOLDER, Found, is_name};
 use crate::core::Core;
 use crate::folders;
 use crate::methods::{Call, caller, written};
+use crate::run_events::each_event;
 
 /// Words of a goal that become a name.
 const NAME_WORDS: usize = 5;
@@ -162,8 +163,10 @@ impl Core {
         let files = files.filter(|entry| matches!(entry.node, Node::File { .. }));
         let before: BTreeSet<String> = files.map(|entry| entry.path).collect();
         let mut asked: BTreeMap<(String, u32), (String, String)> = BTreeMap::new();
-        for event in self.events_of(&run.run_id).await? {
-            self.take(&event, state, &mut asked, &mut done).await?;
+        let mut events = Vec::new();
+        each_event(&*self.ports.ledger, &run.run_id, |event| events.push(event)).await?;
+        for event in &events {
+            self.take(event, state, &mut asked, &mut done).await?;
         }
         let used: BTreeSet<String> = done
             .calls
@@ -176,23 +179,6 @@ impl Core {
         name_files(&mut done, used);
         note_texts(&mut done);
         Ok(done)
-    }
-
-    async fn events_of(&self, run_id: &str) -> Outcome<Vec<Event>> {
-        let mut events = Vec::new();
-        let mut after = 0;
-        loop {
-            let rows = self
-                .ports
-                .ledger
-                .read(after, Some(run_id.to_owned()), PAGE_EVENTS_MAX)
-                .await?;
-            let Some(last) = rows.last() else { return Ok(events) };
-            after = last.sequence;
-            for row in &rows {
-                events.push(Event::from_bytes(&row.bytes)?);
-            }
-        }
     }
 
     /// Takes in one event: the calls of the attempt that counted, in the order of their steps.
