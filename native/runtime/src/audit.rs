@@ -1,9 +1,7 @@
 //! Looking into the ledger: searching its events, and its rows as they are stored, for whoever recomputes the chain.
 
 use openwrap_contracts::event::{Event, StoredEvent};
-use openwrap_contracts::limits::{
-    AUDIT_PAGE_MAX, AUDIT_ROWS_BYTES_MAX, AUDIT_SEARCH_EVENTS_MAX, PAGE_EVENTS_MAX, SEARCH_TEXT_CHARS_MAX,
-};
+use openwrap_contracts::limits::{AUDIT_PAGE_MAX, AUDIT_ROWS_BYTES_MAX, AUDIT_SEARCH_EVENTS_MAX, PAGE_EVENTS_MAX};
 use openwrap_contracts::method::{AuditEntry, AuditFound, AuditRow, AuditRows, AuditRowsParams, AuditSearchParams};
 use openwrap_contracts::{Fault, Outcome};
 use serde::Deserialize;
@@ -12,6 +10,7 @@ use serde_json::Value;
 use crate::core::short;
 use crate::inspect::hex;
 use crate::methods::{Call, written};
+use crate::search_text::search_text;
 
 /// Types of events one search names.
 const TYPES_MAX: usize = 100;
@@ -33,13 +32,7 @@ impl Wanted {
         if params.types.len() > TYPES_MAX {
             return Err(Fault::invalid(format!("more than {TYPES_MAX} types")));
         }
-        let text = params.text.as_deref().map(str::trim).filter(|text| !text.is_empty());
-        if text.is_some_and(|text| text.chars().count() > SEARCH_TEXT_CHARS_MAX) {
-            return Err(Fault::invalid(format!(
-                "text is longer than {SEARCH_TEXT_CHARS_MAX} characters"
-            )));
-        }
-        let text = text.map(str::to_lowercase);
+        let text = search_text(params.text.as_deref())?;
         Ok(Self { params, text })
     }
 

@@ -38,6 +38,7 @@ mod requests;
 mod routes;
 mod run_events;
 mod runs;
+mod search_text;
 mod server_views;
 pub mod sessions;
 mod steering;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use openwrap_contracts::change::Node;
 use openwrap_contracts::event::{Event, Fact};
-use openwrap_contracts::limits::{LIBRARY_ENTRIES_MAX, LIBRARY_PAGE_MAX, SEARCH_TEXT_CHARS_MAX};
+use openwrap_contracts::limits::{LIBRARY_ENTRIES_MAX, LIBRARY_PAGE_MAX};
 use openwrap_contracts::method::{LibraryEntry, LibraryKind, LibraryPage, LibraryParams};
 use openwrap_contracts::tool::Artifact;
 use openwrap_contracts::{Fault, Outcome};
@@ -15,6 +15,7 @@ use crate::core::Core;
 use crate::files::Whose;
 use crate::methods::{Call, written};
 use crate::overview::OverviewFold;
+use crate::search_text::search_text;
 
 /// A file of a run that has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,17 +112,6 @@ fn kind_of(path: &str) -> LibraryKind {
     }
 }
 
-/// Lower case, for a comparison that knows none.
-fn words(text: Option<&String>) -> Outcome<Option<String>> {
-    match text {
-        Some(text) if text.chars().count() > SEARCH_TEXT_CHARS_MAX => Err(Fault::invalid(format!(
-            "text is longer than {SEARCH_TEXT_CHARS_MAX} characters"
-        ))),
-        Some(text) if !text.trim().is_empty() => Ok(Some(text.trim().to_lowercase())),
-        _ => Ok(None),
-    }
-}
-
 /// What is looked for, its words in lower case.
 struct Wanted<'a> {
     params: &'a LibraryParams,
@@ -189,7 +179,7 @@ fn entries(fold: &OverviewFold) -> impl Iterator<Item = LibraryEntry> {
 fn page(fold: &OverviewFold, params: &LibraryParams) -> Outcome<LibraryPage> {
     let wanted = Wanted {
         params,
-        text: words(params.text.as_ref())?,
+        text: search_text(params.text.as_deref())?,
     };
     let limit = params
         .limit
@@ -249,6 +239,7 @@ impl Core {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use openwrap_contracts::identity::Actor;
+    use openwrap_contracts::limits::SEARCH_TEXT_CHARS_MAX;
     use openwrap_contracts::run::RunStatus;
     use openwrap_contracts::tool::FileEntry;
 
