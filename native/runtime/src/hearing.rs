@@ -7,7 +7,7 @@ use openwrap_agent::engine::Engine;
 use openwrap_contracts::canonical::{Hashed, canonical_bytes, sha256_hex};
 use openwrap_contracts::limits::{AUDIO_TOKENS_PER_SECOND_MAX, MODEL_OUTPUT_TOKENS};
 use openwrap_contracts::media::{Hearing, RecordingAnswer, RecordingQuestion};
-use openwrap_contracts::model::{TranscriptionCall, TranscriptionReply};
+use openwrap_contracts::model::{TranscriptionCall, TranscriptionReply, Usage};
 use openwrap_contracts::ports::{CancellationToken, Task};
 use openwrap_contracts::spend::{ModelPrice, Spend};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
@@ -76,17 +76,18 @@ fn at_most(price: Option<&ModelPrice>, seconds: u64) -> Spend {
     }
 }
 
-/// What it costs by the time the provider counted; none: by its tokens.
-fn by_time(price: Option<&ModelPrice>, seconds: Option<u64>) -> Option<Spend> {
-    let seconds = seconds?;
-    let cost_micro_usd = match price {
-        None => None,
-        Some(price) => Some(price.of_seconds(seconds)?),
-    };
-    Some(Spend {
-        tokens: 0,
-        cost_micro_usd,
-    })
+/// What it costs where that is no matter of its tokens: by the time the provider counted, or the longest there can be where a model is
+/// paid by time and none was told. None: by its tokens, or all of it where nothing was told.
+fn by_time(price: Option<&ModelPrice>, usage: &Usage, told: Option<u64>, seconds_max: u64) -> Option<Spend> {
+    if told.is_none() && usage.input_tokens == 0 {
+        return None;
+    }
+    let tokens = u64::from(usage.input_tokens) + u64::from(usage.output_tokens);
+    let spend = |cost_micro_usd| Spend { tokens, cost_micro_usd };
+    match price {
+        Some(price) => price.of_seconds(told.unwrap_or(seconds_max)).map(Some).map(spend),
+        None => told.map(|_| spend(None)),
+    }
 }
 
 async fn listen_with(
@@ -128,7 +129,7 @@ async fn listen_with(
                 usage: reply.usage,
                 latency_ms: reply.latency_ms,
                 tries: reply.tries,
-                booked: by_time(price.as_ref(), reply.seconds),
+                booked: by_time(price.as_ref(), &reply.usage, reply.seconds, recording.seconds_max),
             };
             asked.answered(answered).await?;
             Ok(reply)
@@ -157,16 +158,26 @@ mod tests {
             ..ModelPrice::free("whisper-1")
         };
         assert_eq!(at_most(Some(&whisper), 60).cost_micro_usd, Some(6_000));
-        assert_eq!(
-            by_time(Some(&whisper), Some(30)).and_then(|spend| spend.cost_micro_usd),
-            Some(3_000)
-        );
+        let none = Usage::default();
+        let some = Usage {
+            input_tokens: 14,
+            output_tokens: 2,
+            ..none
+        };
+        let cost =
+            |price, usage, told| by_time(price, usage, told, 60).map(|spend| (spend.tokens, spend.cost_micro_usd));
+        assert_eq!(cost(Some(&whisper), &none, Some(30)), Some((0, Some(3_000))));
+        assert_eq!(cost(Some(&whisper), &none, None), None);
+        // Tokens are told of a model that is paid by time: they are no price.
+        assert_eq!(cost(Some(&whisper), &some, None), Some((16, Some(6_000))));
         let talker = ModelPrice {
             input_micro_usd: 1_000_000,
             ..ModelPrice::free("t")
         };
         assert_eq!(at_most(Some(&talker), 10).cost_micro_usd, Some(500));
-        assert_eq!(by_time(Some(&talker), Some(30)), None);
+        assert_eq!(cost(Some(&talker), &some, Some(30)), None);
+        assert_eq!(cost(None, &some, Some(30)), Some((16, None)));
+        assert_eq!(cost(None, &some, None), None);
         assert_eq!(at_most(None, 10).cost_micro_usd, None);
     }
 }
