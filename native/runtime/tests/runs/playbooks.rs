@@ -139,10 +139,8 @@ async fn a_playbook_is_a_run_like_any_other_without_a_model() {
             .iter()
             .any(|event| event["type"].as_str().unwrap().starts_with("model_"))
     );
-    assert_eq!(
-        steps(&events, "tool_refused"),
-        ["one.1.4", "two.1.4"].map(str::to_owned)
-    );
+    let refused: BTreeSet<String> = steps(&events, "tool_refused").into_iter().collect();
+    assert_eq!(refused, ["one.1.4", "two.1.4"].map(str::to_owned).into());
     let finished: BTreeSet<String> = steps(&events, "tool_finished").into_iter().collect();
     let expected = [
         "one.1.1", "one.1.2", "one.1.3", "read.1.1", "sum.1.1", "two.1.1", "two.1.2", "two.1.3",
