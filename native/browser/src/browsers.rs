@@ -65,7 +65,7 @@ impl Browsers {
     /// Drops what browsers before left on disk but for their last addresses.
     #[must_use]
     pub fn new(ports: BrowserPorts, config: BrowserConfig) -> Arc<Self> {
-        sweep(&config.folder);
+        sweep(&config.folder, config.tools_owner);
         Arc::new(Self {
             ports,
             config,

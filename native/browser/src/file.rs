@@ -5,8 +5,9 @@ use std::path::Path;
 
 use openwrap_contracts::canonical::sha256_hex;
 use openwrap_contracts::tool::Artifact;
+use openwrap_contracts::tools_user::{ToolsUser, as_tools};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::OwnedFd;
 use rustix::fs::{self, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -51,11 +52,15 @@ pub fn picture_path(path: &str) -> Outcome<String> {
     Ok(normal)
 }
 
-/// Writes it; folders on the way are made, and belong to the tools' user.
+/// Writes it as the tools' user; folders on the way are made.
 ///
 /// # Errors
 /// `PATH_OUTSIDE` for a link on the way, `STORAGE_FAILED`.
-pub fn write_picture(root: &Path, path: &str, bytes: &[u8], owner: Option<(u32, u32)>) -> Outcome<Artifact> {
+pub fn write_picture(root: &Path, path: &str, bytes: &[u8], owner: ToolsUser) -> Outcome<Artifact> {
+    as_tools(owner, || write(root, path, bytes))
+}
+
+fn write(root: &Path, path: &str, bytes: &[u8]) -> Outcome<Artifact> {
     let size =
         u32::try_from(bytes.len()).map_err(|_| Fault::new(ErrorCode::LimitExceeded, "the picture is too large"))?;
     let failed = |error: Errno| match error {
@@ -68,7 +73,7 @@ pub fn write_picture(root: &Path, path: &str, bytes: &[u8], owner: Option<(u32, 
     let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
     let mut folder = fs::open(root, FOLDER, Mode::empty()).map_err(failed)?;
     for step in folders.split('/').filter(|step| !step.is_empty()) {
-        folder = enter(&folder, step, owner).map_err(failed)?;
+        folder = enter(&folder, step).map_err(failed)?;
     }
     let temp = format!("{TEMP_PREFIX}{}", &sha256_hex(path.as_bytes())[..24]);
     // One left by a write that was cut off.
@@ -81,7 +86,6 @@ pub fn write_picture(root: &Path, path: &str, bytes: &[u8], owner: Option<(u32, 
         .map_err(|error| Fault::new(ErrorCode::StorageFailed, format!("`{path}`: {error}")))
         .and_then(|()| {
             fs::fchmod(&file, Mode::from_raw_mode(0o644)).map_err(failed)?;
-            own(file.as_fd(), owner).map_err(failed)?;
             fs::renameat(&folder, temp.as_str(), &folder, name).map_err(failed)
         });
     if let Err(fault) = written {
@@ -96,21 +100,14 @@ pub fn write_picture(root: &Path, path: &str, bytes: &[u8], owner: Option<(u32, 
     })
 }
 
-fn enter(folder: &OwnedFd, name: &str, owner: Option<(u32, u32)>) -> Result<OwnedFd, Errno> {
+fn enter(folder: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
     match fs::openat(folder, name, FOLDER, Mode::empty()) {
         Err(Errno::NOENT) => {
             fs::mkdirat(folder, name, Mode::from_raw_mode(0o755))?;
-            let made = fs::openat(folder, name, FOLDER, Mode::empty())?;
-            own(made.as_fd(), owner)?;
-            Ok(made)
+            fs::openat(folder, name, FOLDER, Mode::empty())
         }
         opened => opened,
     }
-}
-
-fn own(file: rustix::fd::BorrowedFd<'_>, owner: Option<(u32, u32)>) -> Result<(), Errno> {
-    let Some((uid, gid)) = owner else { return Ok(()) };
-    fs::fchown(file, Some(fs::Uid::from_raw(uid)), Some(fs::Gid::from_raw(gid)))
 }
 
 #[cfg(test)]

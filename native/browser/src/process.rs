@@ -1,8 +1,8 @@
 //! The browser's process: its folders, its flags, its pipes.
 #![allow(clippy::disallowed_methods)]
 
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use openwrap_contracts::network::Broker;
 use openwrap_contracts::spawn::{
     Access, Child, Network, PathGrant, Profile, SpawnLabel, SpawnLimits, SpawnRequest, Spawner, Stdin,
 };
+use openwrap_contracts::tools_user::{ToolsUser, keep, make_private, remove};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -66,6 +67,7 @@ pub struct Place {
     folder: PathBuf,
     /// Of this browser alone, so that the end of one never touches the next.
     live: PathBuf,
+    owner: ToolsUser,
 }
 
 /// What a browser is started with.
@@ -94,7 +96,7 @@ impl Place {
     ///
     /// # Errors
     /// `STORAGE_FAILED`.
-    pub fn make(folder: PathBuf, owner: Option<(u32, u32)>) -> Outcome<Self> {
+    pub fn make(folder: PathBuf, owner: ToolsUser) -> Outcome<Self> {
         let passable = |path: &Path| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o711));
         std::fs::create_dir_all(&folder)
             .and_then(|()| passable(&folder))
@@ -104,7 +106,7 @@ impl Place {
                 .map(|number| folder.join(number.to_string()))
                 .find_map(|live| match std::fs::create_dir(&live) {
                     Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => None,
-                    made => Some(made.and_then(|()| passable(&live)).map(|()| live)),
+                    made => Some(made.map(|()| live)),
                 });
         let live = match live {
             Some(live) => live.map_err(|error| failed(&folder, &error))?,
@@ -115,32 +117,36 @@ impl Place {
                 ));
             }
         };
-        let place = Self { folder, live };
-        for path in [place.profile(), place.home(), place.temp()] {
-            std::fs::create_dir(&path)
-                .and_then(|()| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)))
-                .and_then(|()| owner.map_or(Ok(()), |(uid, gid)| chown(&path, Some(uid), Some(gid))))
-                .map_err(|error| failed(&path, &error))?;
-        }
+        let place = Self { folder, live, owner };
+        place.furnish().map_err(|error| failed(&place.live, &error))?;
         Ok(place)
     }
 
+    fn furnish(&self) -> std::io::Result<()> {
+        let live = std::fs::File::open(&self.live)?;
+        keep(live.as_fd(), self.owner)?;
+        for name in [PROFILE, HOME, TEMP] {
+            make_private(live.as_fd(), name, self.owner)?;
+        }
+        Ok(())
+    }
+
     fn profile(&self) -> PathBuf {
-        self.live.join("profile")
+        self.live.join(PROFILE)
     }
 
     fn home(&self) -> PathBuf {
-        self.live.join("home")
+        self.live.join(HOME)
     }
 
     fn temp(&self) -> PathBuf {
-        self.live.join("tmp")
+        self.live.join(TEMP)
     }
 
     /// Drops all but the last address.
     pub fn clear(&self) {
         // What cannot be removed now is removed at the next start of the core.
-        let _ = std::fs::remove_dir_all(&self.live);
+        clear_away(&self.live, self.owner);
     }
 
     /// Drops the last address too.
@@ -159,6 +165,19 @@ impl Place {
 /// Profiles of one attempt that lie there at once.
 const LIVE_MAX: u32 = 1_000;
 
+const PROFILE: &str = "profile";
+const HOME: &str = "home";
+const TEMP: &str = "tmp";
+
+fn clear_away(path: &Path, owner: ToolsUser) {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return;
+    };
+    if let Ok(parent) = std::fs::File::open(parent) {
+        let _ = remove(parent.as_fd(), name, owner);
+    }
+}
+
 fn last(folder: &Path) -> PathBuf {
     folder.join("address")
 }
@@ -169,18 +188,18 @@ pub fn last_address(folder: &Path) -> Option<String> {
 }
 
 /// Drops the profiles that a core before left, but not the addresses; one older than `ADDRESS_AGE_MAX` belongs to no run any more.
-pub fn sweep(folder: &Path) {
+pub fn sweep(folder: &Path, owner: ToolsUser) {
     let entries = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten();
     for attempt in entries(folder) {
         for left in entries(&attempt.path()) {
             if left.file_type().is_ok_and(|kind| kind.is_dir()) {
-                let _ = std::fs::remove_dir_all(left.path());
+                clear_away(&left.path(), owner);
             }
         }
         let modified = std::fs::metadata(last(&attempt.path())).and_then(|about| about.modified());
         let old = modified.map_or(true, |at| at.elapsed().is_ok_and(|age| age > ADDRESS_AGE_MAX));
         if old {
-            let _ = std::fs::remove_dir_all(attempt.path());
+            clear_away(&attempt.path(), owner);
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Private homes of server processes. The only file access of this crate.
 #![allow(clippy::disallowed_methods)]
 
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use openwrap_contracts::tools_user::{self, ToolsUser};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use tokio::fs;
 
@@ -15,6 +17,7 @@ fn failed(what: &str, path: &Path, error: &std::io::Error) -> Fault {
 #[derive(Debug, Clone)]
 pub struct Folders {
     root: PathBuf,
+    owner: ToolsUser,
     pub home: PathBuf,
     pub temp: PathBuf,
     pub project: PathBuf,
@@ -24,33 +27,44 @@ pub struct Folders {
 ///
 /// # Errors
 /// `STORAGE_FAILED`.
-pub async fn make(work: &Path, name: &str, owner: Option<(u32, u32)>) -> Outcome<Folders> {
+pub async fn make(work: &Path, name: &str, owner: ToolsUser) -> Outcome<Folders> {
     passable(work).await?;
     let root = work.join(name);
-    remove(&root).await?;
+    remove(&root, owner).await?;
     passable(&root).await?;
     let folders = Folders {
-        home: root.join("home"),
-        temp: root.join("tmp"),
-        project: root.join("project"),
-        root,
+        home: root.join(HOME),
+        temp: root.join(TEMP),
+        project: root.join(PROJECT),
+        root: root.clone(),
+        owner,
     };
-    for path in [&folders.home, &folders.temp, &folders.project] {
-        private(path, owner).await?;
-    }
+    blocking(root, move |root| {
+        let root = std::fs::File::open(root)?;
+        tools_user::keep(root.as_fd(), owner)?;
+        for name in [HOME, TEMP, PROJECT] {
+            tools_user::make_private(root.as_fd(), name, owner)?;
+        }
+        Ok(())
+    })
+    .await?;
     Ok(folders)
+}
+
+const HOME: &str = "home";
+const TEMP: &str = "tmp";
+const PROJECT: &str = "project";
+
+/// Work on a folder away from the asynchronous threads.
+async fn blocking(path: PathBuf, work: impl FnOnce(&Path) -> std::io::Result<()> + Send + 'static) -> Outcome<()> {
+    let shown = path.clone();
+    let done = tokio::task::spawn_blocking(move || work(&path)).await;
+    done.map_err(|error| Fault::internal(format!("work on folders broke off: {error}")))?
+        .map_err(|error| failed("could not make ready or remove", &shown, &error))
 }
 
 async fn passable(path: &Path) -> Outcome<()> {
     make_with(path, 0o711).await
-}
-
-async fn private(path: &Path, owner: Option<(u32, u32)>) -> Outcome<()> {
-    make_with(path, 0o700).await?;
-    if let Some((uid, gid)) = owner {
-        chown(path, Some(uid), Some(gid)).map_err(|error| failed("could not hand over", path, &error))?;
-    }
-    Ok(())
 }
 
 async fn make_with(path: &Path, mode: u32) -> Outcome<()> {
@@ -62,17 +76,21 @@ async fn make_with(path: &Path, mode: u32) -> Outcome<()> {
         .map_err(|error| failed("could not protect", path, &error))
 }
 
-async fn remove(path: &Path) -> Outcome<()> {
-    match fs::remove_dir_all(path).await {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed("could not remove", path, &error)),
-        _ => Ok(()),
-    }
+async fn remove(path: &Path, owner: ToolsUser) -> Outcome<()> {
+    blocking(path.to_owned(), move |path| {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+            return Err(std::io::ErrorKind::InvalidInput.into());
+        };
+        let parent = std::fs::File::open(parent)?;
+        Ok(tools_user::remove(parent.as_fd(), name, owner)?)
+    })
+    .await
 }
 
 impl Folders {
     /// Removes them; what is left over goes when the name is used again.
     pub async fn remove(&self) {
-        let _ = remove(&self.root).await;
+        let _ = remove(&self.root, self.owner).await;
     }
 }
 

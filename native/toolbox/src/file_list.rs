@@ -52,7 +52,7 @@ impl FileList {
                 "additionalProperties": false,
             }),
             repeat: Repeatability::Deterministic,
-            reach: Reach::Confined,
+            reach: Reach::Reads,
         })
     }
 }
@@ -104,7 +104,7 @@ fn list(place: &Place, arguments: &Arguments) -> Outcome<ToolOutput> {
         found: Vec::new(),
     };
     let shown = if path == "." { "" } else { path.as_str() };
-    listing.folder(place.folder(&path)?, shown, shown.len(), 0)?;
+    place.act(|| listing.folder(place.folder(&path)?, shown, shown.len(), 0))?;
     listing.found.sort_by(|a, b| a.0.cmp(&b.0));
     let total = listing.found.len();
     listing.found.truncate(ENTRIES_MAX);

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use openwrap_contracts::canonical::sha256_hex;
 use openwrap_contracts::limits::{FILE_READ_BYTES_MAX, FILE_WRITE_BYTES_MAX};
 use openwrap_contracts::tool::Artifact;
+use openwrap_contracts::tools_user::{ToolsUser, as_tools, owner_of};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
+use rustix::fd::OwnedFd;
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 /// Bytes of one path.
@@ -65,23 +66,29 @@ fn outside(message: String) -> Fault {
     Fault::new(ErrorCode::PathOutside, message)
 }
 
-/// The tree a call works in.
+/// The tree a call works in. Everything in it is done as the tools' user, whose tree it is.
 pub struct Place {
     root: OwnedFd,
     path: PathBuf,
-    owner: Option<(u32, u32)>,
+    owner: ToolsUser,
 }
 
 impl Place {
+    /// `owner`: whose the tree is; none: whoever its folder belongs to.
+    ///
     /// # Errors
     /// `STORAGE_FAILED` when the view is gone.
-    pub fn open(root: &Path, owner: Option<(u32, u32)>) -> Outcome<Self> {
-        let opened = fs::open(
-            root,
-            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        );
-        let opened = opened.map_err(|error| {
+    pub fn open(root: &Path, owner: ToolsUser) -> Outcome<Self> {
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let found = fs::open(root, OFlags::PATH | flags, Mode::empty()).and_then(|place| {
+            let owner = match owner {
+                None => owner_of(&fs::fstat(&place)?),
+                owner => owner,
+            };
+            let opened = as_tools(owner, || fs::openat(&place, ".", OFlags::RDONLY | flags, Mode::empty()))?;
+            Ok((opened, owner))
+        });
+        let (opened, owner) = found.map_err(|error| {
             Fault::new(
                 ErrorCode::StorageFailed,
                 format!("the task's copy of the project cannot be opened: {error}"),
@@ -94,9 +101,14 @@ impl Place {
         })
     }
 
+    /// Does `work`, system calls on files alone, as the one whose tree it is.
+    pub fn act<T>(&self, work: impl FnOnce() -> T) -> T {
+        as_tools(self.owner, work)
+    }
+
     /// Opens a folder (normal form).
     pub fn folder(&self, path: &str) -> Outcome<OwnedFd> {
-        self.walk(path, false).map_err(|error| self.explain(error, path))
+        self.act(|| self.walk(path, false).map_err(|error| self.explain(error, path)))
     }
 
     /// Name by name, no link followed, so that nothing swapped in meanwhile leads out.
@@ -106,22 +118,13 @@ impl Place {
             let next = match fs::openat(&at, name, FOLDER, Mode::empty()) {
                 Err(Errno::NOENT) if make => {
                     fs::mkdirat(&at, name, Mode::from_raw_mode(0o755))?;
-                    let made = fs::openat(&at, name, FOLDER, Mode::empty())?;
-                    self.own(&made)?;
-                    made
+                    fs::openat(&at, name, FOLDER, Mode::empty())?
                 }
                 other => other?,
             };
             at = next;
         }
         Ok(at)
-    }
-
-    fn own(&self, file: impl AsFd) -> Result<(), Errno> {
-        match self.owner {
-            Some((uid, gid)) => fs::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))),
-            None => Ok(()),
-        }
     }
 
     /// Says what is wrong with a path; a link is answered with what it stands for.
@@ -182,14 +185,16 @@ impl Place {
     /// Metadata of a path, links not followed; none when it is not there.
     pub fn stat(&self, path: &str) -> Outcome<Option<Stat>> {
         let (folder, name) = path.rsplit_once('/').unwrap_or((".", path));
-        let found = self
-            .walk(folder, false)
-            .and_then(|folder| fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW));
-        match found {
-            Ok(stat) => Ok(Some(stat)),
-            Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(self.explain(error, path)),
-        }
+        self.act(|| {
+            let found = self
+                .walk(folder, false)
+                .and_then(|folder| fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW));
+            match found {
+                Ok(stat) => Ok(Some(stat)),
+                Err(Errno::NOENT) => Ok(None),
+                Err(error) => Err(self.explain(error, path)),
+            }
+        })
     }
 
     /// Opens a regular file for reading.
@@ -197,10 +202,12 @@ impl Place {
         let (folder, name) = path.rsplit_once('/').unwrap_or((".", path));
         // Not blocking, for it may be a pipe.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = self
-            .walk(folder, false)
-            .and_then(|folder| fs::openat(&folder, name, flags, Mode::empty()));
-        let file = file.map_err(|error| self.explain(error, path))?;
+        let file = self.act(|| {
+            let opened = self
+                .walk(folder, false)
+                .and_then(|folder| fs::openat(&folder, name, flags, Mode::empty()));
+            opened.map_err(|error| self.explain(error, path))
+        })?;
         let stat = fs::fstat(&file).map_err(|error| self.explain(error, path))?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Ok((File::from(file), u64::try_from(stat.st_size).unwrap_or(0))),
@@ -248,12 +255,12 @@ impl Place {
         };
         match old.map(|old| FileType::from_raw_mode(old.st_mode)) {
             None | Some(FileType::RegularFile) => {}
-            Some(FileType::Symlink) => return Err(self.explain(Errno::LOOP, path)),
+            Some(FileType::Symlink) => return Err(self.act(|| self.explain(Errno::LOOP, path))),
             Some(FileType::Directory) => return Err(self.explain(Errno::ISDIR, path)),
             Some(_) => return Err(Fault::invalid(format!("`{shown}` is no regular file"))),
         }
         let mode = old.map_or(0o644, |old| (old.st_mode & 0o777) | 0o600);
-        self.replace(path, bytes, mode)?;
+        self.act(|| self.replace(path, bytes, mode))?;
         Ok(Artifact {
             media_type: media_type(path).to_owned(),
             path: path.to_owned(),
@@ -279,7 +286,6 @@ impl Place {
             .map_err(|error| failed(path, &error))
             .and_then(|()| {
                 fs::fchmod(&file, Mode::from_raw_mode(mode)).map_err(fault)?;
-                self.own(&file).map_err(fault)?;
                 fs::renameat(&folder, temp.as_str(), &folder, name).map_err(fault)
             });
         if written.is_err() {
