@@ -273,9 +273,9 @@ pub(crate) async fn replay(call: &Call<'_>) -> Outcome<Value> {
         return Err(Fault::invalid(format!("slots must be 1 to {SLOTS_MAX}")));
     }
     let folder = core.config.work.join("replays");
-    folders::make_private(&folder, None).await?;
+    folders::make_own(&folder).await?;
     let project = folder.join(core.ports.ids.fresh("replay"));
-    folders::make_private(&project, None).await?;
+    folders::make_own(&project).await?;
     let replay = Replay {
         ports: core.replay_ports(&state).await?,
         workflow: core.runs.workflow_of(&state).await?,
@@ -288,7 +288,7 @@ pub(crate) async fn replay(call: &Call<'_>) -> Outcome<Value> {
         state,
     };
     let result = replay.run().await;
-    folders::remove(&project).await?;
+    folders::remove(&project, None).await?;
     written(&result?)
 }
 

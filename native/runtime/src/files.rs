@@ -11,6 +11,7 @@ use openwrap_contracts::event::BaseNote;
 use openwrap_contracts::limits::FILE_READ_BYTES_MAX;
 use openwrap_contracts::method::{FileListParams, FileParams, FileTree, TreeEntry};
 use openwrap_contracts::protected::protected_name;
+use openwrap_contracts::tools_user::ToolsUser;
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use serde::Deserialize;
 use serde_json::Value;
@@ -54,8 +55,10 @@ struct Wanted {
 
 /// Where files are read from.
 pub(crate) enum Place {
-    /// A folder on disk.
+    /// A folder of a person's.
     Folder(PathBuf),
+    /// A view that somebody works in, and whose it is.
+    View(PathBuf, ToolsUser),
     /// A tree whose contents are blobs.
     Tree(BTreeMap<String, Node>),
 }
@@ -115,8 +118,8 @@ impl Core {
             attempt.ok_or_else(|| Fault::not_found(format!("task `{task_id}` has not started in this run")))?;
         let view = self.config.work.join("views").join(run_id);
         let view = view.join(format!("{task_id}.{attempt}")).join("project");
-        match folders::real_folder(&view).await {
-            Ok(folder) => Ok(Place::Folder(folder)),
+        match folders::real_view(&view).await {
+            Ok((folder, owner)) => Ok(Place::View(folder, owner)),
             Err(_) => Err(Fault::not_found(format!(
                 "task `{task_id}` has no files now: it does not work at the moment"
             ))),
@@ -163,6 +166,7 @@ impl Core {
         let path = checked_path(path)?;
         match place {
             Place::Folder(folder) => folders::read_beneath(folder.clone(), path).await,
+            Place::View(folder, owner) => folders::read_beneath_as(*owner, folder.clone(), path).await,
             Place::Tree(tree) => match tree.get(&path) {
                 Some(Node::File { hash, size, .. }) if *size as usize <= FILE_READ_BYTES_MAX => {
                     self.ports.blobs.get(hash).await
@@ -275,6 +279,7 @@ pub(crate) async fn list(call: &Call<'_>) -> Outcome<Value> {
     let changed = call.core.changed_paths(&whose).await?;
     let (mut entries, cut) = match call.core.place_of(&whose).await? {
         Place::Folder(folder) => folders::list_beneath(folder, path.clone(), ENTRIES_MAX).await?,
+        Place::View(folder, owner) => folders::list_beneath_as(owner, folder, path.clone(), ENTRIES_MAX).await?,
         Place::Tree(tree) => entries_of(&tree, &path)?,
     };
     entries.retain(|entry| protected_name(&entry.name).is_none());

@@ -1,13 +1,14 @@
 //! Folders and files of the core's own. The only file access of this crate.
 #![allow(clippy::disallowed_methods)]
 
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use openwrap_contracts::limits::FILE_READ_BYTES_MAX;
 use openwrap_contracts::method::TreeEntry;
 use openwrap_contracts::protected::protected_name;
+use openwrap_contracts::tools_user::{self, ToolsUser, as_tools};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{
@@ -29,16 +30,41 @@ pub async fn make_passable(path: &Path) -> Outcome<()> {
     make(path, 0o711).await
 }
 
-/// A folder for one owner only.
+/// A folder for the core alone.
 ///
 /// # Errors
 /// `STORAGE_FAILED`.
-pub async fn make_private(path: &Path, owner: Option<(u32, u32)>) -> Outcome<()> {
-    make(path, 0o700).await?;
-    if let Some((uid, gid)) = owner {
-        chown(path, Some(uid), Some(gid)).map_err(|error| failed("could not hand over", path, &error))?;
-    }
-    Ok(())
+pub async fn make_own(path: &Path) -> Outcome<()> {
+    make(path, 0o700).await
+}
+
+/// A passable folder, and in it one for the tools alone of each name.
+///
+/// # Errors
+/// `STORAGE_FAILED`.
+pub async fn make_private(folder: &Path, names: &'static [&'static str], owner: ToolsUser) -> Outcome<()> {
+    make(folder, 0o711).await?;
+    blocking(folder.to_owned(), "could not furnish", move |folder| {
+        let folder = std::fs::File::open(folder)?;
+        tools_user::keep(folder.as_fd(), owner)?;
+        for name in names {
+            tools_user::make_private(folder.as_fd(), name, owner)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Work on a folder away from the asynchronous threads.
+async fn blocking(
+    path: PathBuf,
+    what: &'static str,
+    work: impl FnOnce(&Path) -> std::io::Result<()> + Send + 'static,
+) -> Outcome<()> {
+    let shown = path.clone();
+    let done = tokio::task::spawn_blocking(move || work(&path)).await;
+    done.map_err(|error| Fault::internal(format!("work on folders broke off: {error}")))?
+        .map_err(|error| failed(what, &shown, &error))
 }
 
 async fn make(path: &Path, mode: u32) -> Outcome<()> {
@@ -142,15 +168,21 @@ pub async fn copy_new(from: &Path, to: &Path) -> Outcome<()> {
     Ok(())
 }
 
-/// Removes a folder and all in it; one that is not there is fine.
+/// Removes a folder and all in it, what belongs to the tools as their user; one that is not there is fine.
 ///
 /// # Errors
 /// `STORAGE_FAILED`.
-pub async fn remove(path: &Path) -> Outcome<()> {
-    match fs::remove_dir_all(path).await {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed("could not remove", path, &error)),
-        _ => Ok(()),
-    }
+pub async fn remove(path: &Path, owner: ToolsUser) -> Outcome<()> {
+    blocking(path.to_owned(), "could not remove", move |path| {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+            return Err(std::io::ErrorKind::InvalidInput.into());
+        };
+        match std::fs::File::open(parent) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            parent => Ok(tools_user::remove(parent?.as_fd(), name, owner)?),
+        }
+    })
+    .await
 }
 
 /// A private file as it was kept; none when there is none.
@@ -188,15 +220,34 @@ pub fn replace_private(path: &Path, bytes: &[u8]) -> Outcome<()> {
     write().map_err(|error| failed("could not keep", path, &error))
 }
 
+/// A view's folder by its real path, and whose it is.
+///
+/// # Errors
+/// As [`real_folder`].
+pub async fn real_view(path: &Path) -> Outcome<(PathBuf, ToolsUser)> {
+    let real = real_folder(path).await?;
+    let about = statat(CWD, &real, AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(|error| failed("could not look at", &real, &error.into()))?;
+    Ok((real, tools_user::owner_of(&about)))
+}
+
 /// A file of a project by its path inside it. No link on the way is followed, and protected names stay closed.
 ///
 /// # Errors
 /// `PROTECTED_PATH`, `PATH_OUTSIDE`, `NOT_FOUND`, `LIMIT_EXCEEDED`.
 pub async fn read_beneath(project: PathBuf, path: String) -> Outcome<Bytes> {
+    read_beneath_as(None, project, path).await
+}
+
+/// As [`read_beneath`], of a view and as the one whose it is.
+///
+/// # Errors
+/// As [`read_beneath`].
+pub async fn read_beneath_as(owner: ToolsUser, project: PathBuf, path: String) -> Outcome<Bytes> {
     if let Some(name) = protected_name(&path) {
         return Err(Fault::new(ErrorCode::ProtectedPath, format!("`{name}` is protected")));
     }
-    let read = tokio::task::spawn_blocking(move || read_beneath_now(&project, &path)).await;
+    let read = tokio::task::spawn_blocking(move || as_tools(owner, || read_beneath_now(&project, &path))).await;
     read.map_err(|error| Fault::internal(format!("reading broke off: {error}")))?
 }
 
@@ -241,7 +292,20 @@ fn read_beneath_now(project: &Path, path: &str) -> Outcome<Bytes> {
 /// # Errors
 /// `NOT_FOUND`, `PATH_OUTSIDE`, `STORAGE_FAILED`.
 pub async fn list_beneath(root: PathBuf, path: String, most: usize) -> Outcome<(Vec<TreeEntry>, bool)> {
-    let listed = tokio::task::spawn_blocking(move || list_beneath_now(&root, &path, most)).await;
+    list_beneath_as(None, root, path, most).await
+}
+
+/// As [`list_beneath`], of a view and as the one whose it is.
+///
+/// # Errors
+/// As [`list_beneath`].
+pub async fn list_beneath_as(
+    owner: ToolsUser,
+    root: PathBuf,
+    path: String,
+    most: usize,
+) -> Outcome<(Vec<TreeEntry>, bool)> {
+    let listed = tokio::task::spawn_blocking(move || as_tools(owner, || list_beneath_now(&root, &path, most))).await;
     listed.map_err(|error| Fault::internal(format!("listing broke off: {error}")))?
 }
 

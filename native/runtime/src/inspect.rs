@@ -150,10 +150,7 @@ pub(crate) async fn doctor(call: &Call<'_>) -> Outcome<Value> {
         notes.push("Programs are refused here: the sandbox is too weak.".to_owned());
     }
     if sandbox.uid_mode == UidMode::SameUid {
-        notes.push(
-            "Tools run under your own user: started as root, or in the container, they get one of their own."
-                .to_owned(),
-        );
+        notes.push(one_user(sandbox.tools_uid).to_owned());
     }
     notes.extend(crate::browsing::notes(core.config.browser_path.as_deref()));
     written(&Doctor {
@@ -163,6 +160,15 @@ pub(crate) async fn doctor(call: &Call<'_>) -> Outcome<Value> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         notes,
     })
+}
+
+/// Why tools have no user of their own.
+fn one_user(own_uid: u32) -> &'static str {
+    if own_uid == 0 {
+        "Tools get no user of their own: root may not change to it here. That takes CAP_SETUID and CAP_SETGID, and user ids up to 60901."
+    } else {
+        "Tools run under your own user: started as root, or in the container, they get one of their own."
+    }
 }
 
 #[cfg(test)]

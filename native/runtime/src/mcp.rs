@@ -92,7 +92,7 @@ impl Watcher for Notes {
 /// `STORAGE_FAILED`, `INTERNAL` for a toolkit the build did not finish.
 pub async fn servers(parts: McpParts) -> Outcome<Arc<McpServers>> {
     // Left by processes of an earlier start, none of which lives.
-    let _ = folders::remove(&parts.config.work.join(HOMES)).await;
+    let _ = folders::remove(&parts.config.work.join(HOMES), parts.config.owner).await;
     let notes = Notes {
         ledger: parts.ledger,
         blobs: parts.blobs,

@@ -71,7 +71,7 @@ impl PreviewServers {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
     ) -> Outcome<Arc<Self>> {
-        folders::remove(&config.folder).await?;
+        folders::remove(&config.folder, config.owner).await?;
         folders::make_passable(&config.folder).await?;
         Ok(Arc::new(Self {
             config,
@@ -134,7 +134,7 @@ impl PreviewServers {
             page.control.kill();
             let _ = page.control.wait().await;
             // What stays is wiped at the next start.
-            let _ = folders::remove(&page.folder).await;
+            let _ = folders::remove(&page.folder, self.config.owner).await;
         }
     }
 
@@ -157,7 +157,7 @@ impl PreviewServers {
         let (control, copied) = match served {
             Ok(served) => served,
             Err(fault) => {
-                folders::remove(&folder).await?;
+                folders::remove(&folder, self.config.owner).await?;
                 return Err(fault);
             }
         };
@@ -165,7 +165,7 @@ impl PreviewServers {
         let noted = self.note(&request, &url, port).await;
         if let Err(fault) = noted {
             control.kill();
-            folders::remove(&folder).await?;
+            folders::remove(&folder, self.config.owner).await?;
             return Err(fault);
         }
         open.entry(request.run_id)
@@ -187,11 +187,8 @@ impl PreviewServers {
         cancel: CancellationToken,
     ) -> Outcome<(Arc<dyn ChildControl>, site::Copied)> {
         let owner = self.config.owner;
-        folders::make_passable(folder).await?;
+        folders::make_private(folder, &["pages", "home", "tmp"], owner).await?;
         let (pages, home, temp) = (folder.join("pages"), folder.join("home"), folder.join("tmp"));
-        for path in [&pages, &home, &temp] {
-            folders::make_private(path, owner).await?;
-        }
         let (root, path, target) = (request.root.clone(), request.path.clone(), pages.clone());
         let copied = tokio::task::spawn_blocking(move || site::copy(&root, &path, &target, owner)).await;
         let copied = copied.map_err(|error| Fault::internal(format!("copying broke off: {error}")))??;

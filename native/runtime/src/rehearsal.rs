@@ -104,9 +104,9 @@ impl Rehearsal {
         let program = self.place_program().await?;
         let folder = self.config.work.join("rehearsal");
         let (home, temp) = (folder.join("home"), folder.join("tmp"));
-        for path in [&folder, &home, &temp] {
-            crate::folders::make_private(path, self.config.owner).await?;
-        }
+        // Nothing in it outlives a server; one made by an earlier release is the tools' own.
+        crate::folders::remove(&folder, self.config.owner).await?;
+        crate::folders::make_private(&folder, &["home", "tmp"], self.config.owner).await?;
         let server = NodeServer {
             node: &self.config.node,
             program: &program,

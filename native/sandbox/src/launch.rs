@@ -131,7 +131,8 @@ impl Launcher {
     /// What [`openwrap_contracts::spawn::Spawner::spawn`] says, as far as it shows before the fork.
     pub fn launch(&mut self, order: &Order, descriptors: &[OwnedFd]) -> Result<Launched, Refusal> {
         if self.tools.is_none() && rustix::process::geteuid().is_root() {
-            let message = "tools are not run as root, and this process may not change to another user";
+            let message =
+                "tools are not run as root, and this process may not change to another user (CAP_SETUID, CAP_SETGID)";
             return Err(refusal(ErrorCode::SandboxUnavailable, message.to_owned()));
         }
         if !self.confined {

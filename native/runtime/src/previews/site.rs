@@ -6,9 +6,10 @@ use std::path::Path;
 
 use openwrap_contracts::limits::{PREVIEW_SITE_BYTES_MAX, PREVIEW_SITE_FILES_MAX};
 use openwrap_contracts::protected::protected_name;
+use openwrap_contracts::tools_user::{ToolsUser, as_tools};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, Dir, FileType, Gid, Mode, OFlags, Uid, fchown, fstat, mkdirat, openat};
+use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, fstat, mkdirat, openat};
 use rustix::io::Errno;
 
 const FOLDER: OFlags = OFlags::RDONLY
@@ -24,17 +25,21 @@ pub struct Copied {
     pub bytes: u64,
 }
 
+#[derive(Default)]
 struct Copying {
-    owner: Option<(u32, u32)>,
     done: Copied,
 }
 
-/// Copies the folder `path` (normal form) of a view into an empty folder. Names that begin with a dot, protected names, links
+/// Copies the folder `path` (normal form) of a view into an empty folder, as whom both belong to. Names that begin with a dot, protected names, links
 /// and everything that is no regular file are left out.
 ///
 /// # Errors
 /// `NOT_FOUND`, `LIMIT_EXCEEDED`, `STORAGE_FAILED`.
-pub fn copy(root: &Path, path: &str, to: &Path, owner: Option<(u32, u32)>) -> Outcome<Copied> {
+pub fn copy(root: &Path, path: &str, to: &Path, owner: ToolsUser) -> Outcome<Copied> {
+    as_tools(owner, || copy_now(root, path, to))
+}
+
+fn copy_now(root: &Path, path: &str, to: &Path) -> Outcome<Copied> {
     let mut from = openat(
         CWD,
         root,
@@ -47,10 +52,7 @@ pub fn copy(root: &Path, path: &str, to: &Path, owner: Option<(u32, u32)>) -> Ou
             .map_err(|_| Fault::not_found(format!("there is no folder `{}`", path.escape_debug())))?;
     }
     let target = openat(CWD, to, FOLDER, Mode::empty()).map_err(|error| failed(path, error))?;
-    let mut copying = Copying {
-        owner,
-        done: Copied::default(),
-    };
+    let mut copying = Copying::default();
     copying.folder(from, target.as_fd(), 0)?;
     Ok(copying.done)
 }
@@ -103,7 +105,6 @@ impl Copying {
             FileType::Directory => {
                 mkdirat(to, name, Mode::from_raw_mode(0o755)).map_err(|error| failed(name, error))?;
                 let made = openat(to, name, FOLDER, Mode::empty()).map_err(|error| failed(name, error))?;
-                self.own(made.as_fd(), name)?;
                 self.folder(opened, made.as_fd(), depth + 1)
             }
             FileType::RegularFile => self.file(opened, to, name),
@@ -120,7 +121,6 @@ impl Copying {
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let target = openat(to, name, flags, Mode::from_raw_mode(0o644)).map_err(|error| failed(name, error))?;
-        self.own(target.as_fd(), name)?;
         let left = (PREVIEW_SITE_BYTES_MAX as u64).saturating_sub(self.done.bytes);
         let mut source = std::fs::File::from(from).take(left + 1);
         let mut target = std::fs::File::from(target);
@@ -139,11 +139,6 @@ impl Copying {
             }
             target.write_all(bytes).map_err(|error| io_failed(name, &error))?;
         }
-    }
-
-    fn own(&self, made: BorrowedFd<'_>, name: &str) -> Outcome<()> {
-        let Some((uid, gid)) = self.owner else { return Ok(()) };
-        fchown(made, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).map_err(|error| failed(name, error))
     }
 }
 
