@@ -11,6 +11,8 @@ export interface Way {
   /** Nobody in particular; left out: the user of the tests. */
   uid?: number;
   container: boolean;
+  /** Root that may change users and nothing else: all other capabilities are dropped. */
+  changesUsersOnly?: true;
 }
 
 const PLAIN_UID = 61_234;
@@ -18,6 +20,15 @@ const own: Way[] = [
   { name: "by root", container: false },
   { name: "by root, in a container", container: true },
 ];
+
+/** As `--cap-drop=all --cap-add=SETUID --cap-add=SETGID` starts it. */
+export const CHANGING_USERS: Way = {
+  name: "by root that may only change users, in a container",
+  container: true,
+  changesUsersOnly: true,
+};
+
+const DROP = ["setpriv", "--bounding-set=-all,+setuid,+setgid", "--inh-caps=-all", "--"];
 const plain: Way[] = [
   { name: "by a plain user", uid: PLAIN_UID, container: false },
   { name: "by a plain user, in a container", uid: PLAIN_UID, container: true },
@@ -25,7 +36,9 @@ const plain: Way[] = [
 
 /** All of them where the tests run as root, as they do in CI; else those that this user can play. */
 export const WAYS: Way[] =
-  process.getuid?.() === 0 ? [...own, ...plain] : plain.map(({ name, container }) => ({ name, container }));
+  process.getuid?.() === 0
+    ? [...own, CHANGING_USERS, ...plain]
+    : plain.map(({ name, container }) => ({ name, container }));
 
 /** What a start needs, by path from the checkout. */
 const PRODUCT = [
@@ -66,9 +79,10 @@ function copyProduct(base: string, uid: number): { openwrap: string; node: strin
 }
 
 /** Folders, and what `startServer` and the command line need for a way. The caller removes the folders. */
-export function prepareWay({ uid, container }: Way): ServerOptions & { folders: Folders } {
+export function prepareWay({ uid, container, changesUsersOnly }: Way): ServerOptions & { folders: Folders } {
   const folders = temporaryFolders();
-  const enter = container ? ["perl", join(import.meta.dirname, "container.pl")] : [];
+  const rules = container ? ["perl", join(import.meta.dirname, "container.pl")] : [];
+  const enter = changesUsersOnly ? [...rules, ...DROP] : rules;
   if (uid === undefined) return { folders, launcher: enter };
   chownSync(folders.base, uid, uid);
   chownSync(folders.home, uid, uid);

@@ -24,8 +24,13 @@ export async function run(call: CommandCall): Promise<number> {
   }
 }
 
+function userOf({ uidMode, toolsUid }: Doctor["sandbox"]): string {
+  if (uidMode === "two_uids") return `a user of their own (uid ${toolsUid})`;
+  return toolsUid === 0 ? "nobody: never as root, and it may not change users here" : "your own user";
+}
+
 function rows({ sandbox, home, work, version, notes }: Doctor, url: string | undefined): string[] {
-  const uids = sandbox.uidMode === "two_uids" ? `a user of their own (uid ${sandbox.toolsUid})` : "your own user";
+  const uids = userOf(sandbox);
   const failing = sandbox.effects.filter((effect) => !effect.refused);
   return [
     `Open Wrap ${version}, Node ${process.versions.node}, ${process.platform} ${process.arch}`,
