@@ -16,6 +16,7 @@ import { type ModelServer, startModelServer } from "../kit/model-server.ts";
 import { AppPage, startBrowser } from "../kit/page.ts";
 import { startRun, waitFinished, writeScenario } from "../kit/scripted-run.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
+import { together } from "../kit/together.ts";
 import { askedDirectly, CanaryWatch, PROGRAM, WORKER } from "./canary-watch.ts";
 
 type Kind = Exclude<ProviderKind, "rehearsal">;
@@ -53,7 +54,7 @@ let project: string;
 let scenarios: string;
 
 beforeAll(async () => {
-  [server, browser] = await Promise.all([startServer({ folders, node: heapNode(heaps) }), startBrowser()]);
+  [server, browser] = await together([startServer({ folders, node: heapNode(heaps) }), startBrowser()]);
   project = join(folders.base, "project");
   scenarios = join(folders.base, "scenarios");
   mkdirSync(project, { mode: 0o755 });

@@ -7,6 +7,7 @@ import { axeProblems, overflowOf, tabTo } from "../kit/accessibility.ts";
 import { type BeyondServer, startBeyond } from "../kit/beyond.ts";
 import { AppPage, startBrowser } from "../kit/page.ts";
 import { pair, RemoteMachine } from "../kit/remote-machine.ts";
+import { together } from "../kit/together.ts";
 
 const PICTURES = process.env.OPENWRAP_TEST_PICTURES;
 const LOOKS = [
@@ -22,7 +23,7 @@ let browser: Browser;
 let app: AppPage;
 
 beforeAll(async () => {
-  [beyond, browser] = await Promise.all([startBeyond("127.0.0.2"), startBrowser()]);
+  [beyond, browser] = await together([startBeyond("127.0.0.2"), startBrowser()]);
   machine = await RemoteMachine.start([], beyond.origin, beyond.ca);
   app = await AppPage.open(browser, beyond.server.link);
 });

@@ -17,6 +17,7 @@ import { createNamespace, type Namespace, STAND_IN } from "../kit/namespace.ts";
 import { type PairedDevice, PairingBrowser, pair, RemoteMachine } from "../kit/remote-machine.ts";
 import { type Fact, factsAfter } from "../kit/run-events.ts";
 import { addScriptedModel, startRun, until, waitFinished, writeScenario } from "../kit/scripted-run.ts";
+import { together } from "../kit/together.ts";
 
 const hasCurl = spawnSync("curl", ["--version"]).status === 0;
 /** Exit code of curl when the peer's certificate does not hold. */
@@ -98,7 +99,7 @@ describe(`devices beyond this machine${STAND_IN}`, () => {
         ],
       },
     ]);
-    [machine, model] = await Promise.all([
+    [machine, model] = await together([
       RemoteMachine.start(wire.launcher, beyond.origin, beyond.ca),
       startModelServer({ scenarios }),
     ]);

@@ -14,6 +14,7 @@ import { AppPage, startBrowser } from "../kit/page.ts";
 import { processTree } from "../kit/processes.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
 import { testTable } from "../kit/tables.ts";
+import { together } from "../kit/together.ts";
 import { judgeDelivery } from "./analysis.ts";
 
 const PRESSES_MAX = 6;
@@ -85,7 +86,7 @@ describe.each([
   beforeAll(async () => {
     heaps = mkdtempSync(join(tmpdir(), "openwrap-heaps-"));
     const node = `--heapsnapshot-signal=SIGUSR2 --diagnostic-dir=${heaps}`;
-    [server, model] = await Promise.all([
+    [server, model] = await together([
       startServer({ env: { NODE_OPTIONS: node } }),
       startModelServer({ apiKey: key, echoKey: "error" }),
     ]);

@@ -8,6 +8,7 @@ import { AppPage, startBrowser } from "../kit/page.ts";
 import { factsOf, hashesOf, mostAtOnce, runFacts } from "../kit/run-events.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
 import { projectWith, type TableKind, testTable } from "../kit/tables.ts";
+import { together } from "../kit/together.ts";
 import { judgeDelivery } from "./analysis.ts";
 
 const GOAL = "Analyse this data and give me a workbook, a report and a deck.";
@@ -19,7 +20,7 @@ let browser: Browser;
 let app: AppPage;
 
 beforeAll(async () => {
-  [server, browser] = await Promise.all([startServer(), startBrowser()]);
+  [server, browser] = await together([startServer(), startBrowser()]);
   app = await AppPage.open(browser, server.link);
 });
 afterAll(async () => {

@@ -10,6 +10,7 @@ import { temporaryFolders } from "../kit/folders.ts";
 import { type ModelServer, startModelServer } from "../kit/model-server.ts";
 import { blobText, eventsOf, type ScriptedTask, until, waitFinished, writeScenario } from "../kit/scripted-run.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
+import { together } from "../kit/together.ts";
 
 const KEY = "sk-models-0123456789abcdefghij";
 const MODEL = "priced/rehearsal";
@@ -56,7 +57,7 @@ beforeAll(async () => {
   project = join(folders.base, "project");
   mkdirSync(project, { recursive: true });
   writeFileSync(join(project, "talk.mp3"), RECORDING);
-  [server, model] = await Promise.all([
+  [server, model] = await together([
     startServer({ folders }),
     startModelServer({
       apiKey: KEY,

@@ -5,12 +5,13 @@ import type { Browser, Page } from "playwright";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { AppPage, startBrowser } from "../kit/page.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
+import { together } from "../kit/together.ts";
 
 let server: TestServer;
 let browser: Browser;
 
 beforeAll(async () => {
-  [server, browser] = await Promise.all([startServer(), startBrowser()]);
+  [server, browser] = await together([startServer(), startBrowser()]);
 });
 afterAll(async () => {
   await browser?.close();

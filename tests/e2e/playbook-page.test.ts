@@ -10,6 +10,7 @@ import { axeProblems, overflowOf } from "../kit/accessibility.ts";
 import { AppPage, startBrowser } from "../kit/page.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
 import { projectWith } from "../kit/tables.ts";
+import { together } from "../kit/together.ts";
 
 let server: TestServer;
 let browser: Browser;
@@ -20,7 +21,7 @@ beforeAll(async () => {
   const kept = process.env.OPENWRAP_SCREENS;
   if (kept) mkdirSync(kept, { recursive: true });
   folder = kept ?? mkdtempSync(join(tmpdir(), "openwrap-playbooks-"));
-  [server, browser] = await Promise.all([startServer(), startBrowser()]);
+  [server, browser] = await together([startServer(), startBrowser()]);
   app = await AppPage.open(browser, server.link);
 });
 afterAll(async () => {

@@ -10,6 +10,7 @@ import { AppPage, startBrowser } from "../kit/page.ts";
 import { rawRequest } from "../kit/raw-request.ts";
 import { addScriptedModel, eventsOf, SCRIPTED, until, writeScenario } from "../kit/scripted-run.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
+import { together } from "../kit/together.ts";
 
 const GOAL = "Serve a page";
 const HOSTILE =
@@ -64,7 +65,7 @@ async function serve(): Promise<void> {
 }
 
 beforeAll(async () => {
-  [server, browser] = await Promise.all([startServer(), startBrowser()]);
+  [server, browser] = await together([startServer(), startBrowser()]);
   const scenarios = join(server.folders.base, "scenarios");
   writeScenario(scenarios, GOAL, [
     {

@@ -10,6 +10,7 @@ import { type ModelServer, startModelServer } from "../kit/model-server.ts";
 import { AppPage, startBrowser } from "../kit/page.ts";
 import { type Fact, factsAfter, factsOf, hashesOf, runFacts } from "../kit/run-events.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
+import { together } from "../kit/together.ts";
 import { addScripted, attend, createRun, GOAL, newPlace, type Place, PROVIDER } from "./attended-run.ts";
 
 const MOMENTS = 20;
@@ -31,7 +32,7 @@ let reference: Reference;
 
 beforeAll(async () => {
   // Slow enough that a page is loaded between two answers.
-  [quick, slow, browser] = await Promise.all([
+  [quick, slow, browser] = await together([
     startModelServer(),
     startModelServer({ latencyMs: [500, 800] }),
     startBrowser(),

@@ -13,6 +13,7 @@ import { AppPage, startBrowser } from "../kit/page.ts";
 import { type Fact, factsOf, runFacts } from "../kit/run-events.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
 import { projectWith } from "../kit/tables.ts";
+import { together } from "../kit/together.ts";
 import { judgeDelivery } from "./analysis.ts";
 import { addScripted } from "./attended-run.ts";
 
@@ -30,7 +31,7 @@ let app: AppPage;
 beforeAll(async () => {
   // Time in which workers really are beside each other.
   model = await startModelServer({ latencyMs: [60, 120] });
-  [server, browser] = await Promise.all([startServer(), startBrowser()]);
+  [server, browser] = await together([startServer(), startBrowser()]);
   await addScripted(server, model);
   app = await AppPage.open(browser, server.link);
 });

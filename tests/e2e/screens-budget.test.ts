@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { type ModelServer, startModelServer } from "../kit/model-server.ts";
 import { AppPage, startBrowser } from "../kit/page.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
+import { together } from "../kit/together.ts";
 import { addScripted, GOAL } from "./attended-run.ts";
 
 let server: TestServer;
@@ -13,7 +14,7 @@ let browser: Browser;
 let app: AppPage;
 
 beforeAll(async () => {
-  [server, model, browser] = await Promise.all([startServer(), startModelServer(), startBrowser()]);
+  [server, model, browser] = await together([startServer(), startModelServer(), startBrowser()]);
   await addScripted(server, model);
   const provider = (await server.client.overview.get()).providers[0];
   // A dollar for a thousand tokens: every call is seen in the meter.

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { countPresses, tabTo } from "../kit/accessibility.ts";
 import { AppPage, startBrowser } from "../kit/page.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
+import { together } from "../kit/together.ts";
 
 let server: TestServer;
 let browser: Browser;
@@ -14,7 +15,7 @@ let app: AppPage;
 let presses: () => Promise<number>;
 
 beforeAll(async () => {
-  [server, browser] = await Promise.all([startServer(), startBrowser()]);
+  [server, browser] = await together([startServer(), startBrowser()]);
   app = await AppPage.open(browser, server.link);
   presses = await countPresses(app.page);
 });

@@ -10,6 +10,7 @@ import { type ModelServer, startModelServer } from "../kit/model-server.ts";
 import { AppPage, startBrowser } from "../kit/page.ts";
 import { addScriptedModel, startRun } from "../kit/scripted-run.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
+import { together } from "../kit/together.ts";
 
 /** One colour, then another: told apart in the middle of the picture. */
 const SITE = `<!doctype html><title>Colours</title><style>body{margin:0;background:rgb(0,128,0)}</style>
@@ -21,7 +22,7 @@ let browser: Browser;
 let app: AppPage;
 
 beforeAll(async () => {
-  [server, browser] = await Promise.all([startServer(), startBrowser()]);
+  [server, browser] = await together([startServer(), startBrowser()]);
   const scenarios = join(server.folders.base, "scenarios");
   // Long enough for a busy machine; the test ends it.
   const waits = ["one", "two", "three", "four"].map((text) => ({

@@ -11,6 +11,7 @@ import { axeProblems, overflowOf } from "../kit/accessibility.ts";
 import { type ModelServer, startModelServer } from "../kit/model-server.ts";
 import { AppPage, startBrowser } from "../kit/page.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
+import { together } from "../kit/together.ts";
 import { addScripted, attend, newPlace, type Place } from "./attended-run.ts";
 
 const SHOTS = process.env.OPENWRAP_SCREENS;
@@ -159,7 +160,7 @@ describe("with something", () => {
 
   beforeAll(async () => {
     place = newPlace();
-    [server, model] = await Promise.all([startServer({ folders: place.folders }), startModelServer()]);
+    [server, model] = await together([startServer({ folders: place.folders }), startModelServer()]);
     await addScripted(server, model);
     const { projectId } = await server.client.project.open({ path: place.project });
     const goal = "Analyse this data and give me a workbook, a report and a deck.";

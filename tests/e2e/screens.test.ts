@@ -10,6 +10,7 @@ import { axeProblems, overflowOf } from "../kit/accessibility.ts";
 import { type ModelServer, startModelServer } from "../kit/model-server.ts";
 import { AppPage, startBrowser, type Theme } from "../kit/page.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
+import { together } from "../kit/together.ts";
 import { addScripted, GOAL } from "./attended-run.ts";
 
 const THEMES: readonly Theme[] = ["paper", "ink"];
@@ -34,7 +35,7 @@ beforeAll(async () => {
   if (kept) mkdirSync(kept, { recursive: true });
   folder = kept ?? mkdtempSync(join(tmpdir(), "openwrap-screens-"));
   model = await startModelServer({ latencyMs: [20, 60], faults: SLOW });
-  [server, browser] = await Promise.all([startServer(), startBrowser()]);
+  [server, browser] = await together([startServer(), startBrowser()]);
   await addScripted(server, model);
   app = await AppPage.open(browser, server.link);
 });

@@ -10,6 +10,7 @@ import { type ModelServer, startModelServer } from "../kit/model-server.ts";
 import { AppPage, startBrowser } from "../kit/page.ts";
 import { addScriptedModel, blobText, eventsOf, startRun, until, waitFinished } from "../kit/scripted-run.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
+import { together } from "../kit/together.ts";
 
 /** A field as large as the window, so that a click in the picture meets it. */
 let server: TestServer;
@@ -19,7 +20,7 @@ let app: AppPage;
 let project: string;
 
 beforeAll(async () => {
-  [server, browser] = await Promise.all([startServer(), startBrowser()]);
+  [server, browser] = await together([startServer(), startBrowser()]);
   const scenarios = join(server.folders.base, "scenarios");
   writeTyping(scenarios);
   writeFillingIn(scenarios, await freePort());

@@ -18,9 +18,14 @@ export interface BeyondServer {
 /** Listens on an address beside the loopback. */
 export async function startBeyond(address: string, options: ServerOptions = {}): Promise<BeyondServer> {
   const server = await startServer({ ...options, args: ["--port", "0", "--listen", address, ...(options.args ?? [])] });
-  const [, link = ""] = await server.child.line(/^Other devices: (\S+)$/);
-  const [, first = "", second = ""] = await server.child.line(/^ {2}Code (\d{3}) (\d{3}) /);
-  const [, fingerprint = ""] = await server.child.line(/SHA-256 ([0-9A-F:]+)$/);
-  const ca = await (await fetch(`${server.url}/trust/open-wrap.crt`)).text();
-  return { server, origin: new URL(link).origin, link, code: first + second, fingerprint, ca };
+  try {
+    const [, link = ""] = await server.child.line(/^Other devices: (\S+)$/);
+    const [, first = "", second = ""] = await server.child.line(/^ {2}Code (\d{3}) (\d{3}) /);
+    const [, fingerprint = ""] = await server.child.line(/SHA-256 ([0-9A-F:]+)$/);
+    const ca = await (await fetch(`${server.url}/trust/open-wrap.crt`)).text();
+    return { server, origin: new URL(link).origin, link, code: first + second, fingerprint, ca };
+  } catch (error) {
+    await server.dispose();
+    throw error;
+  }
 }

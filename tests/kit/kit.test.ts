@@ -10,6 +10,7 @@ import { temporaryFolder } from "./folders.ts";
 import { openXmlProblems } from "./open-xml.ts";
 import { processTree } from "./processes.ts";
 import { projectWith, TABLE_KINDS, testTable } from "./tables.ts";
+import { together } from "./together.ts";
 import { readWorkbook, sheetOf } from "./workbook.ts";
 
 let folder: string;
@@ -107,5 +108,32 @@ describe("programs", () => {
     const child = startChild("/bin/sh", ["-c", "echo no >&2; exit 3"], { PATH: process.env.PATH });
     await expect(child.line(/^yes$/)).rejects.toThrow(/no/);
     expect((await child.ended).status).toBe(3);
+  });
+});
+
+describe("together", () => {
+  const ended: string[] = [];
+  const part = (name: string) => ({
+    dispose: async () => ended.push(name),
+    stop: async () => ended.push(`${name}, not wholly`),
+  });
+
+  it("gives what started, in its order", async () => {
+    const [one, other] = await together([Promise.resolve(part("one")), Promise.resolve({ close: async () => 2 })]);
+    expect([await one.dispose(), await other.close()]).toEqual([1, 2]);
+  });
+
+  it("leaves nothing when one does not start, however late the others come", async () => {
+    let come = (): void => undefined;
+    const late = new Promise<ReturnType<typeof part>>((resolve) => {
+      come = () => resolve(part("late"));
+    });
+    const stuck = { close: () => Promise.reject(new Error("stuck")) };
+    const failing = Promise.reject(new Error("no room"));
+    const starting = together([Promise.resolve({ server: part("server") }), late, failing, Promise.resolve(stuck)]);
+    ended.length = 0;
+    setTimeout(come);
+    await expect(starting).rejects.toThrow("no room");
+    expect(ended.sort()).toEqual(["late", "server"]);
   });
 });
