@@ -104,6 +104,14 @@ impl Journal {
         event
     }
 
+    /// Waits until everything that was submitted before is on disk and folded.
+    ///
+    /// # Errors
+    /// As the ledger's `append`.
+    pub async fn settled(&self) -> Outcome<()> {
+        self.append(Vec::new()).await.map(|_| ())
+    }
+
     /// Appends one fact about the run; answers with the time it was given.
     ///
     /// # Errors

@@ -141,7 +141,7 @@ impl Attempt {
             .tool_step(place)
             .is_some_and(|step| step.needs.iter().any(|need| need.starts_with("run:")));
         drop(state);
-        definition.is_none_or(|definition| definition.reach != Reach::Confined)
+        definition.is_none_or(|definition| matches!(definition.reach, Reach::Outside | Reach::Irreversible))
             || (ran && self.engine.has_network(place))
     }
 
@@ -233,6 +233,8 @@ impl Attempt {
     /// A person interrupted in the middle of the act: what it has changed so far is what it changed.
     async fn give_up_act(&self, hand: Hand<'_>, call: &ToolCallPart) -> Outcome<Stepped> {
         let engine = &self.engine;
+        // Its request may still be on its way.
+        engine.journal.settled().await?;
         let requested = engine
             .journal
             .state()

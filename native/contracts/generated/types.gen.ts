@@ -2703,6 +2703,8 @@ export type Repeatability = "deterministic" | "observed";
 
 /** How far an act of the tool can go; decides what a crash in the middle means. */
 export type Reach = 
+  /** Changes nothing: it may start before its request is on disk, and runs again after a crash. */
+  | "reads"
   /** Stays in the task's view: run again after a crash. */
   | "confined"
   /** May have left the view: after a crash a person says what happened. */

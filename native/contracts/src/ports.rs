@@ -116,7 +116,7 @@ pub trait Ledger: Send + Sync {
         })
     }
 
-    /// For what has happened: as `append_with`, but may answer before the events are on disk. They are there before anything appended
+    /// For what has happened, and for what changes nothing: as `append_with`, but may answer before the events are on disk. They are there before anything appended
     /// later through this ledger is acknowledged; when they cannot be kept, nothing later is acknowledged any more.
     ///
     /// # Errors

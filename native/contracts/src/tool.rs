@@ -31,6 +31,8 @@ pub enum Repeatability {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reach {
+    /// Changes nothing: it may start before its request is on disk, and runs again after a crash.
+    Reads,
     /// Stays in the task's view: run again after a crash.
     Confined,
     /// May have left the view: after a crash a person says what happened.

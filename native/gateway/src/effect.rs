@@ -15,7 +15,7 @@ use openwrap_contracts::identity::{Label, join_labels};
 use openwrap_contracts::limits::BLOB_BYTES_MAX;
 use openwrap_contracts::ports::{Approver, CancellationToken, Named, ObservedResult, Tool, ToolCall, ToolInput};
 use openwrap_contracts::spawn::Network;
-use openwrap_contracts::tool::{Artifact, Repeatability, ToolOutput, ToolStep, Writes, model_text, preview};
+use openwrap_contracts::tool::{Artifact, Reach, Repeatability, ToolOutput, ToolStep, Writes, model_text, preview};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use openwrap_grants::{Capability, refused_writes};
 use serde_json::Value;
@@ -70,7 +70,7 @@ impl Effect<'_> {
         self.finish(&call, finished, interrupted).await
     }
 
-    /// On disk before anything happens.
+    /// On disk before anything is changed. What only reads need not wait: whatever follows from it waits for this as well.
     async fn request(&mut self, call: &ToolCall) -> Outcome<()> {
         let arguments = self.papers.arguments.clone();
         let fact = Fact::ToolRequested {
@@ -85,7 +85,13 @@ impl Effect<'_> {
         };
         let named = Named::new(&*self.core.blobs, vec![arguments]);
         let event = self.core.event(call, fact);
-        self.approver.ledger().append_with(named, vec![event]).await.map(|_| ())
+        let ledger = self.approver.ledger();
+        match self.tool.definition().reach {
+            Reach::Reads => ledger.append_behind(named, vec![event]).await,
+            Reach::Confined | Reach::Outside | Reach::Irreversible => {
+                ledger.append_with(named, vec![event]).await.map(|_| ())
+            }
+        }
     }
 
     /// A replay of an observed tool: what was recorded happens to the view again.

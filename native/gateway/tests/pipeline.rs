@@ -100,6 +100,24 @@ async fn a_covered_call_is_written_down_before_and_after() {
 }
 
 #[tokio::test]
+async fn only_what_reads_starts_before_its_request_is_on_disk() {
+    for (tool, behind) in [
+        ("file.read", vec!["tool_requested", "tool_finished"]),
+        ("file.write", vec!["tool_finished"]),
+        ("shell.exec", vec!["tool_finished"]),
+    ] {
+        let arguments = match tool {
+            "shell.exec" => json!({ "command": ["sh"] }),
+            _ => json!({ "path": "a", "content": "" }),
+        };
+        let granted = world().granting(&["read:.", "write:.", "run:sh"]);
+        let (world, _) = step(granted, call(tool, arguments)).await;
+        assert_eq!(*world.behind.lock().unwrap(), behind, "{tool}");
+        assert_eq!(world.facts().len(), 2, "{tool}");
+    }
+}
+
+#[tokio::test]
 async fn nothing_runs_that_could_not_be_written_down() {
     let mut broken = world().granting(&["write:."]);
     broken.broken_ledger = true;

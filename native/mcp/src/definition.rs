@@ -7,13 +7,13 @@ use openwrap_contracts::canonical::{canonical_bytes, sha256_hex};
 use openwrap_contracts::limits::{
     MCP_DEFINITIONS_BYTES_MAX, MCP_DESCRIPTION_CHARS_MAX, MCP_SCHEMA_BYTES_MAX, MCP_TOOLS_MAX,
 };
-use openwrap_contracts::mcp::McpRefusedTool;
+use openwrap_contracts::mcp::{McpRefusedTool, McpServer};
 use openwrap_contracts::tool::{Reach, Repeatability, ToolDefinition};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use serde_json::{Map, Value, json};
 
 use crate::inert::{is_hidden, visible, visible_line};
-use crate::names::fits_tool;
+use crate::names::{fits_tool, works_in_view};
 
 /// Fields of a tool that are pinned; the rest (icons, `_meta`) reaches neither model nor person.
 const PINNED: &[&str] = &[
@@ -46,6 +46,20 @@ pub struct OfferedTool {
     /// As the server calls it.
     pub name: String,
     pub definition: ToolDefinition,
+    /// The server says that the tool changes nothing (`readOnlyHint`, MCP 2025-06-18, Tool Annotations).
+    pub read_only: bool,
+}
+
+impl OfferedTool {
+    /// The definition as a tool of this server. The hint alone grants nothing: only a server that can change nothing beyond its own
+    /// folder is believed that it reads.
+    pub fn of(&self, server: &McpServer) -> ToolDefinition {
+        let mut definition = self.definition.clone();
+        if self.read_only && !works_in_view(server) && server.grants.iter().all(|grant| grant.starts_with("read:")) {
+            definition.reach = Reach::Reads;
+        }
+        definition
+    }
 }
 
 impl Offered {
@@ -117,6 +131,7 @@ fn sorted_out(server_id: &str, listed: &[Value]) -> (Vec<OfferedTool>, Vec<McpRe
             Ok(definition) => tools.push(OfferedTool {
                 name: name.to_owned(),
                 definition,
+                read_only: tool["annotations"]["readOnlyHint"] == true,
             }),
             Err(reason) => refused.push(McpRefusedTool {
                 name: visible_line(name, 128),
@@ -265,6 +280,35 @@ mod tests {
             "\\u{200b}look"
         );
         assert_eq!(definition.reach, Reach::Outside);
+    }
+
+    #[test]
+    fn a_hint_is_believed_of_who_can_change_nothing() {
+        let mut reading = tool("a", "", plain());
+        reading["annotations"] = json!({ "readOnlyHint": true });
+        let mut other = tool("b", "", plain());
+        other["annotations"] = json!({ "readOnlyHint": "true" });
+        let offered = Offered::of("s", vec![reading, other]).unwrap();
+        let server = |grants: &[&str], argument: &str| McpServer {
+            server_id: "s".to_owned(),
+            command: "node".to_owned(),
+            args: vec![argument.to_owned()],
+            env: Vec::new(),
+            package: None,
+            grants: grants.iter().map(|&grant| grant.to_owned()).collect(),
+        };
+        let reach = |tool: usize, server: &McpServer| offered.tools[tool].of(server).reach;
+        assert_eq!(reach(0, &server(&[], "")), Reach::Reads);
+        assert_eq!(reach(0, &server(&["read:/data"], "")), Reach::Reads);
+        assert_eq!(reach(1, &server(&[], "")), Reach::Outside);
+        for grants in [
+            vec!["write:/data"],
+            vec!["net:example.com"],
+            vec!["read:/data", "run:git"],
+        ] {
+            assert_eq!(reach(0, &server(&grants, "")), Reach::Outside, "{grants:?}");
+        }
+        assert_eq!(reach(0, &server(&[], "${view}")), Reach::Outside);
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl Server {
             () if state.error.is_some() => McpStatus::Failed,
             () => McpStatus::Idle,
         };
-        let definitions = |offered: &Arc<Offered>| offered.tools.iter().map(|tool| tool.definition.clone()).collect();
+        let definitions = |offered: &Arc<Offered>| offered.tools.iter().map(|tool| tool.of(&self.kept)).collect();
         let differs = state.approved.as_ref().map(|approved| &approved.hash)
             != state.offered.as_ref().map(|offered| &offered.hash);
         McpServerState {

@@ -35,7 +35,7 @@ impl McpTool {
         Self {
             server: Arc::clone(server),
             name: offered.name.clone(),
-            definition: offered.definition.clone(),
+            definition: offered.of(&server.kept),
             needs: None,
         }
     }

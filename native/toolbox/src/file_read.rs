@@ -50,7 +50,7 @@ impl FileRead {
                 "additionalProperties": false,
             }),
             repeat: Repeatability::Deterministic,
-            reach: Reach::Confined,
+            reach: Reach::Reads,
         })
     }
 }

@@ -97,7 +97,7 @@ impl TableRead {
                 "additionalProperties": false,
             }),
             repeat: Repeatability::Deterministic,
-            reach: Reach::Confined,
+            reach: Reach::Reads,
         })
     }
 }

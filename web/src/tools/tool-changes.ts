@@ -3,6 +3,7 @@
 import type { ToolDefinition } from "@openwrap/contracts";
 
 export const REACHES = {
+  reads: "changes nothing",
   confined: "stays in the task's copy",
   outside: "may act outside",
   irreversible: "cannot be undone",

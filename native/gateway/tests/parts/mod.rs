@@ -11,8 +11,8 @@ use openwrap_contracts::event::{Event, Fact, StoredEvent};
 use openwrap_contracts::grant::{ApprovePolicy, EffectiveDecision, Grant, Holder, Question};
 use openwrap_contracts::identity::{Label, StepRef};
 use openwrap_contracts::ports::{
-    Approver, Blobs, CancellationToken, Clock, CommitOutcome, Ledger, ObservedResult, Reverted, Tail, Task, Tool,
-    ToolCall, ToolInput, View, ViewSpec, Views,
+    Approver, Blobs, CancellationToken, Clock, CommitOutcome, Ledger, Named, ObservedResult, Reverted, Tail, Task,
+    Tool, ToolCall, ToolInput, View, ViewSpec, Views,
 };
 use openwrap_contracts::tool::{Reach, Repeatability, ToolDefinition, ToolOutput, Writes};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
@@ -25,6 +25,8 @@ pub type Log = Arc<Mutex<Vec<String>>>;
 pub struct World {
     pub log: Log,
     pub events: Mutex<Vec<Event>>,
+    /// Types of the events that the gateway did not wait for.
+    pub behind: Mutex<Vec<String>>,
     pub blobs: Mutex<HashMap<String, Bytes>>,
     /// What the view holds that was not reported as changed yet.
     pub dirty: Mutex<BTreeMap<String, String>>,
@@ -43,6 +45,7 @@ pub fn world() -> World {
     World {
         log: Log::default(),
         events: Mutex::default(),
+        behind: Mutex::default(),
         blobs: Mutex::default(),
         dirty: Mutex::default(),
         grants: Mutex::default(),
@@ -138,6 +141,17 @@ impl Ledger for Shared {
             }
             Ok(Vec::new())
         })
+    }
+
+    fn append_behind<'a>(&'a self, named: Named<'a>, events: Vec<Event>) -> Task<'a, Outcome<()>> {
+        let types = events.iter().map(|event| {
+            serde_json::to_value(event).unwrap()["type"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        });
+        self.0.behind.lock().unwrap().extend(types);
+        Box::pin(async move { self.append_with(named, events).await.map(|_| ()) })
     }
 
     fn read(&self, _after: u64, _run_id: Option<String>, _limit: usize) -> Task<'_, Outcome<Vec<StoredEvent>>> {
@@ -363,7 +377,7 @@ pub fn gateway(world: &Arc<World>) -> ToolGatewayCore {
     let long: Act = |_, _| Ok(ToolOutput::read_only(json!("ä".repeat(60_000))));
     let tools = vec![
         tool("file.write", file(), again, Reach::Confined, "write", write_file, false),
-        tool("file.read", file(), again, Reach::Confined, "read", long, false),
+        tool("file.read", file(), again, Reach::Reads, "read", long, false),
         tool("file.fail", file(), again, Reach::Confined, "read", failing, false),
         tool("broken", file(), again, Reach::Confined, "read", broken, false),
         tool("screen.view", file(), observed, Reach::Confined, "", long, false),

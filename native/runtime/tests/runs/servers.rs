@@ -310,6 +310,33 @@ async fn a_run_that_is_stopped_does_not_wait_for_a_server_that_never_answers() {
     panic!("the process is still there: {}", state(&world).await);
 }
 
+/// A crash in the middle of a call: one that can only have read is made again, any other is asked about.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_reads_is_called_again_after_a_crash() {
+    for (name, may_write, questions) in [("reads", false, 0), ("writes", true, 1)] {
+        let world = world(calls(vec![said("now")])).await;
+        let beside = world.folder_of("beside");
+        let grants = may_write.then(|| format!("write:{}", beside.display()));
+        let added = add(&world, "mute", "", grants.as_slice()).await;
+        assert_eq!(added["tools"][0]["reach"], if may_write { "outside" } else { "reads" });
+        approve(&world, &added).await;
+        let run_id = world.start(name, "bundle", 1).await;
+        assert!(world.finish_until(&run_id, "tool_requested").await);
+        let world = world.killed().await;
+        let speaking = include_str!("../servers/play.mjs")
+            .replace("mute: () => new Promise(() => {})", "mute: ({ said }) => text(said)");
+        world.place_file("play.mjs", &speaking);
+        assert_eq!(world.finish(&run_id, yes).await["status"], "completed");
+        let events = world.events(&run_id).await;
+        let unknown = events
+            .iter()
+            .filter(|event| event["question"]["kind"] == "outcome_unknown");
+        assert_eq!(unknown.count(), questions, "{name}");
+        let answered = results(&world, &run_id).await.iter().any(|(text, _)| text == "\"now\"");
+        assert_eq!(answered, !may_write, "{name}");
+    }
+}
+
 /// Copies a package of the repository with everything it depends on to where tools can read it.
 fn place_package(world: &World, name: &str) -> PathBuf {
     let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../node_modules");
