@@ -6,7 +6,7 @@ import xterm from "@xterm/headless";
 import { cleanEnvironment } from "./child.ts";
 import { ROOT } from "./folders.ts";
 
-const EXAMPLE = ["build", "--release", "--locked", "-p", "openwrap-sessions", "--example", "paint"];
+const EXAMPLE = ["build", "--release", "--locked", "--example", "paint"];
 const HEAD_BYTES = 4;
 
 export interface Size {

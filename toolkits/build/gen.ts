@@ -44,7 +44,8 @@ function stampOf(): string {
 }
 
 function contractsText(): string {
-  const outcome = spawnSync("cargo", ["run", "--release", "--locked", "-q", "-p", "openwrap-contracts"], {
+  // Not by its package: alone, it would have its dependencies with other features, all compiled anew.
+  const outcome = spawnSync("cargo", ["run", "--release", "--locked", "-q", "--bin", "openwrap-contracts"], {
     cwd: ROOT,
     encoding: "utf8",
     maxBuffer: 64 * 1024 * 1024,
