@@ -1,10 +1,14 @@
 //! Random small programs: whatever they are, the engine answers, within its limits, the same twice.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use openwrap_script::Bounds;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::kit::{run_with, script};
+
+const CASES: u32 = 1_500;
 
 const WORDS: &[&str] = &[
     "let a = 1;",
@@ -128,11 +132,12 @@ fn any_program_gets_an_answer_and_the_same_one_twice() {
         .build()
         .unwrap();
     let mut runner = TestRunner::new(Config {
-        cases: 1500,
+        cases: CASES,
         failure_persistence: None,
         ..Config::default()
     });
     let programs = prop::collection::vec(prop::sample::select(WORDS), 1..24);
+    let steady = AtomicU32::new(0);
     runner
         .run(&programs, |words| {
             let mut job = script(&words.join(" "));
@@ -146,10 +151,14 @@ fn any_program_gets_an_answer_and_the_same_one_twice() {
             prop_assert!(first.output.len() <= 500);
             let is_steady = !matches!(&first.result, Err(fault) if fault.code.as_str() == "TIMEOUT");
             if is_steady {
+                steady.fetch_add(1, Ordering::Relaxed);
                 let second = tokio.block_on(run_with(job, &Default::default()));
                 prop_assert_eq!(first, second);
             }
             Ok(())
         })
         .unwrap();
+    // Most end by themselves; what is cut off is not compared.
+    let steady = steady.into_inner();
+    assert!(steady > CASES * 9 / 10, "{steady} of {CASES}");
 }
