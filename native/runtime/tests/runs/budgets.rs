@@ -253,13 +253,7 @@ async fn accounts_are_kept_over_a_restart_and_what_was_cut_off_is_spent() {
     world.call("run.budget", params).await.unwrap();
     let world = world.reopened().await;
     world.model.hold.lock().unwrap().clear();
-    for _ in 0..2_000 {
-        let overview = world.call("overview.get", json!({})).await.unwrap();
-        if !overview["approvals"].as_array().unwrap().is_empty() {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    world.until_asked("budget", 1).await;
     let after = world.run(&run_id).await["spending"].clone();
     assert_eq!(
         after["costMicroUsd"].as_u64().unwrap() + after["reservedMicroUsd"].as_u64().unwrap(),

@@ -220,22 +220,12 @@ async fn a_playbook_that_was_cut_off_goes_on_and_does_nothing_twice() {
     assert_eq!(whole["status"], "completed", "{whole}");
     clear(&world);
     let run_id = play(&world, "cut", copies).await.unwrap();
-    // The plan's question, then those of the tasks; the core goes down with both open.
-    let world = world.reopened().await;
-    for _ in 0..2_000 {
-        let overview = world.call("overview.get", json!({})).await.unwrap();
-        let open = overview["approvals"].as_array().unwrap().clone();
-        if open.len() == 2 {
-            break;
-        }
-        for pending in open.iter().filter(|pending| pending["question"]["kind"] == "plan") {
-            let id = &pending["question"]["approvalId"];
-            let params = json!({ "requestId": id, "approvalId": id, "decision": { "allow": true, "scope": "once" } });
-            let _ = world.call("approval.resolve", params).await;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    let world = world.reopened().await;
+    // The plan's question, then those of both tasks: the core is killed while they are open.
+    world.until_asked("plan", 1).await;
+    let world = world.killed().await;
+    world.until_asked("tool", 2).await;
+    let world = world.killed().await;
+    world.until_asked("tool", 2).await;
     let run = world.finish(&run_id, no).await;
     assert_eq!(run["runDigest"], whole["runDigest"], "{run}");
     let mut requested: BTreeMap<String, usize> = BTreeMap::new();
@@ -427,23 +417,9 @@ async fn a_script_that_was_cut_off_runs_again_without_doing_anything_twice() {
         let _ = std::fs::remove_dir_all(&path).or_else(|_| std::fs::remove_file(&path));
     }
     let run_id = world.start("cut", "ask", 2).await;
-    let asked = |overview: &Value, kind: &str| {
-        let open = overview["approvals"].as_array().unwrap().iter();
-        let mut open = open.filter(|pending| pending["question"]["kind"] == kind);
-        open.next().map(|pending| pending["question"]["approvalId"].clone())
-    };
-    for _ in 0..2_000 {
-        let overview = world.call("overview.get", json!({})).await.unwrap();
-        if asked(&overview, "tool").is_some() {
-            break;
-        }
-        if let Some(id) = asked(&overview, "plan") {
-            let params = json!({ "requestId": id, "approvalId": id, "decision": { "allow": true, "scope": "once" } });
-            let _ = world.call("approval.resolve", params).await;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    let world = world.reopened().await;
+    world.until_asked("tool", 1).await;
+    let world = world.killed().await;
+    world.until_asked("tool", 1).await;
     let run = world.finish(&run_id, yes).await;
     assert_eq!(run["runDigest"], whole["runDigest"], "{run}");
     let events = world.events(&run_id).await;

@@ -210,6 +210,27 @@ impl World {
         panic!("run {run_id} did not end: {}", self.run(run_id).await);
     }
 
+    /// Waits until so many questions of this kind are open, saying yes to plans on the way.
+    pub async fn until_asked(&self, kind: &str, count: usize) {
+        let mut open = Vec::new();
+        for _ in 0..4_000 {
+            let overview = self.call("overview.get", json!({})).await.unwrap();
+            let pending = overview["approvals"].as_array().unwrap().iter();
+            open = pending.map(|pending| pending["question"].clone()).collect();
+            if open.iter().filter(|question| question["kind"] == kind).count() == count {
+                return;
+            }
+            for question in open.iter().filter(|question| question["kind"] == "plan") {
+                let id = &question["approvalId"];
+                let params = json!({ "requestId": id, "approvalId": id, "decision": yes(question) });
+                // It may have been answered by the turn before.
+                let _ = self.call("approval.resolve", params).await;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("no {count} questions of {kind}: {open:?}");
+    }
+
     /// All events of a run.
     pub async fn events(&self, run_id: &str) -> Vec<Value> {
         let page = self
