@@ -24,17 +24,18 @@ async fn world() -> World {
     World::new(script(tasks, &turns), &[]).await
 }
 
-/// Answers each question twice at once, one yes and one no, and interrupts beside it when told to; until the run has ended.
+/// Answers each question twice at once, one yes and one no, and interrupts beside it when told to; until the run has ended. Also how many
+/// interruptions were taken.
 async fn contested(
     world: &World,
     run_id: &str,
     interrupts: bool,
-) -> (Value, Vec<(Result<Value, String>, Result<Value, String>)>) {
-    let (mut answers, mut sent) = (Vec::new(), 0);
+) -> (Value, Vec<(Result<Value, String>, Result<Value, String>)>, usize) {
+    let (mut answers, mut sent, mut taken) = (Vec::new(), 0, 0);
     for _ in 0..4_000 {
         let run = world.run(run_id).await;
         if run["phase"] == "finished" {
-            return (run, answers);
+            return (run, answers, taken);
         }
         let overview = world.call("overview.get", json!({})).await.unwrap();
         for pending in overview["approvals"].as_array().unwrap() {
@@ -50,14 +51,11 @@ async fn contested(
                 "requestId": format!("m{sent}"), "runId": run_id, "text": "Leave it.", "interrupt": true,
                 "taskId": pending["taskId"],
             });
-            let beside = async {
-                if interrupts && !plan {
-                    // It may have ended just now.
-                    let _ = world.call("run.steer", message).await;
-                }
-            };
-            let (one, other, ()) = tokio::join!(answer("a", true), answer("b", plan), beside);
+            // The task may have ended just now.
+            let beside = async { interrupts && !plan && world.call("run.steer", message).await.is_ok() };
+            let (one, other, interrupted) = tokio::join!(answer("a", true), answer("b", plan), beside);
             answers.push((one, other));
+            taken += usize::from(interrupted);
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
@@ -78,7 +76,7 @@ fn resolved(events: &[Value]) -> BTreeMap<String, usize> {
 async fn of_two_answers_at_once_one_counts_and_the_other_is_told() {
     let world = world().await;
     let run_id = world.start("run", "ask", 8).await;
-    let (run, answers) = contested(&world, &run_id, false).await;
+    let (run, answers, _) = contested(&world, &run_id, false).await;
     assert_eq!(run["status"], "completed");
     let won = answers
         .iter()
@@ -119,9 +117,12 @@ async fn of_two_answers_at_once_one_counts_and_the_other_is_told() {
 async fn an_interruption_while_people_answer_holds_nothing_up() {
     let world = world().await;
     let run_id = world.start("run", "ask", 8).await;
-    let (run, _) = contested(&world, &run_id, true).await;
+    let (run, _, taken) = contested(&world, &run_id, true).await;
     assert_eq!(run["status"], "completed");
     let events = world.all_events(&run_id).await;
+    let told = events.iter().filter(|event| event["type"] == "message_sent");
+    let interruptions = told.filter(|event| event["interrupt"] == true).count();
+    assert!(taken > 0 && interruptions == taken, "{interruptions} of {taken}");
     let counts = resolved(&events);
     assert_eq!(counts.values().max(), Some(&1), "{counts:?}");
     let asked = events
