@@ -370,6 +370,15 @@ async fn answer_first(world: &World) {
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
 }
 
+/// Whether a folder or one in it has a file of this name.
+fn holds(folder: &std::path::Path, name: &str) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| {
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        entry.file_name() == name || (is_folder && holds(&entry.path(), name))
+    })
+}
+
 /// What a program had fetched before a person gave it up lies in the view; who reads it then has read the page.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_act_that_was_given_up_labels_what_it_left() {
@@ -386,7 +395,11 @@ async fn an_act_that_was_given_up_labels_what_it_left() {
     while !world.events(&run_id).await.iter().any(dialed) {
         answer_first(&world).await;
     }
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    // What it fetched is in the view.
+    let work = world.home().with_file_name("work");
+    while !holds(&work, "began") {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
     let stop = json!({ "requestId": "m", "runId": run_id, "taskId": "t", "text": "Enough.", "interrupt": true });
     world.call("run.steer", stop).await.unwrap();
     let told = ends(&world, run_id).await;
