@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Event, LibraryEntry, LocalModelServers } from "@openwrap/contracts";
 import type { Browser, Page } from "playwright";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { axeProblems, overflowOf } from "../kit/accessibility.ts";
@@ -15,7 +16,28 @@ import { together } from "../kit/together.ts";
 import { addScripted, attend, newPlace, type Place } from "./attended-run.ts";
 
 const SHOTS = process.env.OPENWRAP_SCREENS;
-const PLACES = ["/", "/work", "/library", "/files", "/models", "/tools", "/audit", "/settings", "/approvals"] as const;
+const PLACES = [
+  "/",
+  "/work",
+  "/library",
+  "/files",
+  "/models",
+  "/tools",
+  "/audit",
+  "/settings",
+  "/approvals",
+  "/playbooks",
+  "/devices",
+] as const;
+/** What screens know without the server; the others say that they cannot be read. */
+const KNOWN = new Map<string, string | RegExp>([
+  ["/", "What should be done?"],
+  ["/work", /8 of 8 settled/],
+  ["/settings", "Appearance"],
+  ["/approvals", "Nothing waits for you."],
+]);
+/** Buttons that change nothing but what is looked at. */
+const READING = new Set(["Try again", "Copy details", "By model", "Look again"]);
 const WIDTHS = [1440, 820, 390] as const;
 
 let browser: Browser;
@@ -82,10 +104,10 @@ describe("with nothing yet", () => {
 
   it("what is read slowly has its place, and what fails says why and can be tried again", async () => {
     const { page } = app;
-    for (const [path, route] of [
-      ["/library", "**/api/library"],
-      ["/audit", "**/api/audit/search"],
-      ["/models", "**/api/routes"],
+    for (const [path, route, label] of [
+      ["/library", "**/api/library", "The library is being read"],
+      ["/audit", "**/api/audit/search", "The log is being searched"],
+      ["/models", "**/api/routes", "The rules are being read"],
     ] as const) {
       let open = (): void => undefined;
       const gate = new Promise<void>((resolve) => {
@@ -100,9 +122,12 @@ describe("with nothing yet", () => {
       });
       await app.goTo(path);
       await page.getByRole("heading", { level: 1 }).first().waitFor();
+      const skeleton = page.getByRole("status", { name: label });
+      await skeleton.waitFor();
       await look(app, `loading-${nameOf(path)}`);
       open();
       await page.getByText("The disk is full").waitFor();
+      expect(await skeleton.count()).toBe(0);
       await look(app, `error-${nameOf(path)}`);
       fails = false;
       await page.getByRole("button", { name: "Try again" }).click();
@@ -284,6 +309,37 @@ describe("with something", () => {
     expect(new Set(people.entries.map(({ event }) => event.actor.kind))).toEqual(new Set(["person"]));
     const early = await audit.search({ types: ["run_created"], until: 0 });
     expect(early.entries).toEqual([]);
+    const requested = (await audit.search({ types: ["tool_requested"], runId: second })).entries;
+    const { event: middle } = requested[Math.floor(requested.length / 2)] ?? {};
+    const { taskId = "", at = 0 } = middle ?? {};
+    for (const [filter, fits] of [
+      [{ runId: second }, (event: Event) => event.runId === second],
+      [{ taskId }, (event: Event) => event.taskId === taskId],
+      [{ from: at }, (event: Event) => event.at >= at],
+      [{ until: at }, (event: Event) => event.at <= at],
+      [{ text: "EXCEL.create" }, (event: Event) => JSON.stringify(event).includes("excel.create")],
+    ] as const) {
+      const { entries } = await audit.search({ types: [], ...filter });
+      expect(entries.length, JSON.stringify(filter)).toBeGreaterThan(0);
+      expect(entries.filter(({ event }) => !fits(event))).toEqual([]);
+    }
+    const { library } = server.client;
+    const { entries } = await library.list({ versions: true });
+    for (const [filter, fits] of [
+      [{ runId: first }, (entry: LibraryEntry) => entry.runId === first],
+      [{ kind: "slides" }, (entry: LibraryEntry) => entry.path === "deck.pptx"],
+      [{ path: "report.md" }, (entry: LibraryEntry) => entry.path === "report.md"],
+      [{ text: "DECK.pp" }, (entry: LibraryEntry) => `${entry.path} ${entry.taskTitle}`.includes("deck.pp")],
+    ] as const) {
+      const wanted = entries.filter(fits).map(({ number }) => number);
+      expect(wanted.length).toBeGreaterThan(1);
+      const found = await library.list({ versions: true, ...filter });
+      expect(
+        found.entries.map(({ number }) => number),
+        JSON.stringify(filter),
+      ).toEqual(wanted);
+    }
+    expect((await library.list({ projectId: "none" })).entries).toEqual([]);
     await expect(audit.search({ types: [], text: "x".repeat(201) })).rejects.toMatchObject({
       code: "INVALID_ARGUMENTS",
     });
@@ -292,8 +348,13 @@ describe("with something", () => {
   it("models are shown with their routes and what was spent", async () => {
     const { page } = app;
     await app.goTo("/models");
+    const answered = page.waitForResponse((response) => response.url().endsWith("/api/providers/find"));
     await page.getByRole("button", { name: "Look for servers on this machine" }).click();
-    await expect.poll(() => page.getByText(/None answers|Add it|Fill in the rest/).count()).toBeGreaterThan(0);
+    // What is shown is what was found, however many serve on this machine.
+    const { servers } = (await (await answered).json()) as LocalModelServers;
+    const rows = page.locator(".found li");
+    await expect.poll(() => rows.locator("code").allInnerTexts()).toEqual(servers.map(({ baseUrl }) => baseUrl));
+    await expect.poll(() => page.getByText("None answers.").count()).toBe(servers.length === 0 ? 1 : 0);
     const form = page.getByRole("form", { name: "Add a rule" });
     for (const role of ["planner", "developer"]) {
       await form.getByLabel("For").selectOption(role);
@@ -334,6 +395,16 @@ describe("with something", () => {
         dispatchEvent(new PopStateEvent("popstate"));
       }, path);
       await page.getByRole("heading", { level: 1 }).first().waitFor();
+      const main = page.locator("#main");
+      const known = KNOWN.get(path);
+      if (known === undefined) await main.getByRole("button", { name: "Try again" }).waitFor();
+      await main
+        .getByText(known ?? "The server does not answer.")
+        .first()
+        .waitFor();
+      // Nothing is offered that would have to be done by it.
+      const offered = await main.locator("button:enabled").allInnerTexts();
+      expect(offered.filter((name) => !READING.has(name.trim()))).toEqual([]);
       await look(app, `offline-${nameOf(path)}`);
     }
   });
