@@ -367,7 +367,7 @@ describe("with something", () => {
     await expect.poll(order).toEqual(["developer", "planner"]);
     await page.getByRole("button", { name: "Remove the rule for Developer" }).click();
     await expect.poll(order).toEqual(["planner"]);
-    await page.getByLabel("Dollars").fill("2.50");
+    await page.getByLabel("Dollars at most").fill("2.50");
     await page.getByRole("button", { name: "Set" }).click();
     await page.getByText("A run stops and asks at $2.50.").waitFor();
     await page.getByRole("button", { name: "By model" }).first().click();

@@ -3,16 +3,14 @@
 import type { Budget, CostLine, RunSummary } from "@openwrap/contracts";
 import { Key } from "@solid-primitives/keyed";
 import { createEffect, createMemo, createSignal, For, type JSX, on, onCleanup, Show } from "solid-js";
-import { createAction } from "../app/action.ts";
 import { useApp } from "../app/app.ts";
 import { createRead } from "../app/read.ts";
 import { runPath } from "../app/router.ts";
 import { budgetWords } from "../parts/cost-meter.tsx";
 import { FaultNotice } from "../parts/fault-notice.tsx";
-import { Field } from "../parts/field.tsx";
 import { Inert } from "../parts/inert.tsx";
 import { amount, counted, money } from "../words/format.ts";
-import { amountFault, budgetOf, countFault, MICRO } from "./amounts.ts";
+import { LimitForm } from "./limit-form.tsx";
 
 const RUNS_SHOWN = 20;
 /** Between two readings of what a run has spent, at least. */
@@ -145,55 +143,18 @@ function Line(props: { line: CostLine; task?: boolean }): JSX.Element {
 function DefaultBudget(): JSX.Element {
   const app = useApp();
   const kept = (): Budget | null | undefined => app.overview().defaultBudget;
-  const [dollars, setDollars] = createSignal(shown(kept()?.costMicroUsd, MICRO));
-  const [tokens, setTokens] = createSignal(shown(kept()?.tokens, 1));
-  const set = createAction(async () => {
-    const budget = budgetOf(dollars(), tokens());
+  const keep = async (budget: Budget | undefined): Promise<void> => {
     await app.api.budget.set(budget === undefined ? {} : { budget });
-  });
+  };
   const words = (): string => {
     const budget = kept();
     return budget ? `A run stops and asks at ${budgetWords(budget)}.` : "Runs spend as much as they take.";
   };
-  const wrong = (): boolean => (amountFault(dollars()) ?? countFault(tokens())) !== undefined;
   return (
     <section aria-labelledby="budget-head">
       <h2 id="budget-head">What a run may spend</h2>
       <p role="status">{words()}</p>
-      <form
-        class="labeled-row"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (!wrong()) void set.run();
-        }}
-      >
-        <Field
-          label="Dollars"
-          fact
-          inputMode="decimal"
-          placeholder="no limit"
-          value={dollars()}
-          wrong={amountFault(dollars())}
-          write={setDollars}
-        />
-        <Field
-          label="Tokens"
-          fact
-          inputMode="numeric"
-          placeholder="no limit"
-          value={tokens()}
-          wrong={countFault(tokens())}
-          write={setTokens}
-        />
-        <button type="submit" class="button labeled-button" disabled={set.busy() || app.readOnly() || wrong()}>
-          Set
-        </button>
-      </form>
-      <Show when={set.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={set.clear} />}</Show>
+      <LimitForm class="labeled-row" budget={kept()} keep={keep} />
     </section>
   );
-}
-
-function shown(value: number | null | undefined, unit: number): string {
-  return value == null ? "" : String(value / unit);
 }
