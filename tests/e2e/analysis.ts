@@ -3,9 +3,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
+import { type ReadSlide, readDeck } from "../kit/deck.ts";
 import { type ColumnFigures, columnFigures, dateColumn, groupFigures, numericColumns } from "../kit/figures.ts";
 import { openXmlProblems } from "../kit/open-xml.ts";
-import { hasPython, type ReadSlide, readDeck } from "../kit/python-pptx.ts";
 import type { TestTable } from "../kit/tables.ts";
 import { type Cell, readWorkbook, type Sheet, sheetOf, type Workbook } from "../kit/workbook.ts";
 
@@ -144,7 +144,6 @@ export function judgeReport(text: string, table: TestTable): void {
 /** What another reader sees in the deck: five titles, the summary, each end of the columns. */
 async function judgeDeck(path: string, table: TestTable): Promise<void> {
   expect(await openXmlProblems(path)).toEqual([]);
-  if (!hasPython()) return;
   const { slides } = readDeck(path);
   expect(new Set(slides.map(({ title }) => title ?? "")).size).toBe(5);
   for (const { title } of slides) expect(title?.length ?? 0).toBeGreaterThan(5);

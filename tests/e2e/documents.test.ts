@@ -3,9 +3,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { readDeck } from "../kit/deck.ts";
 import { type ModelServer, startModelServer } from "../kit/model-server.ts";
 import { openXmlProblems } from "../kit/open-xml.ts";
-import { hasPython, readDeck } from "../kit/python-pptx.ts";
 import { addScriptedModel, blobText, eventsOf, startRun, waitFinished, writeScenario } from "../kit/scripted-run.ts";
 import { startServer, type TestServer } from "../kit/server.ts";
 
@@ -121,7 +121,7 @@ it("reads and writes within a task's grants, replays, and is refused beyond them
   expect(refused.map(({ tool, code }) => [tool, code])).toEqual([["pptx.create", "PERMISSION_DENIED"]]);
   const path = join(project, "deck.pptx");
   expect(await openXmlProblems(path)).toEqual([]);
-  if (hasPython()) expect(readDeck(path).slides.map(({ title }) => title)).toEqual(SLIDES.map(({ title }) => title));
+  expect(readDeck(path).slides.map(({ title }) => title)).toEqual(SLIDES.map(({ title }) => title));
   expect(readFileSync(path).length).toBeGreaterThan(10_000);
   expect(await server.client.run.replay({ runId: run.runId })).toMatchObject({
     equal: true,

@@ -7,10 +7,10 @@ import { join } from "node:path";
 import { afterEach, expect, it } from "vitest";
 import { cleanEnvironment, startChild } from "../kit/child.ts";
 import { jsonLines, openwrap } from "../kit/cli.ts";
+import { readDeck } from "../kit/deck.ts";
 import { OPENWRAP, temporaryFolders } from "../kit/folders.ts";
 import { mayMakeNamespaces } from "../kit/namespace.ts";
 import { openXmlProblems } from "../kit/open-xml.ts";
-import { hasPython, readDeck } from "../kit/python-pptx.ts";
 import { factsAfter } from "../kit/run-events.ts";
 import { startServer } from "../kit/server.ts";
 import { type SheetCell, sheetFile } from "../kit/sheet-file.ts";
@@ -217,7 +217,7 @@ it.each([
   }
   for (const file of ["analysis.xlsx", "report.docx", "deck.pptx"])
     expect(await openXmlProblems(join(project, file)), file).toEqual([]);
-  if (hasPython()) expect(readDeck(join(project, "deck.pptx")).slides.filter((slide) => slide.title).length).toBe(5);
+  expect(readDeck(join(project, "deck.pptx")).slides.filter((slide) => slide.title).length).toBe(5);
 });
 
 it("gives one digest over twenty runs, on replay, and when it is cut off in the middle", async () => {

@@ -3,27 +3,11 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { ReadDeck } from "./deck.ts";
 import { ROOT } from "./folders.ts";
 
 const VERSION = "1.0.2";
 const FOLDER = join(ROOT, "node_modules/.cache", `python-pptx-${VERSION}`);
-
-export interface ReadShape {
-  name: string;
-  /** Rows of cells, for a table. */
-  table?: string[][];
-  /** For a picture: its media type, its pixels, its place in EMU, what it shows in words. */
-  picture?: { type: string; pixels: [number, number]; size: [number, number]; altText: string };
-  /** Paragraphs with their level, for text. */
-  text?: [number, string][];
-}
-
-export interface ReadSlide {
-  layout: string;
-  title: string | null;
-  notes: string | null;
-  shapes: ReadShape[];
-}
 
 const READER = `
 import json, sys
@@ -76,14 +60,6 @@ function python(): string {
   return program;
 }
 
-export interface ReadDeck {
-  title: string;
-  author: string;
-  language: string;
-  size: [number, number];
-  slides: ReadSlide[];
-}
-
-export function readDeck(path: string): ReadDeck {
+export function readByPython(path: string): ReadDeck {
   return JSON.parse(execFileSync(python(), ["-c", READER, path], { encoding: "utf8" })) as ReadDeck;
 }
