@@ -13,7 +13,7 @@ use openwrap_contracts::ports::Task;
 use openwrap_contracts::spawn::{
     Child, ChildControl, ExitReason, ExitStatus, Network, SpawnRequest, Stopped, TerminalSize, unavailable,
 };
-use openwrap_contracts::tools_user::ToolsUser;
+use openwrap_contracts::tools_user::{ToolsUser, as_tools};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, socketpair};
@@ -268,7 +268,8 @@ impl Link {
             let until = std::time::Instant::now() + END_PATIENCE;
             while matches!(process.try_wait(), Ok(None)) {
                 if std::time::Instant::now() > until {
-                    let _ = process.kill();
+                    // The supervisor, which runs as the tools do.
+                    let _ = as_tools(tools, || process.kill());
                     let _ = process.wait();
                     break;
                 }

@@ -13,9 +13,8 @@ const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLO
 pub fn storage(error: Errno, what: &str, path: &str) -> Fault {
     let message = format!("{what} `{}`: {error}", path.escape_debug());
     if matches!(error, Errno::ACCESS | Errno::PERM) {
-        return Fault::new(ErrorCode::PermissionDenied, message).with_hint(
-            "Open Wrap's own user may not do that there: give the file to it, or start Open Wrap as the user whose project it is.",
-        );
+        return Fault::new(ErrorCode::PermissionDenied, message)
+            .with_hint("Change its owner or its mode, or start Open Wrap as the user whose project it is.");
     }
     Fault::new(ErrorCode::StorageFailed, message)
 }

@@ -396,7 +396,10 @@ impl Filling<'_> {
         let make = || {
             let (folder, name) = beneath::make_parent(self.root, path, None)?;
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-            fs::openat(&folder, name, flags, Mode::from_raw_mode(0o600))
+            let file = fs::openat(&folder, name, flags, Mode::from_raw_mode(0o600))?;
+            // What the umask took.
+            fs::fchmod(&file, Mode::from_raw_mode(if executable { 0o755 } else { 0o644 }))?;
+            Ok(file)
         };
         let file = as_tools(self.owner, make).map_err(fault)?;
         let copied = match self.base_nodes.get(path) {
@@ -409,8 +412,7 @@ impl Filling<'_> {
             let mut file = File::from(file.try_clone().map_err(|_| fault(Errno::MFILE))?);
             content::write_all(&mut file, &self.desk.get(hash)?, path)?;
         }
-        let mode = if executable { 0o755 } else { 0o644 };
-        as_tools(self.owner, || fs::fchmod(&file, Mode::from_raw_mode(mode))).map_err(fault)
+        Ok(())
     }
 
     /// Shares the base's bytes where the file system can, else copies them. False: the base's copy is damaged.
