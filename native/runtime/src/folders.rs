@@ -22,6 +22,18 @@ fn failed(what: &str, path: &Path, error: &std::io::Error) -> Fault {
     Fault::new(ErrorCode::StorageFailed, format!("{what} {}: {error}", path.display()))
 }
 
+/// As [`failed`], for what is not the core's own: what it has no right to is said with what to do.
+fn withheld(what: &str, path: &Path, error: Errno) -> Fault {
+    match error {
+        Errno::ACCESS | Errno::PERM => Fault {
+            code: ErrorCode::PermissionDenied,
+            ..failed(what, path, &error.into())
+        }
+        .with_hint("Change its owner or its mode, or start Open Wrap as the user whose project it is."),
+        error => failed(what, path, &error.into()),
+    }
+}
+
 /// A folder that others may pass through but not list.
 ///
 /// # Errors
@@ -255,7 +267,7 @@ fn read_beneath_now(project: &Path, path: &str) -> Outcome<Bytes> {
     use std::io::Read as _;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let root = openat(CWD, project, OFlags::DIRECTORY | flags, Mode::empty())
-        .map_err(|error| failed("could not open", project, &error.into()))?;
+        .map_err(|error| withheld("could not open", project, error))?;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let opened = openat2(&root, path, flags, Mode::empty(), resolve).map_err(|error| match error {
         rustix::io::Errno::NOENT => Fault::not_found(format!("there is no file `{path}` in the project")),
@@ -263,7 +275,7 @@ fn read_beneath_now(project: &Path, path: &str) -> Outcome<Bytes> {
             ErrorCode::PathOutside,
             format!("`{path}` leads out of the project or over a link"),
         ),
-        other => failed("could not open", Path::new(path), &other.into()),
+        other => withheld("could not open", Path::new(path), other),
     })?;
     let file = std::fs::File::from(opened);
     let about = file
@@ -311,7 +323,7 @@ pub async fn list_beneath_as(
 
 fn list_beneath_now(root: &Path, path: &str, most: usize) -> Outcome<(Vec<TreeEntry>, bool)> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let top = openat(CWD, root, flags, Mode::empty()).map_err(|error| failed("could not open", root, &error.into()))?;
+    let top = openat(CWD, root, flags, Mode::empty()).map_err(|error| withheld("could not open", root, error))?;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let inner = if path.is_empty() { "." } else { path };
     let folder = openat2(&top, inner, flags, Mode::empty(), resolve).map_err(|error| match error {
@@ -320,9 +332,9 @@ fn list_beneath_now(root: &Path, path: &str, most: usize) -> Outcome<(Vec<TreeEn
             ErrorCode::PathOutside,
             format!("`{path}` leads out of the folder or over a link"),
         ),
-        other => failed("could not open", Path::new(path), &other.into()),
+        other => withheld("could not open", Path::new(path), other),
     })?;
-    let fault = |error: Errno| failed("could not list", Path::new(path), &error.into());
+    let fault = |error: Errno| withheld("could not list", Path::new(path), error);
     let mut entries = Vec::new();
     for entry in Dir::read_from(&folder).map_err(fault)? {
         let entry = entry.map_err(fault)?;
@@ -369,7 +381,7 @@ pub fn write_beneath(root: &Path, path: &str, bytes: &[u8]) -> Outcome<()> {
             Fault::new(ErrorCode::PathOutside, format!("`{path}` leads over a link or a file"))
         }
         Errno::EXIST => Fault::new(ErrorCode::AlreadyExists, format!("`{path}` is there already")),
-        error => failed("could not write", Path::new(path), &error.into()),
+        error => withheld("could not write", Path::new(path), error),
     };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut folder = openat(CWD, root, flags, Mode::empty()).map_err(fault)?;
