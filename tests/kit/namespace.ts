@@ -67,6 +67,9 @@ function tryCreate(place: number): Namespace {
   };
   try {
     ip("link", "add", card, "type", "veth", "peer", "name", "eth0", "netns", name);
+    // Their own IPv6 addresses would come a moment later, and a browser gives up what it loads when its network changes.
+    ip("link", "set", card, "addrgenmode", "none");
+    ip("-n", name, "link", "set", "eth0", "addrgenmode", "none");
     ip("addr", "add", `${here}/30`, "dev", card);
     ip("link", "set", card, "up");
     ip("-n", name, "addr", "add", `${there}/30`, "dev", "eth0");
