@@ -19,8 +19,18 @@ const SUITES: readonly { where: string; tests: string[]; only?: string }[] = [
   },
 ];
 
+/** Letters of a figure; what a test fails with may be long. */
+const FIGURE_MAX = 400;
+
+interface Test {
+  fullName: string;
+  status: string;
+  duration?: number;
+  failureMessages?: string[];
+}
+
 interface Report {
-  testResults: { message?: string; assertionResults: { fullName: string; status: string; duration?: number }[] }[];
+  testResults: { message?: string; assertionResults: Test[] }[];
 }
 
 export function checkTests(engine: Engine, mode: Mode, confined: string[], findings: Findings): void {
@@ -41,10 +51,15 @@ export function checkTests(engine: Engine, mode: Mode, confined: string[], findi
       let counted = 0;
       for (const { message, assertionResults } of testResults) {
         if (assertionResults.length === 0) findings.say(from, "tests", false, message ?? stderr.slice(-1_000));
-        for (const { fullName, status, duration = 0 } of assertionResults) {
+        for (const { fullName, status, duration = 0, failureMessages = [] } of assertionResults) {
           if (only !== undefined && !fullName.includes(only)) continue;
           counted += 1;
-          findings.say(from, fullName, status === "passed", `${status} in ${Math.round(duration)} ms`);
+          findings.say(
+            from,
+            fullName,
+            status === "passed",
+            [`${status} in ${Math.round(duration)} ms`, ...failureMessages].join(": ").slice(0, FIGURE_MAX),
+          );
         }
       }
       findings.say(from, "tests", counted >= tests.length, String(counted));
