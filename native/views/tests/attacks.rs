@@ -16,6 +16,7 @@ use openwrap_contracts::ErrorCode;
 use openwrap_contracts::canonical::sha256_hex;
 use openwrap_contracts::change::{Change, ChangeSet, Node};
 use openwrap_contracts::ports::{CommitOutcome, View, Views};
+use openwrap_contracts::tools_user::as_tools;
 use parts::{Kit, read_tree, write};
 use rustix::fs::{CWD, FileType, Mode, RenameFlags};
 
@@ -392,4 +393,43 @@ fn views_belong_to_the_tools_and_projects_keep_their_owners() {
     );
     assert_eq!(kit.finish(&view).unwrap_err().code, ErrorCode::PermissionDenied);
     assert!(!is_kept(&kit, SECRET));
+}
+
+/// Needs root. What programs of another user leave is read and removed as that user, however they lock it.
+#[test]
+fn what_the_tools_lock_is_read_and_removed_as_their_user() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let tools = Some((61_234, 61_234));
+    let kit = Kit::owned_by(tools);
+    kit.write("kept", "kept");
+    let base = kit.accept().unwrap();
+    let view = kit.open("t", &base, &[]);
+    kit.furnish(&view);
+    let lock = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o0)).unwrap();
+    // By descriptor, since the folders above are closed to the tools here.
+    let root = fs::File::open(&view.root).unwrap();
+    let inside = std::path::PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&root)));
+    as_tools(tools, || {
+        fs::create_dir_all(inside.join("a/b")).unwrap();
+        fs::write(inside.join("a/b/file"), "found").unwrap();
+        rustix::fs::mknodat(&root, "pipe", FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        symlink("/etc/shadow", inside.join("way")).unwrap();
+        for path in ["a/b/file", "a/b", "a", ""] {
+            lock(&inside.join(path));
+        }
+    });
+    let changes = kit.finish(&view).unwrap();
+    let paths: Vec<&str> = changes.changes.iter().map(|change| change.path.as_str()).collect();
+    assert_eq!(paths, ["a/b/file", "way"]);
+    assert_eq!(changes.changes[0].after, Some(file(&kit, "found")));
+    as_tools(tools, || {
+        fs::create_dir_all(inside.join("deep").join("d/".repeat(60))).unwrap();
+        lock(&inside.join("deep/d/d"));
+        lock(&inside);
+    });
+    kit.wait(kit.store.drop_view(view.view_id.clone())).unwrap();
+    assert!(!view.root.parent().unwrap().exists());
+    assert!(rustix::process::geteuid().is_root() && rustix::process::getegid().is_root());
 }
