@@ -97,7 +97,7 @@ impl ModelFabric {
         *self.terms.write().unwrap_or_else(PoisonError::into_inner) = terms;
     }
 
-    fn terms_of(&self, provider: &ProviderConfig) -> Terms {
+    pub(crate) fn terms_of(&self, provider: &ProviderConfig) -> Terms {
         let terms = self.terms.read().unwrap_or_else(PoisonError::into_inner);
         terms.get(&provider.provider_id).cloned().unwrap_or_default()
     }

@@ -116,10 +116,11 @@ impl ModelFabric {
         }
         let form = form(&call, &model)?;
         let started = Instant::now();
+        let wall_ms = self.terms_of(&provider).wall_ms.unwrap_or(self.times().wall_ms);
         let work = self.listen(&provider, &model, &call, &form, &cancel);
         let ((text, usage, seconds), tries) = tokio::select! {
             () = cancel.cancelled() => return Err(Fault::canceled()),
-            outcome = tokio::time::timeout(Duration::from_millis(self.times().wall_ms), work) => {
+            outcome = tokio::time::timeout(Duration::from_millis(wall_ms), work) => {
                 outcome.unwrap_or_else(|_| Err(silent("the answer took too long")))?
             }
         };
@@ -141,6 +142,7 @@ impl ModelFabric {
         cancel: &CancellationToken,
     ) -> Outcome<((String, Usage, Option<u64>), u32)> {
         let started = Instant::now();
+        let tries_max = self.terms_of(provider).tries.unwrap_or(MODEL_TRIES_MAX);
         let mut tries = 0;
         loop {
             tries += 1;
@@ -148,7 +150,7 @@ impl ModelFabric {
                 Ok(heard) => return Ok((heard, tries)),
                 Err(failure) => failure,
             };
-            if tries as usize >= MODEL_TRIES_MAX || !failure.again {
+            if tries as usize >= tries_max || !failure.again {
                 return Err(failure.fault);
             }
             if let Some(meter) = &call.meter {
@@ -172,10 +174,11 @@ impl ModelFabric {
             Some(name) => Some(trimmed(&self.vault().open(name).await.map_err(Failure::last)?)),
             None => None,
         };
+        let terms = self.terms_of(provider);
         let exchange = Exchange {
             dialer: self.dialer(),
             provider,
-            organization: None,
+            organization: terms.organization.as_deref(),
             model,
             key: key.as_ref(),
             purpose: format!("model:{}", provider.provider_id),

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use openwrap_contracts::model::{ProviderKind, TranscriptionCall, TranscriptionReply};
 use openwrap_contracts::ports::{CancellationToken, Meter, Models, Task};
 use openwrap_contracts::{ErrorCode, Fault, Outcome};
+use openwrap_models::Terms;
 
 use crate::QUICK;
 use crate::provider::{Act, KEY, Provider, Shown, answer_bytes, call};
@@ -30,6 +31,10 @@ impl Meter for Counted {
 }
 
 async fn listen(provider: &Provider) -> (Outcome<TranscriptionReply>, Arc<Counted>) {
+    listen_by(provider, Terms::default()).await
+}
+
+async fn listen_by(provider: &Provider, terms: Terms) -> (Outcome<TranscriptionReply>, Arc<Counted>) {
     let counted = Arc::new(Counted::default());
     let call = TranscriptionCall {
         run_id: "run".to_owned(),
@@ -41,6 +46,7 @@ async fn listen(provider: &Provider) -> (Outcome<TranscriptionReply>, Arc<Counte
         meter: Some(Arc::clone(&counted) as _),
     };
     let fabric = provider.fabric(QUICK);
+    fabric.set_terms([("p".to_owned(), terms)].into());
     (fabric.transcribe(call, CancellationToken::new()).await, counted)
 }
 
@@ -98,6 +104,29 @@ async fn what_may_pass_is_tried_again_and_what_will_not_is_not() {
         assert!(!fault.message.contains(KEY), "{fault}");
         assert_eq!(counted.again.load(Ordering::Relaxed), 0);
     }
+}
+
+#[tokio::test]
+async fn a_provider_is_asked_by_its_own_terms() {
+    let busy = || Act::Answer(503, "", r#"{"error":{"message":"busy"}}"#.to_owned());
+    let provider = Provider::start(vec![busy(), json(r#"{"text":"two"}"#)]).await;
+    let terms = Terms {
+        tries: Some(1),
+        organization: Some("org-7".to_owned()),
+        ..Terms::default()
+    };
+    let (outcome, counted) = listen_by(&provider, terms).await;
+    assert_eq!(outcome.unwrap_err().code, ErrorCode::ModelUnavailable);
+    assert_eq!(counted.again.load(Ordering::Relaxed), 0);
+    let head = provider.heard.requests.lock().unwrap()[0].0.to_ascii_lowercase();
+    assert!(head.contains("openai-organization: org-7"), "{head}");
+    let provider = Provider::start(vec![Act::Hang(Vec::new())]).await;
+    let terms = Terms {
+        wall_ms: Some(1),
+        ..Terms::default()
+    };
+    let (outcome, _) = listen_by(&provider, terms).await;
+    assert_eq!(outcome.unwrap_err().message, "the answer took too long");
 }
 
 #[tokio::test]
