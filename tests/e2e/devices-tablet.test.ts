@@ -114,7 +114,7 @@ describe(`a tablet beyond this machine${STAND_IN}`, () => {
     await open(page, typed, await terminalOf(typed));
     await page.getByRole("button", { name: "Take control" }).tap();
     await page.getByText("You are in control").waitFor();
-    await page.locator(".xterm-helper-textarea").focus();
+    await page.locator(".xterm-screen").click();
     await page.keyboard.type("echo from the tablet > typed.txt; touch go-on\n");
     await page.getByRole("button", { name: "Hand back", exact: true }).tap();
     expect((await waitFinished(beyond.server, typed)).status).toBe("completed");

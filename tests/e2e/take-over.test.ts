@@ -64,7 +64,7 @@ it("types into the terminal of a worker", async () => {
   const run = await startRun(server, project, "Type");
   const session = await liveSession(run, ({ kind, title }) => kind === "terminal" && title !== "Commands");
   const page = await takeControl(run, session);
-  await page.locator(".xterm-helper-textarea").focus();
+  await page.locator(".xterm-screen").click();
   await page.keyboard.type("echo by hand > typed.txt; touch go-on\n");
   await page.getByLabel("Hand back with a note", { exact: true }).last().fill("I wrote typed.txt.");
   await page.getByRole("button", { name: "Hand back with this note" }).click();
