@@ -1,7 +1,7 @@
 // Root that may change users and nothing else, as of a container whose other capabilities were dropped: tools have a user of their own,
 // and all that is theirs is made, read and removed as that user.
 
-import { chownSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { EventOf, RunSummary } from "@openwrap/contracts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -131,6 +131,10 @@ describe.skipIf(process.getuid?.() !== 0)(`a server started ${CHANGING_USERS.nam
     const told = JSON.stringify(events);
     expect(told).toContain("PERMISSION_DENIED");
     expect(readdirSync(join(theirs, "locked"))).toEqual(["old.txt"]);
+    chmodSync(theirs, 0o700);
+    const { projectId } = await server.client.project.open({ path: theirs });
+    const denied = { code: "PERMISSION_DENIED", hint: expect.stringContaining("owner") };
+    await expect(server.client.file.list({ projectId, path: "" })).rejects.toMatchObject(denied);
   });
 
   it("leaves no view and no home of a tool behind", async () => {
