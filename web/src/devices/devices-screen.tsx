@@ -74,10 +74,6 @@ function Rows(props: { list: DeviceList; drives: boolean; again: () => void }): 
 function Row(props: { device: DeviceEntry; drives: boolean; again: () => void }): JSX.Element {
   const app = useApp();
   const now = useNow();
-  const [asks, setAsks] = createSignal(false);
-  const [wanted, setWanted] = createSignal<DeviceRole>();
-  let row: HTMLLIElement | undefined;
-  let signOut: HTMLButtonElement | undefined;
   const change = createAction(async (role: DeviceRole) => {
     await app.api.device.setRole({ requestId: requestId(), deviceId: props.device.deviceId, role });
     props.again();
@@ -86,35 +82,13 @@ function Row(props: { device: DeviceEntry; drives: boolean; again: () => void })
     await app.api.device.revoke({ requestId: requestId(), deviceId: props.device.deviceId });
     props.again();
   });
-  const changeable = (): boolean => props.drives && !props.device.own;
   const busy = (): boolean => change.busy() || revoke.busy() || app.readOnly();
-  const role = (): DeviceRole => wanted() ?? props.device.role;
-  const sure = (asked: boolean): void => {
-    setAsks(asked);
-    if (!asked) signOut?.focus();
+  const clear = (): void => {
+    change.clear();
+    revoke.clear();
   };
-  const set = async (): Promise<void> => {
-    await change.run(role());
-    // Refused: what it may do is shown as it is.
-    if (change.fault()) setWanted(undefined);
-    row?.querySelector<HTMLElement>("input:checked")?.focus();
-  };
-  createEffect(
-    on(
-      () => props.device.role,
-      () => setWanted(undefined),
-      { defer: true },
-    ),
-  );
   return (
-    <li
-      ref={(element) => {
-        row = element;
-      }}
-      class="device-row"
-      data-device-id={props.device.deviceId}
-      data-role={props.device.role}
-    >
+    <li class="device-row" data-device-id={props.device.deviceId} data-role={props.device.role}>
       <div class="device-words">
         <p class="strong">
           <Inert text={nameOf(props.device)} />
@@ -127,72 +101,108 @@ function Row(props: { device: DeviceEntry; drives: boolean; again: () => void })
         </p>
       </div>
       <Show
-        when={changeable()}
+        when={props.drives && !props.device.own}
         fallback={<span class="device-role">{ROLES.find(([role]) => role === props.device.role)?.[1]}</span>}
       >
-        <form
-          class="row"
-          onSubmit={(event) => {
-            event.preventDefault();
-            if (role() !== props.device.role && !busy()) void set();
+        <RoleForm
+          device={props.device}
+          busy={busy()}
+          set={async (role) => {
+            await change.run(role);
+            return change.fault() === undefined;
+          }}
+        />
+        <SignOut device={props.device} busy={busy()} revoke={() => void revoke.run()} />
+      </Show>
+      <Show when={change.fault() ?? revoke.fault()}>{(fault) => <FaultNotice fault={fault()} dismiss={clear} />}</Show>
+    </li>
+  );
+}
+
+function RoleForm(props: {
+  device: DeviceEntry;
+  busy: boolean;
+  set: (role: DeviceRole) => Promise<boolean>;
+}): JSX.Element {
+  const [wanted, setWanted] = createSignal<DeviceRole>();
+  const role = (): DeviceRole => wanted() ?? props.device.role;
+  let form: HTMLFormElement | undefined;
+  const set = async (): Promise<void> => {
+    // Refused: what it may do is shown as it is.
+    if (!(await props.set(role()))) setWanted(undefined);
+    form?.querySelector<HTMLElement>("input:checked")?.focus();
+  };
+  createEffect(
+    on(
+      () => props.device.role,
+      () => setWanted(undefined),
+      { defer: true },
+    ),
+  );
+  return (
+    <form
+      ref={(element) => {
+        form = element;
+      }}
+      class="row"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (role() !== props.device.role && !props.busy) void set();
+      }}
+    >
+      <Choices
+        name={`role-${props.device.deviceId}`}
+        legend={`What ${nameOf(props.device)} may do`}
+        value={role()}
+        choose={setWanted}
+        options={ROLES}
+        disabled={props.busy}
+      />
+      <button type="submit" class="button" disabled={props.busy || role() === props.device.role}>
+        Set
+      </button>
+    </form>
+  );
+}
+
+function SignOut(props: { device: DeviceEntry; busy: boolean; revoke: () => void }): JSX.Element {
+  const [asks, setAsks] = createSignal(false);
+  let button: HTMLButtonElement | undefined;
+  return (
+    <Show
+      when={asks()}
+      fallback={
+        <button
+          type="button"
+          class="button"
+          disabled={props.busy}
+          ref={(element) => {
+            button = element;
+          }}
+          onClick={() => setAsks(true)}
+        >
+          Sign out
+        </button>
+      }
+    >
+      <div class="row device-sure" role="group" aria-label={`Sign out ${nameOf(props.device)} for good`}>
+        <span class="quiet">For good?</span>
+        <button type="button" class="button" disabled={props.busy} onClick={props.revoke}>
+          Yes, sign out
+        </button>
+        <button
+          type="button"
+          class="button plain"
+          ref={(element) => onMount(() => element.focus())}
+          onClick={() => {
+            setAsks(false);
+            button?.focus();
           }}
         >
-          <Choices
-            name={`role-${props.device.deviceId}`}
-            legend={`What ${nameOf(props.device)} may do`}
-            value={role()}
-            choose={setWanted}
-            options={ROLES}
-            disabled={busy()}
-          />
-          <button type="submit" class="button" disabled={busy() || role() === props.device.role}>
-            Set
-          </button>
-        </form>
-        <Show
-          when={asks()}
-          fallback={
-            <button
-              type="button"
-              class="button"
-              disabled={app.readOnly()}
-              ref={(element) => {
-                signOut = element;
-              }}
-              onClick={() => sure(true)}
-            >
-              Sign out
-            </button>
-          }
-        >
-          <div class="row device-sure" role="group" aria-label={`Sign out ${nameOf(props.device)} for good`}>
-            <span class="quiet">For good?</span>
-            <button type="button" class="button" disabled={busy()} onClick={() => void revoke.run()}>
-              Yes, sign out
-            </button>
-            <button
-              type="button"
-              class="button plain"
-              ref={(element) => onMount(() => element.focus())}
-              onClick={() => sure(false)}
-            >
-              No
-            </button>
-          </div>
-        </Show>
-      </Show>
-      <Show when={change.fault() ?? revoke.fault()}>
-        {(fault) => (
-          <FaultNotice
-            fault={fault()}
-            dismiss={() => {
-              change.clear();
-              revoke.clear();
-            }}
-          />
-        )}
-      </Show>
-    </li>
+          No
+        </button>
+      </div>
+    </Show>
   );
 }
 
