@@ -248,7 +248,8 @@ impl Writer {
         let _ = db.batch("PRAGMA wal_checkpoint(TRUNCATE);");
         drop(db);
         let _ = head_file.sync();
-        drop(lock);
+        // Closing alone would leave it with a process that is being started at this moment, until its program begins.
+        let _ = lock.unlock();
     }
 }
 
