@@ -212,7 +212,8 @@ fn enter(parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
     fs::openat(parent, name, FOLDER, Mode::empty())
 }
 
-/// Folders too deep are moved into `top` under fresh names and counted in `moved`.
+/// Folders too deep are moved into `top` under fresh names and counted in `moved`. What cannot be removed keeps nothing else from it;
+/// the first such error is the answer.
 fn empty(
     top: BorrowedFd<'_>,
     folder: BorrowedFd<'_>,
@@ -220,23 +221,33 @@ fn empty(
     moved: &mut u64,
     tools: ToolsUser,
 ) -> Result<(), Errno> {
+    let mut first = Ok(());
     for name in names(folder)? {
-        let name = name.as_slice();
-        let stat = fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        if kind(&stat) != FileType::Directory {
-            fs::unlinkat(folder, name, AtFlags::empty())?;
-        } else if tools.is_some_and(|(uid, _)| uid == stat.st_uid) {
-            clear(folder, name, &stat, tools)?;
-            fs::unlinkat(folder, name, AtFlags::REMOVEDIR)?;
-        } else if depth >= OPEN_MAX {
-            move_up(top, folder, name, moved)?;
-        } else {
-            let inner = enter(folder, name)?;
-            empty(top, inner.as_fd(), depth + 1, moved, tools)?;
-            fs::unlinkat(folder, name, AtFlags::REMOVEDIR)?;
-        }
+        first = first.and(empty_entry(top, (folder, &name), depth, moved, tools));
     }
-    Ok(())
+    first
+}
+
+fn empty_entry(
+    top: BorrowedFd<'_>,
+    (folder, name): (BorrowedFd<'_>, &[u8]),
+    depth: usize,
+    moved: &mut u64,
+    tools: ToolsUser,
+) -> Result<(), Errno> {
+    let stat = fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    if kind(&stat) != FileType::Directory {
+        return fs::unlinkat(folder, name, AtFlags::empty());
+    }
+    if tools.is_some_and(|(uid, _)| uid == stat.st_uid) {
+        clear(folder, name, &stat, tools)?;
+    } else if depth >= OPEN_MAX {
+        return move_up(top, folder, name, moved);
+    } else {
+        let inner = enter(folder, name)?;
+        empty(top, inner.as_fd(), depth + 1, moved, tools)?;
+    }
+    fs::unlinkat(folder, name, AtFlags::REMOVEDIR)
 }
 
 fn names(folder: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>, Errno> {
@@ -254,6 +265,8 @@ fn names(folder: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>, Errno> {
 
 fn move_up(top: BorrowedFd<'_>, folder: BorrowedFd<'_>, name: &[u8], moved: &mut u64) -> Result<(), Errno> {
     const NAMES_TRIED: usize = 10_000;
+    // A folder that is moved gets another `..`, for which its owner has to be able to write into it.
+    open_up(folder, name, 0o700)?;
     for _ in 0..NAMES_TRIED {
         *moved += 1;
         match fs::renameat(folder, name, top, format!(".deep-{moved}")) {
@@ -323,8 +336,10 @@ mod tests {
                 std::fs::create_dir(&deep).unwrap();
             }
             std::os::unix::fs::symlink("/etc", deep.join("link")).unwrap();
-            std::fs::set_permissions(deep.parent().unwrap(), std::fs::Permissions::from_mode(0o0)).unwrap();
-            std::fs::set_permissions(&theirs, std::fs::Permissions::from_mode(0o0)).unwrap();
+            // Every one, those that are moved up among them.
+            for locked in deep.ancestors().skip(1).take(40) {
+                std::fs::set_permissions(locked, std::fs::Permissions::from_mode(0o0)).unwrap();
+            }
         });
         let parent = folder.path().parent().unwrap();
         let parent = fs::open(parent, FOLDER, Mode::empty()).unwrap();
