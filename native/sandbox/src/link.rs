@@ -268,8 +268,8 @@ impl Link {
             let until = std::time::Instant::now() + END_PATIENCE;
             while matches!(process.try_wait(), Ok(None)) {
                 if std::time::Instant::now() > until {
-                    // The supervisor, which runs as the tools do.
-                    let _ = as_tools(tools, || process.kill());
+                    // The supervisor, which runs as the tools do as soon as it has begun.
+                    let _ = process.kill().or_else(|_| as_tools(tools, || process.kill()));
                     let _ = process.wait();
                     break;
                 }
