@@ -39,6 +39,15 @@ impl Work {
         }
     }
 
+    /// The runs its rows belong to.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = &str> {
+        let events = match self {
+            Self::Append { events, .. } => events.as_slice(),
+            Self::Keep { .. } => &[],
+        };
+        events.iter().filter_map(|event| event.run_id.as_deref())
+    }
+
     /// Somebody goes on when it is done.
     pub(crate) fn is_waited_for(&self) -> bool {
         match self {

@@ -114,6 +114,7 @@ impl Store {
             receiver,
             lock,
             suspect: false,
+            lost: std::collections::BTreeMap::new(),
         };
         let thread = std::thread::Builder::new()
             .name("ledger-writer".to_owned())

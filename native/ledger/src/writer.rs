@@ -1,5 +1,6 @@
 //! The one writer: a thread that owns the write connection and commits what waits, many appends with one sync.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -69,6 +70,9 @@ pub(crate) struct Writer {
     pub(crate) lock: File,
     /// A commit failed: before the next one the chain must be seen to end where it did.
     pub(crate) suspect: bool,
+    /// Runs of which something is missing that nobody waited for, and why: what follows from it must not stand without it. Until the
+    /// ledger is opened again, when the run is folded from what is there.
+    pub(crate) lost: BTreeMap<String, Fault>,
 }
 
 impl Writer {
@@ -146,6 +150,20 @@ impl Writer {
     }
 
     fn commit(&mut self, batch: Vec<Request>, rhythm: &mut Rhythm) {
+        let mut kept = Vec::with_capacity(batch.len());
+        for request in batch {
+            let lost = request.work.runs().find_map(|run| self.lost.get(run).cloned());
+            match lost {
+                Some(fault) => refuse(vec![request], &fault),
+                None => kept.push(request),
+            }
+        }
+        if !kept.is_empty() {
+            self.commit_kept(kept, rhythm);
+        }
+    }
+
+    fn commit_kept(&mut self, batch: Vec<Request>, rhythm: &mut Rhythm) {
         rhythm.written += batch.iter().map(|request| request.work.bytes()).sum::<usize>();
         match self.check().and_then(|()| self.write(&batch)) {
             Ok(written) => {
@@ -159,6 +177,11 @@ impl Writer {
                 self.suspect = true;
                 // Fails when nothing was begun; what is left of it shows in the check before the next commit.
                 let _ = self.db.execute("ROLLBACK", vec![]);
+                for request in batch.iter().filter(|request| !request.work.is_waited_for()) {
+                    for run in request.work.runs() {
+                        self.lost.entry(run.to_owned()).or_insert_with(|| fault.clone());
+                    }
+                }
                 refuse(batch, &fault);
             }
         }

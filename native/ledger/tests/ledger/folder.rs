@@ -5,6 +5,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use openwrap_contracts::ErrorCode;
+use openwrap_contracts::ports::{Named, Settled};
 use openwrap_ledger::Store;
 use tempfile::tempdir;
 
@@ -253,4 +254,37 @@ async fn a_failed_commit_is_refused_and_never_forks_the_chain() {
     drop(other);
     store.close().await;
     assert!(audited(home.path()).await.ok);
+}
+
+/// Nothing follows in the ledger from what is missing in it.
+#[tokio::test]
+async fn a_run_that_lost_what_nobody_waited_for_goes_on_after_the_next_start_only() {
+    let home = tempdir().unwrap();
+    let store = Store::open(home.path()).await.unwrap();
+    let ledger = store.ledger();
+    ledger.append(vec![event(1)]).await.unwrap();
+    let other = tamper(home.path()).await;
+    other.execute_batch("BEGIN IMMEDIATE").await.unwrap();
+    let (told, hears) = tokio::sync::oneshot::channel();
+    let settled: Settled = Box::new(move |_, stored| {
+        let _ = told.send(stored.clone());
+    });
+    ledger
+        .submit(Named::default(), vec![event(7)], false, settled)
+        .await
+        .unwrap();
+    assert_eq!(hears.await.unwrap().unwrap_err().code, ErrorCode::StorageFailed);
+    other.execute_batch("ROLLBACK").await.unwrap();
+    drop(other);
+    let refused = ledger.append(vec![event(13)]).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::StorageFailed, "the run of 7");
+    assert_eq!(
+        ledger.append(vec![event(8)]).await.unwrap()[0].sequence,
+        2,
+        "another run"
+    );
+    store.close().await;
+    let store = Store::open(home.path()).await.unwrap();
+    assert_eq!(store.ledger().append(vec![event(13)]).await.unwrap()[0].sequence, 3);
+    store.close().await;
 }
