@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use openwrap_contracts::network::Broker;
 use openwrap_contracts::spawn::{
@@ -68,6 +68,8 @@ pub struct Place {
     /// Of this browser alone, so that the end of one never touches the next.
     live: PathBuf,
     owner: ToolsUser,
+    /// Who closes a browser and who sees it end both clear its place: two at once would find each other's half.
+    removal: Arc<Mutex<()>>,
 }
 
 /// What a browser is started with.
@@ -117,7 +119,12 @@ impl Place {
                 ));
             }
         };
-        let place = Self { folder, live, owner };
+        let place = Self {
+            folder,
+            live,
+            owner,
+            removal: Arc::default(),
+        };
         place.furnish().map_err(|error| failed(&place.live, &error))?;
         Ok(place)
     }
@@ -145,6 +152,7 @@ impl Place {
 
     /// Drops all but the last address.
     pub fn clear(&self) {
+        let _turn = self.removal.lock().unwrap_or_else(PoisonError::into_inner);
         // What cannot be removed now is removed at the next start of the core.
         clear_away(&self.live, self.owner);
     }
