@@ -68,8 +68,8 @@ pub struct Place {
     /// Of this browser alone, so that the end of one never touches the next.
     live: PathBuf,
     owner: ToolsUser,
-    /// Who closes a browser and who sees it end both clear its place: two at once would find each other's half.
-    removal: Arc<Mutex<()>>,
+    /// Whether its place is gone.
+    removed: Arc<Mutex<bool>>,
 }
 
 /// What a browser is started with.
@@ -123,7 +123,7 @@ impl Place {
             folder,
             live,
             owner,
-            removal: Arc::default(),
+            removed: Arc::default(),
         };
         place.furnish().map_err(|error| failed(&place.live, &error))?;
         Ok(place)
@@ -152,14 +152,25 @@ impl Place {
 
     /// Drops all but the last address.
     pub fn clear(&self) {
-        let _turn = self.removal.lock().unwrap_or_else(PoisonError::into_inner);
-        // What cannot be removed now is removed at the next start of the core.
-        clear_away(&self.live, self.owner);
+        self.clear_in(1);
     }
 
-    /// Drops the last address too.
+    /// By one at a time, and not again once it is done: the number is the next browser's then.
+    fn clear_in(&self, tries: u32) {
+        let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..tries {
+            // What cannot be removed now is removed at the next start of the core.
+            *removed = *removed || clear_away(&self.live, self.owner);
+            if *removed || tries == 1 {
+                return;
+            }
+            std::thread::sleep(REMOVAL_REST);
+        }
+    }
+
+    /// Drops the last address too. What is still ending may make a file while its folder is emptied.
     pub fn remove(&self) {
-        self.clear();
+        self.clear_in(REMOVALS_TRIED);
         let _ = std::fs::remove_file(last(&self.folder));
         let _ = std::fs::remove_dir(&self.folder);
     }
@@ -177,13 +188,14 @@ const PROFILE: &str = "profile";
 const HOME: &str = "home";
 const TEMP: &str = "tmp";
 
-fn clear_away(path: &Path, owner: ToolsUser) {
+const REMOVALS_TRIED: u32 = 20;
+const REMOVAL_REST: std::time::Duration = std::time::Duration::from_millis(10);
+
+fn clear_away(path: &Path, owner: ToolsUser) -> bool {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
-        return;
+        return false;
     };
-    if let Ok(parent) = std::fs::File::open(parent) {
-        let _ = remove(parent.as_fd(), name, owner);
-    }
+    std::fs::File::open(parent).is_ok_and(|parent| remove(parent.as_fd(), name, owner).is_ok())
 }
 
 fn last(folder: &Path) -> PathBuf {
