@@ -150,27 +150,16 @@ impl Place {
         self.live.join(TEMP)
     }
 
-    /// Drops all but the last address.
+    /// Drops all but the last address. By one at a time, and not again once it is done: the number is the next browser's then.
     pub fn clear(&self) {
-        self.clear_in(1);
-    }
-
-    /// By one at a time, and not again once it is done: the number is the next browser's then.
-    fn clear_in(&self, tries: u32) {
         let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
-        for _ in 0..tries {
-            // What cannot be removed now is removed at the next start of the core.
-            *removed = *removed || clear_away(&self.live, self.owner);
-            if *removed || tries == 1 {
-                return;
-            }
-            std::thread::sleep(REMOVAL_REST);
-        }
+        // What cannot be removed now is removed at the next start of the core.
+        *removed = *removed || clear_away(&self.live, self.owner);
     }
 
-    /// Drops the last address too. What is still ending may make a file while its folder is emptied.
+    /// Drops the last address too.
     pub fn remove(&self) {
-        self.clear_in(REMOVALS_TRIED);
+        self.clear();
         let _ = std::fs::remove_file(last(&self.folder));
         let _ = std::fs::remove_dir(&self.folder);
     }
@@ -187,9 +176,6 @@ const LIVE_MAX: u32 = 1_000;
 const PROFILE: &str = "profile";
 const HOME: &str = "home";
 const TEMP: &str = "tmp";
-
-const REMOVALS_TRIED: u32 = 20;
-const REMOVAL_REST: std::time::Duration = std::time::Duration::from_millis(10);
 
 fn clear_away(path: &Path, owner: ToolsUser) -> bool {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {

@@ -168,21 +168,28 @@ fn kind(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
 }
 
-/// Removes `name` (file, link or tree) from an open folder; fine when it is not there. Links are not followed, locked folders are
-/// opened up, depth does not matter. What belongs to the tools is emptied as their user.
+/// Removes `name` (file, link or tree) from an open folder; fine when it is not there, also when somebody else removes it meanwhile.
+/// Links are not followed, locked folders are opened up, depth does not matter. What belongs to the tools is emptied as their user.
 ///
 /// # Errors
 /// As the system's.
 pub fn remove(parent: BorrowedFd<'_>, name: &str, tools: ToolsUser) -> Result<(), Errno> {
-    let stat = match fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => stat,
-        Err(Errno::NOENT) => return Ok(()),
-        Err(error) => return Err(error),
-    };
+    gone_is_fine(remove_there(parent, name.as_bytes(), tools))
+}
+
+fn gone_is_fine(removed: Result<(), Errno>) -> Result<(), Errno> {
+    match removed {
+        Err(Errno::NOENT) => Ok(()),
+        other => other,
+    }
+}
+
+fn remove_there(parent: BorrowedFd<'_>, name: &[u8], tools: ToolsUser) -> Result<(), Errno> {
+    let stat = fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
     if kind(&stat) != FileType::Directory {
         return fs::unlinkat(parent, name, AtFlags::empty());
     }
-    clear(parent, name.as_bytes(), &stat, tools)?;
+    clear(parent, name, &stat, tools)?;
     fs::unlinkat(parent, name, AtFlags::REMOVEDIR)
 }
 
@@ -223,7 +230,7 @@ fn empty(
 ) -> Result<(), Errno> {
     let mut first = Ok(());
     for name in names(folder)? {
-        first = first.and(empty_entry(top, (folder, &name), depth, moved, tools));
+        first = first.and(gone_is_fine(empty_entry(top, (folder, &name), depth, moved, tools)));
     }
     first
 }
@@ -351,5 +358,25 @@ mod tests {
         .unwrap();
         assert!(!folder.path().exists());
         assert!(std::path::Path::new("/etc/hostname").exists());
+    }
+
+    #[test]
+    fn two_who_remove_the_same_both_succeed() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = fs::open(folder.path(), FOLDER, Mode::empty()).unwrap();
+        for _ in 0..20 {
+            for number in 0..200 {
+                let inner = folder.path().join(format!("tree/{}/{number}", number % 7));
+                std::fs::create_dir_all(&inner).unwrap();
+                std::fs::write(inner.join("file"), "x").unwrap();
+            }
+            std::thread::scope(|scope| {
+                let both = [(); 2].map(|()| scope.spawn(|| remove(opened.as_fd(), "tree", None)));
+                for one in both {
+                    one.join().unwrap().unwrap();
+                }
+            });
+            assert!(!folder.path().join("tree").exists());
+        }
     }
 }

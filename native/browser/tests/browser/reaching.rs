@@ -178,8 +178,7 @@ async fn stopping_a_run_ends_its_browser_at_once_and_the_next_call_begins_anew()
     let folders = || std::fs::read_dir(world.work.join("browsers")).unwrap().count();
     assert_eq!(folders(), 1);
     world.surface().close().await;
-    // Known defect: what is still ending can leave a folder, which goes at the next start of the core.
-    assert!(folders() <= 1);
+    assert_eq!(folders(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
