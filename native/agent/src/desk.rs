@@ -522,6 +522,14 @@ impl Approver for Desk {
         self.journal.state().attempt_labels(&step.task_id, step.attempt)
     }
 
+    fn sources<'a>(&'a self, step: &'a StepRef) -> Task<'a, Outcome<Vec<String>>> {
+        Box::pin(async move {
+            // What the attempt has read a moment ago is named too.
+            self.journal.settled().await?;
+            Ok(self.journal.state().sources(&step.task_id, step.attempt))
+        })
+    }
+
     fn observed(&self, _step: &StepRef) -> Option<ObservedResult> {
         None
     }

@@ -194,21 +194,12 @@ impl Attempt {
             view: hand.view.clone(),
             project_path: spec.project_path.clone(),
             labels: hand.labels.to_vec(),
-            sources: self.sources(hand.labels),
             file_labels: hand.file_labels.to_vec(),
             head: self.head,
             // What runs beside a script is an input of its calls; the script itself touches nothing.
             beside: hand.beside && nest.is_none(),
             nested: nest.map(|nest| Nested(nest)),
         }
-    }
-
-    fn sources(&self, labels: &[Label]) -> Vec<String> {
-        if labels.is_empty() {
-            return Vec::new();
-        }
-        let state = self.engine.journal.state();
-        state.sources(&self.task.task_id, self.attempt)
     }
 
     /// A person interrupted before the act began: it never does.

@@ -333,8 +333,6 @@ pub struct ToolCall {
     pub project_path: PathBuf,
     /// Labels the worker's context carries.
     pub labels: Vec<Label>,
-    /// Where they came from, for a person's eyes: a step's act, a task, a file.
-    pub sources: Vec<String>,
     /// Files of the view that labelled work wrote: who reads them is labelled so. By path.
     pub file_labels: Vec<(String, Vec<Label>)>,
     /// True when the task runs as head: irreversible acts may go on.
@@ -459,6 +457,14 @@ pub trait Approver: Send + Sync {
     /// What the attempt of this step has read by now.
     fn labels(&self, _step: &StepRef) -> Vec<Label> {
         Vec::new()
+    }
+
+    /// Where the labels of this step's attempt came from, for a person's eyes: a step's act, a task, a file.
+    ///
+    /// # Errors
+    /// `STORAGE_FAILED`.
+    fn sources<'a>(&'a self, _step: &'a StepRef) -> Task<'a, Outcome<Vec<String>>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     /// In a replay: the recorded result and change set of an observed tool at this step.

@@ -232,7 +232,12 @@ impl ToolGatewayCore {
             Verdict::Deny { code, reason } => return Ok(denied(call, code, reason)),
             Verdict::Allow { grant_ids, answered } => (grant_ids, allowed(answered)),
             Verdict::Ask { missing, risk } => {
-                let question = question(call, &papers.summary, &papers.arguments.hex(), &missing, risk);
+                let sources = match call.labels.is_empty() {
+                    true => Vec::new(),
+                    false => approver.sources(&call.step).await?,
+                };
+                let hash = papers.arguments.hex();
+                let question = question(call, (&papers.summary, &hash), (&missing, risk), &sources);
                 let decision = approver.ask(call.step.clone(), question, cancel.clone()).await?;
                 if !decision.allow {
                     return Ok(said_no(&missing, decision));

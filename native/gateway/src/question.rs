@@ -12,8 +12,13 @@ const FACTS_SHOWN_MAX: usize = 3;
 /// Bytes of the exact act in a question; the event that holds it has a limit too.
 const EXACT_BYTES_MAX: usize = 64 * 1024;
 
-/// `missing` is sorted; empty for an act that needs nothing and cannot be undone.
-pub fn question(call: &ToolCall, summary: &str, arguments_hash: &str, missing: &[Capability], risk: Risk) -> Question {
+/// `missing` is sorted; empty for an act that needs nothing and cannot be undone. `sources`: where the labels of the call came from.
+pub fn question(
+    call: &ToolCall,
+    (summary, arguments_hash): (&str, &str),
+    (missing, risk): (&[Capability], Risk),
+    sources: &[String],
+) -> Question {
     let mut acts: Vec<String> = missing.iter().take(FACTS_SHOWN_MAX).map(act).collect();
     if missing.is_empty() {
         acts.push(format!("use {}", visible::fact(&call.tool)));
@@ -27,7 +32,7 @@ pub fn question(call: &ToolCall, summary: &str, arguments_hash: &str, missing: &
         risk,
         sentence: format!("Let {} {}?", visible::line(&call.role), joined(&acts)),
         exact: exact(summary),
-        why: why(call, missing, risk),
+        why: why(call, missing, risk, sources),
         if_no: "It is not done. The worker reads your reason and goes on without it.".to_owned(),
         adds: missing.iter().map(ToString::to_string).collect(),
         labels: call.labels.clone(),
@@ -73,7 +78,7 @@ fn joined(acts: &[String]) -> String {
     }
 }
 
-fn why(call: &ToolCall, missing: &[Capability], risk: Risk) -> String {
+fn why(call: &ToolCall, missing: &[Capability], risk: Risk, sources: &[String]) -> String {
     let mut why = format!(
         "Task {} wants to use {}",
         visible::fact(&call.step.task_id),
@@ -89,7 +94,7 @@ fn why(call: &ToolCall, missing: &[Capability], risk: Risk) -> String {
         let read: Vec<&str> = call.labels.iter().map(|label| source_of(*label)).collect();
         why.push_str(" The worker has read text from ");
         why.push_str(&read.join(" and "));
-        let sources: Vec<String> = call.sources.iter().map(|source| visible::fact(source)).collect();
+        let sources: Vec<String> = sources.iter().map(|source| visible::fact(source)).collect();
         if !sources.is_empty() {
             why.push_str(&format!(" ({})", sources.join(", ")));
         }

@@ -271,7 +271,6 @@ async fn tool_call(parts: &Parts) {
                 view: view.clone(),
                 project_path: PathBuf::from("/project"),
                 labels: Vec::new(),
-                sources: Vec::new(),
                 file_labels: Vec::new(),
                 head: false,
                 beside: false,

@@ -438,7 +438,6 @@ pub fn call(tool: &str, arguments: Value) -> ToolCall {
         },
         project_path: "/home/me/weather".into(),
         labels: Vec::<Label>::new(),
-        sources: Vec::new(),
         file_labels: Vec::new(),
         head: false,
         beside: false,

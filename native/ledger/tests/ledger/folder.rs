@@ -218,16 +218,22 @@ async fn a_snapshot_is_believed_only_where_it_fits() {
     store.close().await;
 }
 
+/// A ledger of one event; until the other connection rolls back, nothing can be written.
+async fn with_failing_commits(home: &Path) -> (std::sync::Arc<Store>, libsql::Connection) {
+    let store = Store::open(home).await.unwrap();
+    store.ledger().append(vec![event(1)]).await.unwrap();
+    let other = tamper(home).await;
+    other.execute_batch("BEGIN IMMEDIATE").await.unwrap();
+    (store, other)
+}
+
 /// A commit that fails is refused to all who waited for it; the chain goes on where it was, or not at all when somebody
 /// else wrote meanwhile.
 #[tokio::test]
 async fn a_failed_commit_is_refused_and_never_forks_the_chain() {
     let home = tempdir().unwrap();
-    let store = Store::open(home.path()).await.unwrap();
+    let (store, other) = with_failing_commits(home.path()).await;
     let ledger = store.ledger();
-    ledger.append(vec![event(1)]).await.unwrap();
-    let other = tamper(home.path()).await;
-    other.execute_batch("BEGIN IMMEDIATE").await.unwrap();
     let (first, second) = tokio::join!(ledger.append(vec![event(2)]), ledger.append(vec![event(3)]));
     assert_eq!(first.unwrap_err().code, ErrorCode::StorageFailed);
     assert_eq!(second.unwrap_err().code, ErrorCode::StorageFailed);
@@ -260,11 +266,8 @@ async fn a_failed_commit_is_refused_and_never_forks_the_chain() {
 #[tokio::test]
 async fn a_run_that_lost_what_nobody_waited_for_goes_on_after_the_next_start_only() {
     let home = tempdir().unwrap();
-    let store = Store::open(home.path()).await.unwrap();
+    let (store, other) = with_failing_commits(home.path()).await;
     let ledger = store.ledger();
-    ledger.append(vec![event(1)]).await.unwrap();
-    let other = tamper(home.path()).await;
-    other.execute_batch("BEGIN IMMEDIATE").await.unwrap();
     let (told, hears) = tokio::sync::oneshot::channel();
     let settled: Settled = Box::new(move |_, stored| {
         let _ = told.send(stored.clone());

@@ -105,7 +105,6 @@ fn call(view: &View, step: u32) -> ToolCall {
         view: view.clone(),
         project_path: PathBuf::from("/project"),
         labels: Vec::new(),
-        sources: Vec::new(),
         file_labels: Vec::new(),
         head: false,
         beside: false,

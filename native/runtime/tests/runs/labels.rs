@@ -213,6 +213,22 @@ async fn an_edit_of_a_person_and_an_undo_take_labels_off() {
     assert_eq!((told.asked("t"), told.noted("run_created")), (json!([]), Value::Null));
 }
 
+/// A read need not be on disk before the next act; who is asked about that act is told of it all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_a_moment_ago_is_named() {
+    let (world, _) = fetched(true).await;
+    let code = r#"
+        await tools.file.read({ path: "drop/words.txt" });
+        await tools.shell.exec({ command: ["tee", "-a", "beyond"], stdin: "x" });
+    "#;
+    let script = Reply::call("code.run", json!({ "code": code }));
+    let told = one(&world, "script", script).await;
+    let why = told.of("approval_requested", "t")[0]["question"]["why"]
+        .as_str()
+        .unwrap();
+    assert!(why.contains("text from the web (`file.read`)"), "{why}");
+}
+
 /// What is put behind text from outside, or over it, by a worker that never read it, is not a person's.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_writes_over_it_takes_nothing_off() {

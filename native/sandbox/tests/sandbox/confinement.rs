@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use openwrap_contracts::spawn::{SandboxLevel, SandboxReport, Spawner, UidMode};
 
-use crate::stage::{Stage, lines, say, set_mode, text};
+use crate::stage::{Stage, as_core, lines, say, set_mode, text};
 use crate::ways::{PLAIN_USER, Starter, core_command};
 
 /// In the core's environment: must not be read by a child.
@@ -26,13 +26,7 @@ pub fn play(scene: &str) -> bool {
 
 /// The core: hardened, with a home and a data folder beside the run's; reports, then what the child said.
 fn play_core() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        openwrap_sandbox::harden_core();
+    as_core(async {
         let stage = Stage::with(Path::new(&std::env::var("SPAWNER").unwrap()));
         for (folder, file) in [("person/.ssh", "id_rsa"), ("data", "ledger.db")] {
             let folder = stage.root.join(folder);

@@ -8,7 +8,9 @@ use std::time::Duration;
 use openwrap_contracts::spawn::{ExitReason, Spawner};
 use openwrap_contracts::tools_user::as_tools;
 
-use crate::stage::{SCENE, Stage, Turn, copy_program, label, lines, processes_with, say, set_mode, text, wait_until};
+use crate::stage::{
+    SCENE, Stage, Turn, as_core, copy_program, label, lines, processes_with, say, set_mode, text, wait_until,
+};
 use crate::ways::{Starter, core_command};
 
 const AFTER_STOP: Duration = Duration::from_millis(250);
@@ -52,13 +54,7 @@ pub fn play(scene: &str) -> bool {
 
 /// Ends families in the ways a core does, by what rights it has.
 fn play_stopping() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        openwrap_sandbox::harden_core();
+    as_core(async {
         let spawner_program = PathBuf::from(std::env::var("SPAWNER").unwrap());
         let stage = Stage::with(&spawner_program);
         let mark = mark(11);
@@ -117,13 +113,7 @@ fn who_may_only_change_users_ends_everything_too() {
 fn play_host() {
     let spawner_program = PathBuf::from(std::env::var("SPAWNER").unwrap());
     let mark = std::env::var("MARK").unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        openwrap_sandbox::harden_core();
+    as_core(async {
         let stage = Stage::with(&spawner_program);
         let _child = stage.spawner.spawn(stage.shell(&family(&mark))).await.unwrap();
         say(stage.root.to_str().unwrap());

@@ -184,6 +184,19 @@ pub fn label(run_id: &str) -> SpawnLabel {
     }
 }
 
+/// Plays as a core does: hardened, on a runtime of its own.
+pub fn as_core(play: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        openwrap_sandbox::harden_core();
+        play.await;
+    });
+}
+
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

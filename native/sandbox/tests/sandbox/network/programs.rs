@@ -10,7 +10,7 @@ use openwrap_contracts::tools_user::as_tools;
 
 use super::attacks;
 use super::broker::{Files, GRANTED, OneName, serve_files, serve_nobody};
-use crate::stage::{Stage, lines, say, set_mode, text};
+use crate::stage::{Stage, as_core, lines, say, set_mode, text};
 
 pub struct World {
     pub stage: Stage,
@@ -43,13 +43,7 @@ impl World {
 }
 
 pub fn play_core() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        openwrap_sandbox::harden_core();
+    as_core(async {
         let stage = Stage::with(Path::new(&std::env::var("SPAWNER").unwrap()));
         let report = stage.spawner.report().await.unwrap();
         assert!(report.usable && report.metadata_confined, "{report:#?}");
