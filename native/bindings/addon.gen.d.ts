@@ -106,8 +106,8 @@ export declare class PersistenceStore {
 /** An open stream. */
 export declare class Subscription {
   /**
-   * Nothing more comes until [`Subscription::resume`], but for what is on its way and the core's last word. What cannot wait so long is left out as for any
-   * slow reader: facts never, frames of sessions.
+   * Nothing more comes until [`Subscription::resume`], but for what is on its way and the core's last word. What cannot wait so long
+   * is left out as for any slow reader: facts never, frames of sessions.
    */
   pause(): void
   /** Goes on where it was. */

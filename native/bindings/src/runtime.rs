@@ -205,8 +205,8 @@ impl CoreHandle {
 
 #[napi]
 impl Subscription {
-    /// Nothing more comes until [`Subscription::resume`], but for what is on its way and the core's last word. What cannot wait so long is left out as for any
-    /// slow reader: facts never, frames of sessions.
+    /// Nothing more comes until [`Subscription::resume`], but for what is on its way and the core's last word. What cannot wait so long
+    /// is left out as for any slow reader: facts never, frames of sessions.
     #[napi]
     pub fn pause(&self) {
         self.paused.store(true, Ordering::Release);

@@ -47,6 +47,11 @@ export function ApprovalsScreen(props: { approvalId: string | undefined }): JSX.
             {counted(approvals().length, "question")} from {counted(runs(), "run")}. Everything else goes on.
           </Show>
         </p>
+        <Show when={approvals().length === 0}>
+          <a class="button approvals-start" href="/">
+            Start a run
+          </a>
+        </Show>
         <For each={RISKS}>
           {(risk) => {
             const group = createMemo(() => approvals().filter((asked) => asked.question.risk === risk));
@@ -70,14 +75,9 @@ export function ApprovalsScreen(props: { approvalId: string | undefined }): JSX.
           when={chosen()?.question.approvalId}
           keyed
           fallback={
-            <div class="approvals-none">
-              <p class="say-4 quiet">{approvals().length > 0 ? "Choose a question." : "Nothing waits for you."}</p>
-              <Show when={approvals().length === 0}>
-                <a class="button" href="/">
-                  Start a run
-                </a>
-              </Show>
-            </div>
+            <p class="say-4 quiet approvals-none">
+              {approvals().length > 0 ? "Choose a question." : "Nothing waits for you."}
+            </p>
           }
         >
           {(id) => (
