@@ -9,7 +9,7 @@ import { AppPage, startBrowser } from "../kit/page.ts";
 import { pair, RemoteMachine } from "../kit/remote-machine.ts";
 import { together } from "../kit/together.ts";
 
-const PICTURES = process.env.OPENWRAP_TEST_PICTURES;
+const PICTURES = process.env.OPENWRAP_SCREENS;
 const LOOKS = [
   ["paper", 1440],
   ["ink", 1440],
